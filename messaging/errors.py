@@ -1,0 +1,76 @@
+"""Everything that messaging raises: one tree, and the text says what to do about it."""
+
+
+class MessagingError(Exception):
+    """Something about an event, its schema or the broker is not as it must be."""
+
+
+class OutboxNotBound(MessagingError):
+    """`publish` was given a session of a sessionmaker that never went through `bind_outbox`."""
+
+
+class SchemaRegistryError(MessagingError):
+    """A schema file cannot be used: it is not JSON, no JSON Schema, or not where its name says."""
+
+
+class BrokerUnavailable(MessagingError):
+    """The broker cannot be reached, or did not answer in time. What was handed to it is to be sent again."""
+
+
+class TopologyConflict(MessagingError):
+    """The broker has a queue or an exchange of the same name with other arguments. It has to go first."""
+
+
+class RetryLater(MessagingError):
+    """Raised by a handler: this event cannot be handled now, but may be later. Costs one attempt."""
+
+
+class PermanentError(MessagingError):
+    """This event can never be handled, however often it is tried: it goes to the dead letters at once.
+
+    `reason` is the short name by which dead letters are grouped, the message tells a person what is wrong.
+    """
+
+    reason = "refused-by-handler"
+
+
+class NotAnEvent(PermanentError):
+    """The message is no CloudEvent of ours: not JSON, an attribute missing or of the wrong kind."""
+
+    reason = "not-an-event"
+
+
+class WrongContentType(PermanentError):
+    """The message says that it is something other than a structured CloudEvent in JSON."""
+
+    reason = "wrong-content-type"
+
+
+class TooLarge(PermanentError):
+    """The message has more bytes than an event may have."""
+
+    reason = "too-large"
+
+
+class UnknownType(PermanentError):
+    """No schema, or no handler, has this name or this version."""
+
+    reason = "unknown-type"
+
+
+class SchemaInvalid(PermanentError):
+    """The event's data does not fit the schema of its type."""
+
+    reason = "schema-invalid"
+
+
+class AttemptsUsedUp(PermanentError):
+    """The event was tried as often as the configuration allows, and failed each time."""
+
+    reason = "attempts-used-up"
+
+
+class KillsTheProcess(PermanentError):
+    """The consumer's process ended without a word, more than once, while it handled this event."""
+
+    reason = "kills-the-process"

@@ -1,0 +1,113 @@
+"""The transactional outbox: an event is written with the state change it tells of, or not at all.
+
+https://microservices.io/patterns/data/transactional-outbox.html
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Engine, delete, event, func, select
+from sqlalchemy.orm import Session, sessionmaker
+
+from messaging.envelope import Event
+from messaging.errors import OutboxNotBound
+from messaging.registry import SchemaRegistry
+from messaging.tables import InboxEvent, OutboxEvent, RelayProgress
+from messaging.wakeup import Waker
+
+_REGISTRY = "messaging.registry"
+_PUBLISHED = "messaging.published"
+
+#: Rows deleted in one statement: small enough that nobody waits for it.
+_DELETE_AT_ONCE = 1000
+
+
+def bind_outbox(sessions: sessionmaker[Session], registry: SchemaRegistry, engine: Engine) -> Waker:
+    """Let `publish` work with every session of this sessionmaker, and wake the relay after each commit that published.
+
+    The relay is woken over a connection of its own after the commit: NOTIFY inside the transaction
+    would take a lock at commit that all writers of the database share.
+    """
+    waker = Waker(engine)
+    sessions.configure(info={**(sessions.kw.get("info") or {}), _REGISTRY: registry})
+
+    def wake_after_commit(session: Session) -> None:
+        if session.info.pop(_PUBLISHED, False):
+            waker.wake()
+
+    event.listen(sessions, "after_commit", wake_after_commit)
+    return waker
+
+
+def publish(session: Session, event: Event) -> None:
+    """Add the event to the caller's transaction: it is sent once that commits, and never if it does not.
+
+    The caller holds the lock of the event's aggregate (it has selected the row for update, or has just inserted it),
+    so the order of outbox ids is the order of the aggregate's sequence.
+    Raises OutboxNotBound, UnknownType, SchemaInvalid or TooLarge, and then nothing was added.
+    """
+    registry: SchemaRegistry | None = session.info.get(_REGISTRY)
+    if registry is None:
+        raise OutboxNotBound("this session's sessionmaker never went through messaging.bind_outbox()")
+    registry.validate(event)
+    session.add(
+        OutboxEvent(
+            event_id=event.id,
+            type=event.type,
+            subject=event.subject,
+            sequence=event.sequence,
+            correlation_id=event.correlation_id,
+            body=event.to_bytes(),
+            created_at=event.time,
+        )
+    )
+    session.info[_PUBLISHED] = True
+
+
+@dataclass(frozen=True)
+class OutboxStatus:
+    """How far the relay is behind the commits."""
+
+    pending: int
+    #: Seconds since the oldest pending event was made; None when nothing is pending.
+    oldest_pending_seconds: float | None
+    #: Events ever confirmed by the broker, those already deleted included.
+    published_total: int
+
+
+def outbox_status(session: Session) -> OutboxStatus:
+    """Return how many events are pending and since when."""
+    waiting = OutboxEvent.published_at.is_(None)
+    pending, oldest, total = session.execute(
+        select(
+            select(func.count()).where(waiting).scalar_subquery(),
+            select(OutboxEvent.created_at).where(waiting).order_by(OutboxEvent.id).limit(1).scalar_subquery(),
+            select(RelayProgress.published_total).scalar_subquery(),
+        )
+    ).one()
+    age = None if oldest is None else max(0.0, (datetime.now(UTC) - oldest).total_seconds())
+    return OutboxStatus(pending, age, total or 0)
+
+
+def delete_published(session: Session, *, older_than: timedelta) -> int:
+    """Delete one small batch of events confirmed longer ago than this; return how many, 0 when all are gone."""
+    old = (
+        select(OutboxEvent.id)
+        .where(OutboxEvent.published_at < func.now() - older_than)
+        .order_by(OutboxEvent.published_at)
+        .limit(_DELETE_AT_ONCE)
+    )
+    return _rowcount(session.execute(delete(OutboxEvent).where(OutboxEvent.id.in_(old))))
+
+
+def delete_handled(session: Session, *, older_than: timedelta) -> int:
+    """Delete one small batch of inbox rows older than this; return how many.
+
+    It has to be longer than any event can take to come again: retries, an operator's replay, a broker that was away.
+    """
+    old = select(InboxEvent.event_id).where(InboxEvent.handled_at < func.now() - older_than).limit(_DELETE_AT_ONCE)
+    return _rowcount(session.execute(delete(InboxEvent).where(InboxEvent.event_id.in_(old))))
+
+
+def _rowcount(result: object) -> int:
+    return int(getattr(result, "rowcount", 0))

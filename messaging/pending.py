@@ -1,0 +1,133 @@
+"""The outbox as the relay sees it: one connection that holds the relay's lock, listens, fetches and marks.
+
+If that connection goes, the lock goes with it, and so does every way to fetch or mark: a relay that lost
+its place to a standby cannot go on by mistake.
+"""
+
+import select
+import threading
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+import psycopg2
+from psycopg2.extensions import ISOLATION_LEVEL_AUTOCOMMIT
+
+from messaging.errors import MessagingError
+from messaging.wakeup import CHANNEL
+
+#: Any number will do that nothing else in the service's database locks.
+_LOCK = 0x0B0C5_0001
+
+_FETCH = """
+    SELECT id, event_id::text, type, subject, sequence, correlation_id::text,
+           extract(epoch FROM created_at)::bigint, body
+      FROM outbox
+     WHERE published_at IS NULL AND id <> ALL(%(besides)s::bigint[])
+     ORDER BY id
+     LIMIT %(limit)s
+"""
+_MARK = """
+    WITH marked AS (
+        UPDATE outbox SET published_at = clock_timestamp()
+         WHERE id = ANY(%(ids)s::bigint[]) AND published_at IS NULL RETURNING 1
+    )
+    UPDATE relay_progress SET published_total = published_total + (SELECT count(*) FROM marked)
+"""
+
+
+class StorageUnavailable(MessagingError):
+    """The database with the outbox cannot be reached now."""
+
+
+class PendingEvent(NamedTuple):
+    """A row of the outbox that the broker has not confirmed."""
+
+    id: int
+    event_id: str
+    type: str
+    subject: str
+    sequence: int
+    correlation_id: str
+    #: Seconds since the epoch.
+    created_at: int
+    body: bytes
+
+
+class PendingEvents:
+    """A connection to the outbox. Every method raises StorageUnavailable when it is lost."""
+
+    def __init__(self, database_url: str) -> None:
+        """Take the database's URL; SQLAlchemy's form with a driver's name is understood."""
+        self._dsn = database_url.replace("+psycopg2", "", 1)
+        self._woken = False
+
+    def __enter__(self) -> Self:
+        """Connect."""
+        try:
+            self._connection = psycopg2.connect(
+                self._dsn,
+                connect_timeout=5,
+                application_name="relay",
+                keepalives_idle=10,
+                tcp_user_timeout=15000,
+            )
+        except psycopg2.OperationalError as error:
+            raise StorageUnavailable(str(error).strip()) from error
+        self._connection.set_isolation_level(ISOLATION_LEVEL_AUTOCOMMIT)
+        self._cursor = self._connection.cursor()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Disconnect, which gives the lock back."""
+        self._connection.close()
+
+    def lock(self) -> bool:
+        """Try to become the active relay of this database. Held until the connection ends."""
+        self._execute("SELECT pg_try_advisory_lock(%(lock)s)", {"lock": _LOCK})
+        row = self._cursor.fetchone()
+        if row is None or not row[0]:
+            return False
+        self._execute(f"LISTEN {CHANNEL}", {})
+        return True
+
+    def fetch(self, limit: int, *, besides: Sequence[int]) -> list[PendingEvent]:
+        """Return the oldest pending events that are not among `besides`.
+
+        Not "those after the last id": ids are drawn before the commit, so a lower one can become visible later.
+        """
+        self._woken = False
+        self._execute(_FETCH, {"limit": limit, "besides": list(besides)})
+        return [PendingEvent._make((*row[:7], bytes(row[7]))) for row in self._cursor.fetchall()]
+
+    def mark_published(self, ids: Sequence[int]) -> None:
+        """Record that the broker confirmed these."""
+        self._execute(_MARK, {"ids": list(ids)})
+
+    def woken(self) -> bool:
+        """Tell whether somebody committed events since the last fetch."""
+        self._poll()
+        return self._woken
+
+    def wait(self, timeout: float, stop: threading.Event) -> None:
+        """Wait until somebody commits events, for `timeout` seconds at the most."""
+        if not self.woken() and not stop.is_set():
+            select.select([self._connection], [], [], timeout)
+            self._poll()
+
+    def _poll(self) -> None:
+        try:
+            self._connection.poll()
+        except psycopg2.Error as error:
+            raise StorageUnavailable(str(error).strip()) from error
+        if self._connection.notifies:
+            self._connection.notifies.clear()
+            self._woken = True
+
+    def _execute(self, statement: str, parameters: dict[str, Any]) -> None:
+        try:
+            self._cursor.execute(statement, parameters)
+        except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
+            raise StorageUnavailable(str(error).strip()) from error

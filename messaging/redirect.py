@@ -1,0 +1,106 @@
+"""Moves messages that were received to a wait queue or to the dead letters: confirmed there before acked here."""
+
+import logging
+import threading
+from dataclasses import replace
+
+from messaging.envelope import CONTENT_TYPE
+from messaging.errors import BrokerUnavailable, PermanentError
+from messaging.topology import Topology, dead_exchange, retry_exchange
+from messaging.transport import Broker, Delivery, Message
+
+_log = logging.getLogger(__name__)
+
+#: Seconds between two attempts to reach the broker.
+_PAUSE = 0.5
+_MAX_HEADER = 500
+
+
+class Redirector:
+    """Sends received messages on. What was sent is certain only after `confirmed`."""
+
+    def __init__(self, broker: Broker, service: str, topology: Topology, stop: threading.Event) -> None:
+        """Take the queues of the service; they are declared by `declare`."""
+        self._broker = broker
+        self._service = service
+        self._topology = topology
+        self._stop = stop
+        self._publisher = broker.publisher()
+        self._tag = 0
+        self._unconfirmed: dict[int, Message] = {}
+
+    def declare(self) -> bool:
+        """Declare the queues as soon as the broker can be reached. False when stopped before."""
+        while not self._stop.is_set():
+            try:
+                self._broker.declare(self._topology)
+            except BrokerUnavailable as error:
+                _log.warning("waiting for the broker: %s", error)
+                self._stop.wait(_PAUSE)
+            else:
+                return True
+        self.close()
+        return False
+
+    def to_wait_queue(
+        self, delivery: Delivery, delay_ms: int, *, attempts: int, error: Exception | None = None
+    ) -> None:
+        """Let the message come back after the delay, with the number of attempts made so far."""
+        headers = _own_headers(delivery) | {"attempts": attempts}
+        if error is not None:
+            headers["error"] = f"{type(error).__name__}: {error}"[:_MAX_HEADER]
+        self._send(_copy(delivery, retry_exchange(self._service), str(delay_ms), headers))
+
+    def to_dead_letters(self, delivery: Delivery, letter_id: str, error: PermanentError, *, attempts: int) -> None:
+        """Put the message into the dead-letter queue, with the reason where the management console shows it."""
+        headers = _own_headers(delivery) | {
+            "attempts": attempts,
+            "reason": error.reason,
+            "detail": str(error)[:_MAX_HEADER],
+            "routing-key": delivery.routing_key,
+            "dead-letter-id": letter_id,
+        }
+        self._send(_copy(delivery, dead_exchange(self._service), "", headers))
+
+    def confirmed(self) -> bool:
+        """Wait until the broker has all that was sent, sending again what it refused. False when stopped before."""
+        while self._unconfirmed and not self._stop.is_set():
+            for outcome in self._publisher.outcomes(_PAUSE):
+                if outcome.confirmed:
+                    self._unconfirmed.pop(outcome.tag, None)
+                elif outcome.tag in self._unconfirmed:
+                    _log.warning("a redirected message was not taken, trying again: %s", outcome.reason)
+                    self._stop.wait(_PAUSE)
+                    self._publisher.send([self._unconfirmed[outcome.tag]])
+        return not self._unconfirmed
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._publisher.close()
+
+    def _send(self, message: Message) -> None:
+        self._tag += 1
+        numbered = replace(message, tag=self._tag)
+        self._unconfirmed[self._tag] = numbered
+        self._publisher.send([numbered])
+
+
+def _own_headers(delivery: Delivery) -> dict[str, object]:
+    """Leave out what the broker added, such as x-death: it grows with every round."""
+    return {name: value for name, value in delivery.headers.items() if not name.startswith("x-")}
+
+
+def _copy(delivery: Delivery, exchange: str, routing_key: str, headers: dict[str, object]) -> Message:
+    return Message(
+        tag=0,
+        exchange=exchange,
+        routing_key=routing_key,
+        body=delivery.body,
+        content_type=delivery.content_type or CONTENT_TYPE,
+        message_id=delivery.message_id,
+        type=delivery.type,
+        app_id=delivery.app_id,
+        correlation_id=delivery.correlation_id,
+        timestamp=delivery.timestamp,
+        headers=headers,
+    )

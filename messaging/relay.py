@@ -1,0 +1,181 @@
+"""The relay: pending rows of the outbox, in order, to the broker; each marked once the broker has confirmed it.
+
+At least once: a crash between confirm and mark sends an event again, with the same id, and consumers deduplicate.
+Order: at most one event of an aggregate is on its way at any time, the next follows when that one is confirmed.
+So neither a refused message nor a lost connection can let a later event overtake an earlier one.
+"""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from messaging.envelope import CONTENT_TYPE
+from messaging.pending import PendingEvent, PendingEvents, StorageUnavailable
+from messaging.topology import DEFAULT_EXCHANGE
+from messaging.transport import Broker, Message, Publisher
+
+_log = logging.getLogger(__name__)
+
+#: Events fetched and not yet marked, at most. With confirms after a few milliseconds it keeps the broker busy.
+WINDOW = 2000
+#: Fetch again when at least this much of the window is free: few large fetches instead of many small ones.
+_FETCH_AT_LEAST = 500
+#: Seconds after which the relay looks into the outbox without being woken.
+_POLL = 1.0
+#: Seconds a standby waits before it asks for the lock again.
+_STANDBY = 0.5
+#: Seconds before an event that the broker refused is offered again.
+_REFUSED_PAUSE = 0.2
+#: Seconds to wait for confirms before the database is asked whether there is more.
+_CONFIRM_WAIT = 0.05
+#: Seconds to wait for the last confirms when the relay stops.
+_LAST_CONFIRMS = 2.0
+
+
+@dataclass
+class _Lines:
+    """What was fetched, in a line for each aggregate; the head of a line is the one on its way."""
+
+    lines: dict[str, deque[PendingEvent]] = field(default_factory=dict)
+    by_id: dict[int, PendingEvent] = field(default_factory=dict)
+
+    def add(self, events: Iterable[PendingEvent]) -> list[PendingEvent]:
+        """Put events in line; return those that are first and may go."""
+        first = []
+        for event in events:
+            self.by_id[event.id] = event
+            line = self.lines.get(event.subject)
+            if line is None:
+                self.lines[event.subject] = deque((event,))
+                first.append(event)
+            else:
+                line.append(event)
+        return first
+
+    def confirmed(self, event_id: int) -> PendingEvent | None:
+        """Take the event out; return the next of its aggregate, which may go now."""
+        event = self.by_id.pop(event_id)
+        line = self.lines[event.subject]
+        line.popleft()
+        if line:
+            return line[0]
+        del self.lines[event.subject]
+        return None
+
+    def on_their_way(self) -> int:
+        """How many events the broker has yet to answer for."""
+        return len(self.lines)
+
+
+class Relay:
+    """Publishes the outbox of one database. Several may run: one works, the others stand by."""
+
+    def __init__(
+        self,
+        database_url: str,
+        broker: Broker,
+        *,
+        exchange: str = DEFAULT_EXCHANGE,
+        window: int = WINDOW,
+        on_published: Callable[[int], None] = lambda count: None,
+    ) -> None:
+        """Take where the outbox lies and where events go. `on_published` hears how many were confirmed and marked."""
+        self._database_url = database_url
+        self._broker = broker
+        self._exchange = exchange
+        self._window = window
+        self._on_published = on_published
+        #: Set while this relay holds the lock and is connected to both servers.
+        self.active = threading.Event()
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until `stop` is set. A server that is away is waited for."""
+        while not stop.is_set():
+            try:
+                with PendingEvents(self._database_url) as pending:
+                    self._stand_by_then_work(pending, stop)
+            except StorageUnavailable as error:
+                _log.warning("the outbox cannot be reached, trying again: %s", error)
+                stop.wait(_STANDBY)
+
+    def _stand_by_then_work(self, pending: PendingEvents, stop: threading.Event) -> None:
+        while not pending.lock():
+            if stop.wait(_STANDBY):
+                return
+        _log.info("this relay is the active one")
+        publisher = self._broker.publisher()
+        try:
+            self._work(pending, publisher, stop)
+        finally:
+            self.active.clear()
+            publisher.close()
+
+    def _work(self, pending: PendingEvents, publisher: Publisher, stop: threading.Event) -> None:
+        lines = _Lines()
+        more_to_fetch = True
+        while not stop.is_set():
+            if publisher.wait_until_connected(0):
+                self.active.set()
+            else:
+                self.active.clear()
+            room = self._window - len(lines.by_id)
+            if more_to_fetch and room >= min(_FETCH_AT_LEAST, self._window):
+                found = pending.fetch(room, besides=list(lines.by_id))
+                more_to_fetch = len(found) == room
+                self._send(publisher, lines.add(found))
+            if lines.by_id:
+                self._settle(pending, publisher, lines, stop)
+                more_to_fetch = more_to_fetch or pending.woken() or not lines.by_id
+            else:
+                pending.wait(_POLL, stop)
+                more_to_fetch = True
+        self._finish(pending, publisher, lines)
+
+    def _settle(self, pending: PendingEvents, publisher: Publisher, lines: _Lines, stop: threading.Event) -> None:
+        """Take in what the broker said: mark and go on with the next of the aggregate, or offer the event again."""
+        outcomes = publisher.outcomes(_CONFIRM_WAIT)
+        confirmed = [outcome.tag for outcome in outcomes if outcome.confirmed]
+        refused = [outcome for outcome in outcomes if not outcome.confirmed]
+        if confirmed:
+            self._send(publisher, [e for e in map(lines.confirmed, confirmed) if e is not None])
+            self._mark(pending, confirmed)
+        if refused:
+            _log.warning("%d events were not taken, trying again: %s", len(refused), refused[0].reason)
+            stop.wait(_REFUSED_PAUSE)
+            self._send(publisher, [lines.by_id[outcome.tag] for outcome in refused])
+
+    def _finish(self, pending: PendingEvents, publisher: Publisher, lines: _Lines) -> None:
+        """Mark what is confirmed shortly after the stop, so that it need not be sent again."""
+        deadline = time.monotonic() + _LAST_CONFIRMS
+        left = lines.on_their_way()
+        while left > 0 and (patience := deadline - time.monotonic()) > 0:
+            outcomes = publisher.outcomes(patience)
+            left -= len(outcomes)
+            self._mark(pending, [outcome.tag for outcome in outcomes if outcome.confirmed])
+
+    def _mark(self, pending: PendingEvents, ids: list[int]) -> None:
+        if ids:
+            pending.mark_published(ids)
+            self._on_published(len(ids))
+
+    def _send(self, publisher: Publisher, events: list[PendingEvent]) -> None:
+        if events:
+            publisher.send([self._message(event) for event in events])
+
+    def _message(self, event: PendingEvent) -> Message:
+        return Message(
+            tag=event.id,
+            exchange=self._exchange,
+            routing_key=event.type,
+            body=event.body,
+            content_type=CONTENT_TYPE,
+            message_id=event.event_id,
+            type=event.type,
+            app_id=event.type.partition(".")[0],
+            correlation_id=event.correlation_id,
+            timestamp=event.created_at,
+            headers={"subject": event.subject, "sequence": event.sequence},
+        )

@@ -1,0 +1,157 @@
+"""The names of exchanges and queues and how each is declared: the one place that knows.
+
+Only arguments that RabbitMQ 3.10 and 4.x both know (https://www.rabbitmq.com/docs/quorum-queues#feature-matrix).
+
+    events exchange --(producer.event.*)--> <service>.events --> the consumer
+                                              ^          |
+           <service>.requeue <-- TTL -- <service>.retry.<ms> <-- <service>.retry     (failed, try again later)
+                                                         `-----> <service>.dead      (cannot be handled)
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+#: Where events go when no `exchange` is named.
+DEFAULT_EXCHANGE = "ates.events"
+
+#: The delays of the wait queues, in milliseconds: each a queue of its own, since a TTL per message
+#: would hold up shorter ones behind longer ones.
+RETRY_DELAYS_MS = (200, 1_000, 5_000, 30_000, 120_000)
+
+#: RabbitMQ 4 drops a message after 20 deliveries unless told otherwise; who kills the process is found by
+#: the consumer long before, and an innocent neighbour is never to be dropped.
+_DELIVERY_LIMIT = 10_000
+
+#: Events that nobody asked for are kept for a look; the outbox has them all.
+_UNROUTED_MAX_LENGTH = 100_000
+
+Arguments = dict[str, str | int | bool]
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """A durable exchange."""
+
+    name: str
+    kind: str
+    arguments: Arguments = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Queue:
+    """A durable quorum queue."""
+
+    name: str
+    arguments: Arguments = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Binding:
+    """Messages of the exchange whose routing key fits go to the queue."""
+
+    exchange: str
+    queue: str
+    routing_key: str
+
+
+@dataclass(frozen=True)
+class Topology:
+    """Things to declare, in this order: exchanges, queues, bindings."""
+
+    exchanges: tuple[Exchange, ...]
+    queues: tuple[Queue, ...]
+    bindings: tuple[Binding, ...]
+
+
+def events_queue(service: str) -> str:
+    """The queue with everything that the service subscribed to."""
+    return f"{service}.events"
+
+
+def retry_exchange(service: str) -> str:
+    """Where a failed message is sent, with the delay in milliseconds as its routing key."""
+    return f"{service}.retry"
+
+
+def retry_queue(service: str, delay_ms: int) -> str:
+    """The queue in which messages wait this long."""
+    return f"{service}.retry.{delay_ms}"
+
+
+def dead_exchange(service: str) -> str:
+    """Where a message is sent that cannot be handled."""
+    return f"{service}.dead"
+
+
+def dead_queue(service: str) -> str:
+    """The dead letters of the service."""
+    return f"{service}.dead"
+
+
+def unrouted_name(exchange: str) -> str:
+    """The alternate exchange, and its queue, for events that nobody subscribed to."""
+    return f"{exchange.removesuffix('.events')}.unrouted"
+
+
+def shared_topology(exchange: str = DEFAULT_EXCHANGE) -> Topology:
+    """What belongs to no service: declared once by the administrator."""
+    unrouted = unrouted_name(exchange)
+    return Topology(
+        exchanges=(
+            Exchange(unrouted, "fanout"),
+            Exchange(exchange, "topic", {"alternate-exchange": unrouted}),
+        ),
+        queues=(
+            Queue(
+                unrouted,
+                {"x-queue-type": "quorum", "x-max-length": _UNROUTED_MAX_LENGTH, "x-overflow": "drop-head"},
+            ),
+        ),
+        bindings=(Binding(unrouted, unrouted, ""),),
+    )
+
+
+def consumer_topology(
+    service: str,
+    names: Iterable[str],
+    *,
+    exchange: str = DEFAULT_EXCHANGE,
+    delays_ms: Iterable[int] = RETRY_DELAYS_MS,
+) -> Topology:
+    """What a consumer of these events (names without version) needs: declared by itself when it starts."""
+    requeue = f"{service}.requeue"
+    events, dead = events_queue(service), dead_queue(service)
+    delays = tuple(delays_ms)
+    return Topology(
+        exchanges=(
+            Exchange(retry_exchange(service), "direct"),
+            Exchange(requeue, "direct"),
+            Exchange(dead_exchange(service), "fanout"),
+        ),
+        queues=(
+            Queue(events, {"x-single-active-consumer": True, **_quorum(dead_exchange(service), events)}),
+            *(Queue(retry_queue(service, ms), {"x-message-ttl": ms, **_quorum(requeue, events)}) for ms in delays),
+            Queue(dead, {"x-queue-type": "quorum", "x-delivery-limit": _DELIVERY_LIMIT}),
+        ),
+        bindings=(
+            *(Binding(exchange, events, f"{name}.*") for name in sorted(names)),
+            *(Binding(retry_exchange(service), retry_queue(service, ms), str(ms)) for ms in delays),
+            Binding(requeue, events, events),
+            Binding(dead_exchange(service), dead, ""),
+        ),
+    )
+
+
+def _quorum(dead_letters_to: str, routing_key: str) -> Arguments:
+    """A quorum queue that hands on what expires or is given up only once the next queue has confirmed it.
+
+    https://www.rabbitmq.com/docs/quorum-queues#activating-at-least-once-dead-lettering
+    """
+    return {
+        "x-queue-type": "quorum",
+        "x-dead-letter-exchange": dead_letters_to,
+        "x-dead-letter-routing-key": routing_key,
+        "x-dead-letter-strategy": "at-least-once",
+        "x-overflow": "reject-publish",
+        "x-delivery-limit": _DELIVERY_LIMIT,
+    }

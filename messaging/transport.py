@@ -1,0 +1,111 @@
+"""What relay and consumer ask of a broker: `broker.py` does it with RabbitMQ, `stub.py` in memory."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from messaging.topology import Topology
+
+
+@dataclass(frozen=True)
+class Message:
+    """A message to be sent. It is persistent, and it is an error if no queue takes it."""
+
+    #: The sender's own mark for it: comes back with the outcome.
+    tag: int
+    exchange: str
+    routing_key: str
+    body: bytes
+    content_type: str
+    #: The AMQP properties that an operator wants to see in the management console.
+    message_id: str = ""
+    type: str = ""
+    app_id: str = ""
+    correlation_id: str = ""
+    #: Seconds since the epoch.
+    timestamp: int | None = None
+    headers: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a message: confirmed (every queue it was routed to has it), or not, and why."""
+
+    tag: int
+    confirmed: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A message received, to be settled with `Receiver.ack`."""
+
+    tag: int
+    #: Which connection it came over: it cannot be settled over another.
+    connection: int
+    body: bytes
+    content_type: str
+    routing_key: str
+    message_id: str
+    type: str
+    app_id: str
+    correlation_id: str
+    timestamp: int | None
+    headers: dict[str, Any]
+    redelivered: bool
+
+
+class Publisher(Protocol):
+    """Sends messages without waiting, and reports the outcome of each. Reconnects by itself."""
+
+    def wait_until_connected(self, timeout: float) -> bool:
+        """Wait up to `timeout` seconds; tell whether messages can be sent."""
+        ...
+
+    def send(self, messages: Sequence[Message]) -> None:
+        """Hand the messages over, in order. Each gets one outcome; without a connection they wait for the next one."""
+        ...
+
+    def outcomes(self, timeout: float) -> list[Outcome]:
+        """Return the outcomes so far; if there are none, wait up to `timeout` seconds for some."""
+        ...
+
+    def close(self) -> None:
+        """Close the connection; what is unconfirmed by then has no outcome."""
+        ...
+
+
+class Receiver(Protocol):
+    """Receives from one queue. Reconnects by itself: what was not settled then comes again."""
+
+    def receive(self, limit: int, timeout: float) -> list[Delivery]:
+        """Return what has arrived, at most `limit`; if nothing has, wait up to `timeout` seconds for it."""
+        ...
+
+    def ack(self, deliveries: Sequence[Delivery]) -> None:
+        """Settle these. Those that came over a connection that is gone are left: they come again."""
+        ...
+
+    def connected(self) -> bool:
+        """Tell whether it is connected and subscribed now."""
+        ...
+
+    def close(self) -> None:
+        """Close the connection; what is not settled goes back to the queue."""
+        ...
+
+
+class Broker(Protocol):
+    """A way to a broker."""
+
+    def declare(self, topology: Topology) -> None:
+        """Declare all of it. Raises BrokerUnavailable or TopologyConflict."""
+        ...
+
+    def publisher(self) -> Publisher:
+        """Return a new publisher with a connection of its own, with publisher confirms."""
+        ...
+
+    def receiver(self, queue: str, prefetch: int) -> Receiver:
+        """Return a new receiver with a connection of its own and at most `prefetch` messages not settled."""
+        ...

@@ -1,0 +1,58 @@
+"""Tells the relay, after a commit, that there is something to publish."""
+
+import logging
+import os
+import threading
+
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import SQLAlchemyError
+
+#: The channel is the database's own, so every service may use the same name.
+CHANNEL = "outbox"
+
+_log = logging.getLogger(__name__)
+
+
+class Waker:
+    """One background thread and connection that turn any number of commits into as few NOTIFY as are needed.
+
+    A lost notification delays and loses nothing: the relay looks by itself every second.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        """Take the engine whose database is to be notified. Nothing is opened before the first `wake`."""
+        self._engine = engine
+        self._wanted = threading.Event()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._process = 0
+
+    def wake(self) -> None:
+        """Ask for a NOTIFY soon; never waits."""
+        self._wanted.set()
+        if self._process != os.getpid():  # the first call, or the first one after a fork
+            self._start()
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._process == os.getpid():
+                return
+            self._thread = threading.Thread(target=self._run, name="outbox-waker", daemon=True)
+            self._process = os.getpid()
+            self._thread.start()
+
+    def _run(self) -> None:
+        connection: Connection | None = None
+        while True:
+            self._wanted.wait()
+            self._wanted.clear()
+            try:
+                if connection is None:
+                    connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+                connection.execute(text(f"NOTIFY {CHANNEL}"))
+            except SQLAlchemyError as error:
+                _log.warning("could not wake the relay, it will look by itself: %s", error)
+                if connection is not None:
+                    connection.invalidate()
+                    connection.close()
+                connection = None
