@@ -45,7 +45,7 @@ def _create_outbox(op: Operations) -> None:
     op.create_table(
         "outbox",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=True), primary_key=True),
-        sa.Column("event_id", sa.Uuid(), nullable=False, unique=True),
+        sa.Column("event_id", sa.Uuid(), nullable=False),
         sa.Column("type", sa.Text(), nullable=False),
         sa.Column("subject", sa.Text(), nullable=False),
         sa.Column("sequence", sa.Integer(), nullable=False),
@@ -55,12 +55,6 @@ def _create_outbox(op: Operations) -> None:
         sa.Column("published_at", sa.DateTime(timezone=True)),
     )
     op.create_index("outbox_pending", "outbox", ["id"], postgresql_where=sa.text("published_at IS NULL"))
-    op.create_index(
-        "outbox_published_at",
-        "outbox",
-        ["published_at"],
-        postgresql_where=sa.text("published_at IS NOT NULL"),
-    )
 
 
 def _create_dead_letter(op: Operations) -> None:

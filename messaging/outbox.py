@@ -90,13 +90,17 @@ def outbox_status(session: Session) -> OutboxStatus:
 
 
 def delete_published(session: Session, *, older_than: timedelta) -> int:
-    """Delete one small batch of events confirmed longer ago than this; return how many, 0 when all are gone."""
-    old = (
-        select(OutboxEvent.id)
-        .where(OutboxEvent.published_at < func.now() - older_than)
-        .order_by(OutboxEvent.published_at)
+    """Delete one small batch of confirmed events made longer ago than this; return how many, 0 when all are gone.
+
+    It looks at the oldest rows only, by their key: an old event that is still pending holds back nothing but itself.
+    """
+    oldest = (
+        select(OutboxEvent.id, OutboxEvent.created_at, OutboxEvent.published_at)
+        .order_by(OutboxEvent.id)
         .limit(_DELETE_AT_ONCE)
+        .subquery()
     )
+    old = select(oldest.c.id).where(oldest.c.published_at.is_not(None), oldest.c.created_at < func.now() - older_than)
     return _rowcount(session.execute(delete(OutboxEvent).where(OutboxEvent.id.in_(old))))
 
 

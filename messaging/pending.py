@@ -76,6 +76,8 @@ class PendingEvents:
             raise StorageUnavailable(str(error).strip()) from error
         self._connection.set_isolation_level(ISOLATION_LEVEL_AUTOCOMMIT)
         self._cursor = self._connection.cursor()
+        # A mark lost in a crash of the database costs a second publication, which the inbox catches.
+        self._execute("SET synchronous_commit = off", {})
         return self
 
     def __exit__(

@@ -20,9 +20,9 @@ from messaging.transport import Broker, Message, Publisher
 _log = logging.getLogger(__name__)
 
 #: Events fetched and not yet marked, at most. With confirms after a few milliseconds it keeps the broker busy.
-WINDOW = 2000
+WINDOW = 5000
 #: Fetch again when at least this much of the window is free: few large fetches instead of many small ones.
-_FETCH_AT_LEAST = 500
+_FETCH_AT_LEAST = 1000
 #: Seconds after which the relay looks into the outbox without being woken.
 _POLL = 1.0
 #: Seconds a standby waits before it asks for the lock again.
