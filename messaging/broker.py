@@ -136,6 +136,7 @@ class _Link:
             connection.ioloop.start()
             self.ready.clear()
             self._connection = None
+            connection.ioloop.close()
             self._on_lost()
             pause = _RECONNECT_AFTER[min(self._failures, len(_RECONNECT_AFTER) - 1)]
             self._failures += 1

@@ -177,6 +177,8 @@ class Consumer:
         return _Received(delivery, self._registry.upcast(event))
 
     def _handle_batch(self, batch: list[_Received]) -> None:
+        if len(batch) == 1:
+            return self._handle_alone(batch[0])
         try:
             self._in_one_transaction(batch)
         except _Stopped:

@@ -24,7 +24,7 @@ WINDOW = 5000
 #: Fetch again when at least this much of the window is free: few large fetches instead of many small ones.
 _FETCH_AT_LEAST = 1000
 #: Seconds after which the relay looks into the outbox without being woken.
-_POLL = 1.0
+_POLL = 0.5
 #: Seconds a standby waits before it asks for the lock again.
 _STANDBY = 0.5
 #: Seconds before an event that the broker refused is offered again.

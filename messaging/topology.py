@@ -142,6 +142,34 @@ def consumer_topology(
     )
 
 
+def definitions(topologies: Iterable[Topology], vhost: str) -> dict[str, list[dict[str, object]]]:
+    """Return the topologies as a definitions file of RabbitMQ has them, for a broker that is to know them from the start.
+
+    A queue has to be there before the first event is published: what nobody is subscribed to is not delivered later.
+    https://www.rabbitmq.com/docs/definitions
+    """
+    durable = {"vhost": vhost, "durable": True, "auto_delete": False}
+    found: dict[str, list[dict[str, object]]] = {"exchanges": [], "queues": [], "bindings": []}
+    for topology in topologies:
+        found["exchanges"] += [
+            {**durable, "name": e.name, "type": e.kind, "internal": False, "arguments": e.arguments}
+            for e in topology.exchanges
+        ]
+        found["queues"] += [{**durable, "name": q.name, "arguments": q.arguments} for q in topology.queues]
+        found["bindings"] += [
+            {
+                "vhost": vhost,
+                "source": b.exchange,
+                "destination": b.queue,
+                "destination_type": "queue",
+                "routing_key": b.routing_key,
+                "arguments": {},
+            }
+            for b in topology.bindings
+        ]
+    return found
+
+
 def _quorum(dead_letters_to: str, routing_key: str) -> Arguments:
     """A quorum queue that hands on what expires or is given up only once the next queue has confirmed it.
 

@@ -1,0 +1,169 @@
+"""What any broker must do for relay and consumer: the stub and RabbitMQ run the same tests."""
+
+import time
+from uuid import uuid4
+
+import pytest
+
+from messaging.errors import TopologyConflict
+from messaging.topology import Binding, Exchange, Queue, Topology, consumer_topology, shared_topology
+from messaging.transport import Broker, Delivery, Message, Outcome, Publisher, Receiver
+
+PATIENCE = 20.0
+
+
+def a_message(tag: int, *, exchange: str, routing_key: str = "tracker.task_created.v1", body: bytes = b"{}") -> Message:
+    return Message(
+        tag=tag,
+        exchange=exchange,
+        routing_key=routing_key,
+        body=body,
+        content_type="application/json",
+        message_id=f"m-{tag}",
+        type="tracker.task_created.v1",
+        app_id="tracker",
+        correlation_id="c-1",
+        timestamp=1_700_000_000,
+        headers={"attempts": 3},
+    )
+
+
+def outcomes_of(publisher: Publisher, count: int) -> list[Outcome]:
+    found: list[Outcome] = []
+    deadline = time.monotonic() + PATIENCE
+    while len(found) < count and time.monotonic() < deadline:
+        found += publisher.outcomes(0.2)
+    return found
+
+
+def receive(receiver: Receiver, count: int) -> list[Delivery]:
+    found: list[Delivery] = []
+    deadline = time.monotonic() + PATIENCE
+    while len(found) < count and time.monotonic() < deadline:
+        found += receiver.receive(count - len(found), 0.2)
+    return found
+
+
+class BrokerSuite:
+    """Inherit, and give a fixture `broker`."""
+
+    @pytest.fixture
+    def exchange(self, broker: Broker) -> str:
+        name = f"house{uuid4().hex[:8]}.events"
+        broker.declare(shared_topology(name))
+        return name
+
+    @pytest.fixture
+    def service(self, broker: Broker, exchange: str) -> str:
+        name = f"service{uuid4().hex[:8]}"
+        broker.declare(consumer_topology(name, ["tracker.task_created"], exchange=exchange, delays_ms=(100, 60_000)))
+        return name
+
+    def test_messages_arrive_in_order_with_all_they_carry(self, broker: Broker, exchange: str, service: str) -> None:
+        publisher, receiver = broker.publisher(), broker.receiver(f"{service}.events", prefetch=100)
+        publisher.send([a_message(tag, exchange=exchange) for tag in range(50)])
+        assert [o for o in outcomes_of(publisher, 50) if not o.confirmed] == []
+        arrived = receive(receiver, 50)
+        assert [d.message_id for d in arrived] == [f"m-{tag}" for tag in range(50)]
+        first = arrived[0]
+        assert (first.body, first.content_type, first.type, first.app_id) == (
+            b"{}",
+            "application/json",
+            "tracker.task_created.v1",
+            "tracker",
+        )
+        assert (
+            first.routing_key,
+            first.correlation_id,
+            first.timestamp,
+            first.headers["attempts"],
+            first.redelivered,
+        ) == (
+            "tracker.task_created.v1",
+            "c-1",
+            1_700_000_000,
+            3,
+            False,
+        )
+        publisher.close()
+        receiver.close()
+
+    def test_every_version_of_a_subscribed_event_is_routed_and_nothing_else(
+        self, broker: Broker, exchange: str, service: str
+    ) -> None:
+        publisher, receiver = broker.publisher(), broker.receiver(f"{service}.events", prefetch=10)
+        keys = ["tracker.task_created.v1", "tracker.task_created.v2", "tracker.task_completed.v1", "billing.x.v1"]
+        publisher.send([a_message(n, exchange=exchange, routing_key=key) for n, key in enumerate(keys)])
+        assert all(outcome.confirmed for outcome in outcomes_of(publisher, 4))
+        assert [d.routing_key for d in receive(receiver, 2)] == keys[:2]
+        assert receiver.receive(1, 0.2) == []
+        unrouted = broker.receiver(exchange.replace(".events", ".unrouted"), prefetch=10)
+        assert [d.routing_key for d in receive(unrouted, 2)] == keys[2:]
+        for side in (publisher, receiver, unrouted):
+            side.close()
+
+    def test_a_message_that_no_queue_takes_is_reported(self, broker: Broker, service: str) -> None:
+        publisher = broker.publisher()
+        publisher.send([a_message(1, exchange=f"{service}.retry", routing_key="no such delay")])
+        (outcome,) = outcomes_of(publisher, 1)
+        assert (outcome.confirmed, "NO_ROUTE" in outcome.reason) == (False, True)
+        publisher.close()
+
+    def test_what_is_not_settled_comes_again_marked_as_redelivered(
+        self, broker: Broker, exchange: str, service: str
+    ) -> None:
+        publisher, receiver = broker.publisher(), broker.receiver(f"{service}.events", prefetch=10)
+        publisher.send([a_message(tag, exchange=exchange) for tag in range(4)])
+        first = receive(receiver, 4)
+        receiver.ack([first[0], first[2]])
+        # What was acked and what was not is certain only once the broker has seen both.
+        publisher.send([a_message(4, exchange=exchange)])
+        assert len(receive(receiver, 1)) == 1
+        receiver.close()
+        again = broker.receiver(f"{service}.events", prefetch=10)
+        assert [(d.message_id, d.redelivered) for d in receive(again, 3)] == [
+            ("m-1", True),
+            ("m-3", True),
+            ("m-4", True),
+        ]
+        again.close()
+        publisher.close()
+
+    def test_no_more_than_the_prefetch_is_handed_out_before_it_is_settled(
+        self, broker: Broker, exchange: str, service: str
+    ) -> None:
+        publisher, receiver = broker.publisher(), broker.receiver(f"{service}.events", prefetch=3)
+        publisher.send([a_message(tag, exchange=exchange) for tag in range(5)])
+        first = receive(receiver, 3)
+        assert receiver.receive(5, 0.3) == []
+        receiver.ack(first)
+        assert [d.message_id for d in receive(receiver, 2)] == ["m-3", "m-4"]
+        publisher.close()
+        receiver.close()
+
+    def test_a_message_in_a_wait_queue_comes_back_to_the_events(self, broker: Broker, service: str) -> None:
+        publisher, receiver = broker.publisher(), broker.receiver(f"{service}.events", prefetch=10)
+        publisher.send([a_message(1, exchange=f"{service}.retry", routing_key="100")])
+        (back,) = receive(receiver, 1)
+        assert (back.message_id, back.headers["attempts"]) == ("m-1", 3)
+        publisher.close()
+        receiver.close()
+
+    def test_what_was_sent_to_the_dead_letters_stays_there(self, broker: Broker, service: str) -> None:
+        publisher, receiver = broker.publisher(), broker.receiver(f"{service}.dead", prefetch=10)
+        publisher.send([a_message(1, exchange=f"{service}.dead", routing_key="")])
+        assert [d.message_id for d in receive(receiver, 1)] == ["m-1"]
+        publisher.close()
+        receiver.close()
+
+    def test_declaring_again_changes_nothing_and_declaring_otherwise_is_refused(
+        self, broker: Broker, exchange: str, service: str
+    ) -> None:
+        broker.declare(consumer_topology(service, ["tracker.task_created"], exchange=exchange, delays_ms=(100, 60_000)))
+        other = Topology(
+            exchanges=(Exchange(f"{service}.retry", "fanout"),),
+            queues=(Queue(f"{service}.dead", {"x-queue-type": "classic"}),),
+            bindings=(Binding(f"{service}.retry", f"{service}.dead", ""),),
+        )
+        with pytest.raises(TopologyConflict, match="retry"):
+            broker.declare(other)

@@ -1,0 +1,202 @@
+"""A small house to try messaging in: one database that both publishes and consumes `shop.sold`, on real servers."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import create_engine, func, insert, select, text
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
+
+from messaging import (
+    Consumer,
+    DeadLetterView,
+    Event,
+    RabbitBroker,
+    Relay,
+    RetryPolicy,
+    SchemaRegistry,
+    bind_outbox,
+    list_dead_letters,
+    outbox_status,
+    publish,
+    tables,
+)
+from messaging.envelope import CONTENT_TYPE
+from messaging.topology import shared_topology
+from messaging.transport import Message
+from tests.waiting import eventually
+
+SOLD = "shop.sold"
+SCHEMA = {
+    "type": "object",
+    "required": ["n"],
+    "additionalProperties": False,
+    "properties": {"n": {"type": "integer"}, "colour": {"type": "string", "default": "green"}},
+}
+
+
+class Base(DeclarativeBase):
+    """The house's own tables."""
+
+
+class Shelf(Base):
+    """An aggregate: whoever sells from it locks it."""
+
+    __tablename__ = "shelf"
+    name: Mapped[str] = mapped_column(primary_key=True)
+    version: Mapped[int] = mapped_column(default=0)
+
+
+class Effect(Base):
+    """What the consumer did, in the order in which it was done."""
+
+    __tablename__ = "effect"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    event_id: Mapped[UUID]
+    subject: Mapped[str]
+    sequence: Mapped[int]
+    n: Mapped[int]
+
+
+@dataclass
+class House:
+    """Both servers, and the threads that were started."""
+
+    database_url: str
+    amqp_url: str
+    handler: Callable[[Session, Event], None] = lambda session, event: None
+    retry: RetryPolicy = field(default_factory=lambda: RetryPolicy(attempts=4, delays_ms=(50, 200), jitter=0))
+
+    def __post_init__(self) -> None:
+        self.name = f"h{uuid4().hex[:8]}"
+        self.exchange = f"{self.name}.events"
+        self.engine = create_engine(self.database_url)
+        Base.metadata.create_all(self.engine)
+        tables.metadata.create_all(self.engine)
+        with self.engine.begin() as connection:
+            connection.execute(text("INSERT INTO relay_progress VALUES (1, 0)"))
+        self.registry = SchemaRegistry({SOLD: {1: {**SCHEMA}, 2: {**SCHEMA, "required": ["n", "colour"]}}})
+        self.sessions = sessionmaker(self.engine)
+        bind_outbox(self.sessions, self.registry, self.engine)
+        self.broker = RabbitBroker(self.amqp_url, name=self.name)
+        self.broker.declare(shared_topology(self.exchange))
+        self.outcomes: Counter[str] = Counter()
+        self._running: list[tuple[threading.Event, threading.Thread]] = []
+
+    def relay(self, **options: Any) -> Relay:
+        """Start a relay; it is stopped with the house, or by `stop_last`."""
+        relay = Relay(self.database_url.replace("+psycopg2", ""), self.broker, exchange=self.exchange, **options)
+        self._start(relay.run)
+        return relay
+
+    def consumer(self, **options: Any) -> Consumer:
+        """Start a consumer and wait until it is subscribed."""
+        consumer = Consumer(
+            self.service,
+            self.broker,
+            self.sessions,
+            {SOLD: self._handle},
+            self.registry,
+            exchange=self.exchange,
+            retry=self.retry,
+            on_outcome=lambda outcome, event: self.outcomes.update([outcome]),
+            **options,
+        )
+        self._start(consumer.run)
+        eventually(consumer.active.is_set)
+        return consumer
+
+    @property
+    def service(self) -> str:
+        return f"{self.name}shop"
+
+    def _start(self, run: Callable[[threading.Event], None]) -> None:
+        stop = threading.Event()
+        thread = threading.Thread(target=run, args=(stop,))
+        thread.start()
+        self._running.append((stop, thread))
+
+    def stop_last(self) -> None:
+        """Stop what was started last."""
+        stop, thread = self._running.pop()
+        stop.set()
+        thread.join()
+
+    def close(self) -> None:
+        """Stop everything."""
+        while self._running:
+            self.stop_last()
+        self.engine.dispose()
+
+    def sell(self, subject: str, n: int = 0) -> Event:
+        """One command: lock the shelf, count it up, publish, commit."""
+        with self.sessions.begin() as session:
+            return self.sell_in(session, subject, n)
+
+    def sell_in(self, session: Session, subject: str, n: int = 0) -> Event:
+        """The same in the caller's transaction."""
+        session.execute(text("INSERT INTO shelf VALUES (:name, 0) ON CONFLICT (name) DO NOTHING"), {"name": subject})
+        shelf = session.scalars(select(Shelf).where(Shelf.name == subject).with_for_update()).one()
+        shelf.version += 1
+        event = Event.new(f"{SOLD}.v2", subject=subject, sequence=shelf.version, data={"n": n, "colour": "red"})
+        publish(session, event)
+        return event
+
+    def send_raw(self, *messages: bytes, content_type: str = CONTENT_TYPE, type: str = f"{SOLD}.v1") -> None:
+        """Put messages on the exchange past the outbox, as a broken or hostile producer would."""
+        publisher = self.broker.publisher()
+        publisher.send(
+            [
+                Message(n, self.exchange, type, body, content_type, message_id=str(uuid4()), type=type)
+                for n, body in enumerate(messages)
+            ]
+        )
+        confirmed: list[Any] = []
+        eventually(lambda: confirmed.extend(publisher.outcomes(0.1)) or len(confirmed) == len(messages))
+        publisher.close()
+
+    def _handle(self, session: Session, event: Event) -> None:
+        self.handler(session, event)
+        session.execute(
+            insert(Effect).values(event_id=event.id, subject=event.subject, sequence=event.sequence, n=event.data["n"])
+        )
+
+    def effects(self, subject: str | None = None) -> list[Effect]:
+        """What was done so far, in order."""
+        with self.sessions() as session:
+            wanted = select(Effect).order_by(Effect.id)
+            return list(session.scalars(wanted.where(Effect.subject == subject) if subject else wanted))
+
+    def sequences(self, subject: str) -> list[int]:
+        """The sequence numbers in the order in which they were handled."""
+        return [effect.sequence for effect in self.effects(subject)]
+
+    def wait_for_effects(self, count: int) -> None:
+        """Wait until that many effects are there."""
+        eventually(lambda: self._count(Effect) >= count)
+
+    def pending(self) -> int:
+        """Events that the broker has not confirmed."""
+        with self.sessions() as session:
+            return outbox_status(session).pending
+
+    def _count(self, table: type[Base]) -> int:
+        with self.sessions() as session:
+            return session.scalars(select(func.count()).select_from(table)).one()
+
+    def dead_letters(self) -> list[DeadLetterView]:
+        """All dead letters on record."""
+        with self.sessions() as session:
+            return list_dead_letters(session, limit=1000)
+
+    def queued(self, queue: str, count: int) -> Iterable[bytes]:
+        """Take exactly so many messages out of a queue."""
+        receiver = self.broker.receiver(queue, prefetch=1000)
+        found: list[Any] = []
+        eventually(lambda: found.extend(receiver.receive(1000, 0.1)) or len(found) >= count)
+        receiver.ack(found)
+        receiver.close()
+        return [delivery.body for delivery in found]

@@ -1,0 +1,231 @@
+"""From the queue to the effect: once, in order, and what cannot be handled is kept with its reason."""
+
+import json
+import threading
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from messaging import Event, PermanentError, RetryLater, UnknownType
+from messaging.consumer import Consumer
+from messaging.envelope import MAX_BYTES
+from tests.integration.messaging_house import SOLD, House
+from tests.waiting import eventually
+
+
+def sold(n: int = 1, **changes: object) -> Event:
+    values = {"type": f"{SOLD}.v1", "subject": str(uuid4()), "sequence": 1, "data": {"n": n}} | changes
+    return Event.new(values.pop("type"), **values)  # type: ignore[arg-type]
+
+
+def test_an_event_that_arrives_twice_has_one_effect(house: House) -> None:
+    event = sold(7)
+    house.consumer()
+    house.send_raw(event.to_bytes(), event.to_bytes())
+    house.send_raw(event.to_bytes(), sold(8).to_bytes())
+    house.wait_for_effects(2)
+    eventually(lambda: house.outcomes == {"done": 2, "duplicate": 2})
+    assert [effect.n for effect in house.effects()] == [7, 8]
+
+
+def test_the_handler_sees_the_newest_version_of_an_older_event(house: House) -> None:
+    seen: list[Event] = []
+    house.handler = lambda session, event: seen.append(event)
+    house.consumer()
+    house.send_raw(sold(1).to_bytes(), sold(2, type=f"{SOLD}.v2", data={"n": 2, "colour": "red"}).to_bytes())
+    house.wait_for_effects(2)
+    assert [(e.type, e.data["colour"]) for e in seen] == [(f"{SOLD}.v2", "green"), (f"{SOLD}.v2", "red")]
+
+
+def test_events_made_by_a_handler_name_their_cause_and_share_the_correlation(house: House) -> None:
+    made: list[Event] = []
+    house.handler = lambda session, event: made.append(Event.new(f"{SOLD}.v1", subject="x", sequence=1, data={"n": 0}))
+    house.consumer()
+    cause = sold()
+    house.send_raw(cause.to_bytes())
+    house.wait_for_effects(1)
+    assert (made[0].causation_id, made[0].correlation_id) == (cause.id, cause.correlation_id)
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "type_", "reason", "detail"),
+    [
+        (b"parrot", None, f"{SOLD}.v1", "not-an-event", "not JSON"),
+        (b"{}", None, f"{SOLD}.v1", "not-an-event", "specversion"),
+        (b"", None, f"{SOLD}.v1", "not-an-event", "not JSON"),
+        (sold().to_bytes(), "text/plain", f"{SOLD}.v1", "wrong-content-type", "text/plain"),
+        (sold(data={"n": "many"}).to_bytes(), None, f"{SOLD}.v1", "schema-invalid", "data.n"),
+        (sold(data={"n": 1, "x": 1}).to_bytes(), None, f"{SOLD}.v1", "schema-invalid", "x"),
+        (sold(type=f"{SOLD}.v3").to_bytes(), None, f"{SOLD}.v3", "unknown-type", "v3"),
+        (sold(type="shop.burnt.v1").to_bytes(), None, f"{SOLD}.v1", "unknown-type", "shop.burnt"),
+        (b" " * (MAX_BYTES + 1), None, f"{SOLD}.v1", "too-large", str(MAX_BYTES)),
+    ],
+)
+def test_what_can_never_be_handled_dies_at_once_and_says_why(
+    house: House, body: bytes, content_type: str | None, type_: str, reason: str, detail: str
+) -> None:
+    house.consumer()
+    kind = {"content_type": content_type} if content_type else {}
+    house.send_raw(body, type=type_, **kind)
+    house.send_raw(sold(5).to_bytes())
+    house.wait_for_effects(1)
+    (letter,) = eventually(house.dead_letters)
+    assert (letter.reason, letter.type, letter.attempts) == (reason, type_, 1)
+    assert detail in letter.detail
+    (in_queue,) = house.queued(f"{house.service}.dead", 1)
+    assert in_queue == body
+    assert [effect.n for effect in house.effects()] == [5]
+
+
+def test_a_refusal_by_the_handler_is_final(house: House) -> None:
+    def refuse_odd(session: Session, event: Event) -> None:
+        if event.data["n"] % 2:
+            raise PermanentError("odd numbers bring bad luck")
+
+    house.handler = refuse_odd
+    house.consumer()
+    house.send_raw(*(sold(n).to_bytes() for n in range(6)))
+    house.wait_for_effects(3)
+    eventually(lambda: len(house.dead_letters()) == 3)
+    assert {(d.reason, d.detail) for d in house.dead_letters()} == {
+        ("refused-by-handler", "odd numbers bring bad luck")
+    }
+    assert [effect.n for effect in house.effects()] == [0, 2, 4]
+
+
+def test_a_failure_that_passes_costs_attempts_and_then_works(house: House) -> None:
+    failures = iter([RetryLater("not yet"), ValueError("still not")])
+
+    def fail_twice(session: Session, event: Event) -> None:
+        if (error := next(failures, None)) is not None:
+            raise error
+
+    house.handler = fail_twice
+    house.consumer()
+    house.send_raw(sold(3).to_bytes())
+    house.wait_for_effects(1)
+    assert house.outcomes == {"retry": 2, "done": 1}
+    assert house.dead_letters() == []
+
+
+def test_a_failure_that_does_not_pass_ends_with_the_dead_letters_after_all_attempts(house: House) -> None:
+    def fail(session: Session, event: Event) -> None:
+        session.execute(text("INSERT INTO shelf VALUES ('half done', 1)"))
+        raise ValueError("never")
+
+    house.handler = fail
+    house.consumer()
+    house.send_raw(sold(3).to_bytes())
+    (letter,) = eventually(house.dead_letters)
+    assert (letter.reason, letter.attempts) == ("attempts-used-up", 4)
+    assert "ValueError: never" in letter.detail
+    with house.engine.begin() as connection:
+        assert connection.execute(text("SELECT count(*) FROM shelf")).scalar() == 0
+
+
+def test_while_an_event_waits_its_aggregate_waits_behind_it_and_others_flow(house: House) -> None:
+    failing = {"apples": 2}
+
+    def fail_first(session: Session, event: Event) -> None:
+        if event.sequence == 1 and failing.get(event.subject, 0) > 0:
+            failing[event.subject] -= 1
+            raise RetryLater("not yet")
+
+    house.handler = fail_first
+    house.relay()
+    house.consumer()
+    with house.sessions.begin() as session:
+        for n in range(10):
+            house.sell_in(session, "apples", n)
+            house.sell_in(session, "pears", n)
+    house.wait_for_effects(20)
+    assert house.sequences("apples") == list(range(1, 11))
+    assert house.sequences("pears") == list(range(1, 11))
+    order = [effect.subject for effect in house.effects()]
+    assert order[:10] == ["pears"] * 10
+    assert house.outcomes["waiting"] >= 9
+
+
+def test_a_dead_event_does_not_hold_up_the_ones_behind_it(house: House) -> None:
+    def fail_first(session: Session, event: Event) -> None:
+        if event.sequence == 1:
+            raise RetryLater("never")
+
+    house.handler = fail_first
+    house.relay()
+    house.consumer()
+    with house.sessions.begin() as session:
+        for n in range(5):
+            house.sell_in(session, "apples", n)
+    house.wait_for_effects(4)
+    assert house.sequences("apples") == [2, 3, 4, 5]
+    assert len(house.dead_letters()) == 1
+
+
+def test_an_event_in_whose_handling_the_process_died_again_and_again_is_taken_out(house: House) -> None:
+    killer, neighbour = sold(666), sold(5)
+    house.consumer()
+    house.stop_last()
+    house.send_raw(killer.to_bytes(), neighbour.to_bytes())
+    # A consumer took both and died with them, twice while it handled the first one alone.
+    dying = house.broker.receiver(f"{house.service}.events", prefetch=10)
+    eventually(lambda: dying.receive(10, 0.1))
+    dying.close()
+    with house.engine.begin() as connection:
+        connection.execute(text("INSERT INTO suspect VALUES (:id, 2)"), {"id": killer.id})
+    house.consumer()
+    house.wait_for_effects(1)
+    (letter,) = eventually(house.dead_letters)
+    assert (letter.id, letter.reason) == (killer.id, "kills-the-process")
+    assert [effect.n for effect in house.effects()] == [5]
+    with house.engine.begin() as connection:
+        eventually(lambda: connection.execute(text("SELECT count(*) FROM suspect")).scalar() == 0)
+
+
+def test_a_database_that_is_away_costs_no_attempts(house: House) -> None:
+    cut = threading.Event()
+
+    def cut_the_line_once(session: Session, event: Event) -> None:
+        if event.data["n"] == 3 and not cut.is_set():
+            cut.set()
+            session.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+
+    house.handler = cut_the_line_once
+    house.consumer()
+    house.send_raw(*(sold(n).to_bytes() for n in range(6)))
+    house.wait_for_effects(6)
+    assert house.outcomes == {"done": 6}
+    assert [effect.n for effect in house.effects()] == list(range(6))
+
+
+def test_of_two_consumers_one_works_and_the_other_takes_over(house: House) -> None:
+    house.relay()
+    house.consumer()
+    house.consumer()
+    house.sell("apples")
+    house.wait_for_effects(1)
+    stop, thread = house._running.pop(1)
+    stop.set()
+    thread.join()
+    house.sell("apples")
+    house.wait_for_effects(2)
+    assert house.sequences("apples") == [1, 2]
+
+
+def test_a_subscription_to_an_event_without_a_schema_is_refused_at_once(house: House) -> None:
+    with pytest.raises(UnknownType, match=r"shop\.burnt"):
+        Consumer("x", house.broker, house.sessions, {"shop.burnt": house._handle}, house.registry)
+
+
+def test_the_dead_letter_in_the_queue_carries_its_reason_for_the_management_console(house: House) -> None:
+    house.consumer()
+    house.send_raw(sold(data={"n": "many"}).to_bytes())
+    receiver = house.broker.receiver(f"{house.service}.dead", prefetch=1)
+    (delivery,) = eventually(lambda: receiver.receive(1, 0.2))
+    receiver.close()
+    assert delivery.headers["reason"] == "schema-invalid"
+    assert "data.n" in delivery.headers["detail"]
+    assert delivery.headers["routing-key"] == f"{SOLD}.v1"
+    assert json.loads(delivery.body)["data"] == {"n": "many"}

@@ -1,0 +1,181 @@
+"""From the commit to the broker: what is committed is sent, in order, whatever happens to relay and servers."""
+
+import threading
+from datetime import timedelta
+from random import Random
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from messaging import OutboxNotBound, SchemaInvalid, delete_published, outbox_status, publish
+from messaging.pending import PendingEvents
+from tests.integration.messaging_house import House
+from tests.waiting import eventually
+
+
+def test_an_event_is_sent_after_the_commit_and_not_after_a_rollback(house: House) -> None:
+    house.relay()
+    house.consumer()
+    with pytest.raises(ZeroDivisionError), house.sessions.begin() as session:
+        house.sell_in(session, "apples", 1)
+        session.flush()
+        raise ZeroDivisionError
+    house.sell("pears", 2)
+    house.wait_for_effects(1)
+    assert [(e.subject, e.n) for e in house.effects()] == [("pears", 2)]
+
+
+def test_an_event_that_does_not_fit_its_schema_is_refused_when_it_is_published(house: House) -> None:
+    with house.sessions.begin() as session:
+        event = house.sell_in(session, "apples")
+        with pytest.raises(SchemaInvalid, match="colour"):
+            publish(session, event.as_version(2, {"n": 1}))
+    assert house.pending() == 1
+
+
+def test_a_session_without_an_outbox_is_told_so(house: House) -> None:
+    event = house.sell("apples")
+    with Session(house.engine) as session, pytest.raises(OutboxNotBound, match="bind_outbox"):
+        publish(session, event)
+
+
+def test_one_transaction_may_publish_many_events_and_they_keep_their_order(house: House) -> None:
+    with house.sessions.begin() as session:
+        for n in range(300):
+            house.sell_in(session, f"shelf-{n % 3}", n)
+    house.consumer()
+    house.relay()
+    house.wait_for_effects(300)
+    assert [house.sequences(f"shelf-{n}") for n in range(3)] == [list(range(1, 101))] * 3
+
+
+def test_with_twenty_writers_every_aggregate_is_seen_in_the_order_of_its_commits(house: House) -> None:
+    house.relay()
+    house.consumer()
+
+    def write(seed: int) -> None:
+        random = Random(seed)
+        for n in range(25):
+            with house.sessions.begin() as session:
+                house.sell_in(session, f"shelf-{random.randrange(6)}", n)
+                if random.random() < 0.3:
+                    # An id drawn early and committed late is what loses events for those who read "id > last".
+                    session.flush()
+                    session.execute(text("SELECT pg_sleep(0.01)"))
+
+    writers = [threading.Thread(target=write, args=(seed,)) for seed in range(20)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    house.wait_for_effects(500)
+    for shelf in range(6):
+        sequences = house.sequences(f"shelf-{shelf}")
+        assert sequences == list(range(1, len(sequences) + 1))
+    assert len(house.effects()) == 500
+    eventually(lambda: house.pending() == 0)
+
+
+def test_only_one_relay_works_and_the_standby_takes_over(house: House) -> None:
+    first = house.relay()
+    eventually(first.active.is_set)
+    standby = house.relay()
+    house.sell("apples")
+    eventually(lambda: house.pending() == 0)
+    assert not standby.active.is_set()
+    house._running[0][0].set()
+    house._running[0][1].join()
+    eventually(standby.active.is_set)
+    house.sell("apples")
+    eventually(lambda: house.pending() == 0)
+
+
+def test_a_relay_whose_connection_to_the_database_is_cut_goes_on(house: House) -> None:
+    house.relay()
+    house.consumer()
+    for n in range(5):
+        house.sell("apples", n)
+        with house.engine.begin() as connection:
+            connection.execute(
+                text(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+            )
+    house.wait_for_effects(5)
+    assert house.sequences("apples") == [1, 2, 3, 4, 5]
+
+
+def test_a_relay_and_a_consumer_whose_connections_to_the_broker_are_cut_go_on(house: House, rabbit_admin) -> None:  # type: ignore[no-untyped-def]
+    house.relay()
+    house.consumer()
+    for round_ in range(3):
+        for n in range(50):
+            house.sell(f"shelf-{n % 5}", n)
+        rabbit_admin.close_all_connections()
+        house.wait_for_effects(50 * (round_ + 1))
+    assert [house.sequences(f"shelf-{n}") for n in range(5)] == [list(range(1, 31))] * 5
+
+
+def test_an_event_that_was_confirmed_but_not_marked_is_sent_again_and_has_one_effect(house: House) -> None:
+    house.relay()
+    house.consumer()
+    house.sell("apples")
+    house.wait_for_effects(1)
+    eventually(lambda: house.pending() == 0)
+    with house.engine.begin() as connection:
+        connection.execute(text("UPDATE outbox SET published_at = NULL"))
+    house.sell("pears")
+    eventually(lambda: house.outcomes["duplicate"] == 1)
+    eventually(lambda: house.pending() == 0)
+    assert len(house.effects()) == 2
+
+
+def test_events_committed_while_the_broker_refuses_us_wait_and_are_sent_later(house: House, rabbit_admin) -> None:  # type: ignore[no-untyped-def]
+    house.consumer()
+    house.relay()
+    rabbit_admin.forbid_connections()
+    rabbit_admin.close_all_connections()
+    for n in range(20):
+        house.sell("apples", n)
+    assert house.pending() > 0
+    rabbit_admin.allow_connections()
+    house.wait_for_effects(20)
+    assert house.sequences("apples") == list(range(1, 21))
+
+
+def test_what_nobody_subscribed_to_is_kept_where_an_operator_sees_it(house: House) -> None:
+    house.relay()
+    house.sell("apples", 7)
+    (body,) = house.queued(f"{house.name}.unrouted", 1)
+    assert b'"n":7' in body
+
+
+def test_the_relay_counts_what_it_published_even_when_rows_are_gone(house: House) -> None:
+    counted: list[int] = []
+    house.relay(on_published=counted.append)
+    for n in range(30):
+        house.sell("apples", n)
+    eventually(lambda: house.pending() == 0 and sum(counted) == 30)
+    with house.sessions.begin() as session:
+        assert delete_published(session, older_than=timedelta(days=1)) == 0
+        assert delete_published(session, older_than=timedelta(0)) == 30
+        assert outbox_status(session).published_total == 30
+
+
+def test_retention_never_deletes_what_is_pending(house: House) -> None:
+    house.sell("apples")
+    with house.sessions.begin() as session:
+        assert delete_published(session, older_than=timedelta(0)) == 0
+
+
+def test_a_lower_id_that_is_committed_late_is_still_fetched(house: House) -> None:
+    with house.sessions() as slow:
+        house.sell_in(slow, "slow")
+        slow.flush()
+        house.sell("quick")
+        with PendingEvents(house.database_url) as pending:
+            (quick,) = pending.fetch(10, besides=[])
+            slow.commit()
+            assert [e.subject for e in pending.fetch(10, besides=[quick.id])] == ["slow"]

@@ -1,0 +1,27 @@
+"""Waiting for something that happens elsewhere: by looking again and again until a deadline, never by a fixed sleep."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def eventually(check: Callable[[], T], *, timeout: float = 10, every: float = 0.05) -> T:
+    """Call `check` until it returns something true, and return that. Raises AssertionError at the deadline.
+
+    An AssertionError or LookupError of `check` counts as "not yet"; the last one is shown at the deadline.
+    """
+    deadline = time.monotonic() + timeout
+    why: Exception | None = None
+    while True:
+        try:
+            found, why = check(), None
+        except (AssertionError, LookupError) as error:
+            why = error
+        else:
+            if found:
+                return found
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {timeout} s") from why
+        time.sleep(every)
