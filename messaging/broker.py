@@ -14,6 +14,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 import pika
+from pika.adapters.utils.connection_workflow import AMQPConnectorException
 from pika.channel import Channel
 from pika.exceptions import AMQPError, ChannelClosedByBroker, ConnectionWrongStateError
 
@@ -51,7 +52,7 @@ class RabbitBroker:
             if error.reply_code == _PRECONDITION_FAILED:
                 raise TopologyConflict(error.reply_text) from error
             raise BrokerUnavailable(error.reply_text) from error
-        except AMQPError as error:
+        except (AMQPError, AMQPConnectorException, OSError) as error:
             raise BrokerUnavailable(f"{self._parameters.host}:{self._parameters.port}: {error!r}") from error
 
     def publisher(self) -> Publisher:

@@ -143,7 +143,7 @@ def consumer_topology(
 
 
 def definitions(topologies: Iterable[Topology], vhost: str) -> dict[str, list[dict[str, object]]]:
-    """Return the topologies as a definitions file of RabbitMQ has them, for a broker that is to know them from the start.
+    """Return the topologies as a definitions file of RabbitMQ has them, for a broker that knows them from the start.
 
     A queue has to be there before the first event is published: what nobody is subscribed to is not delivered later.
     https://www.rabbitmq.com/docs/definitions
