@@ -1,0 +1,67 @@
+"""People of the demo company who use a running system by REST, as scripts do."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import requests
+
+TIMEOUT = 15
+
+
+class Parrot:
+    """Somebody who signed in with a photo of the beak."""
+
+    def __init__(self, run: dict[str, Any], person: dict[str, Any]) -> None:
+        """Sign in. `run` is the content of run.json."""
+        self.services: dict[str, str] = run["services"]
+        self.id: str = person["id"]
+        self.name: str = person["name"]
+        self.role: str = person["role"]
+        self.token = sign_in(self.services["auth"], Path(person["beak"]))
+
+    def ask(self, method: str, service: str, path: str, **options: Any) -> requests.Response:
+        """Send a request and return whatever the answer is."""
+        url = path if path.startswith("http") else f"{self.services[service]}{path}"
+        headers = {"Authorization": f"Bearer {self.token}"}
+        return requests.request(method, url, headers=headers, timeout=TIMEOUT, **options)
+
+    def get(self, service: str, path: str, **parameters: Any) -> Any:
+        """Return the JSON answer to a GET, which must succeed."""
+        answer = self.ask("GET", service, path, params=parameters)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def post(self, service: str, path: str, body: Any = None, *, expect: int = 200) -> Any:
+        """Return the JSON answer to a POST, which must have this status."""
+        answer = self.ask("POST", service, path, json=body)
+        assert answer.status_code == expect, answer.text
+        return answer.json() if answer.content else None
+
+    def everything(self, service: str, path: str, **parameters: Any) -> Iterator[Any]:
+        """Yield all items of a list, page by page."""
+        cursor: str | None = None
+        while True:
+            page = self.get(service, path, **parameters, limit=200, **({"cursor": cursor} if cursor else {}))
+            yield from page["items"]
+            cursor = page["next_cursor"]
+            if cursor is None:
+                return
+
+
+def sign_in(auth_url: str, photo: Path) -> str:
+    """Return the access token that auth gives for the photo."""
+    answer = requests.post(
+        f"{auth_url}/api/v1/token",
+        data=photo.read_bytes(),
+        headers={"Content-Type": "image/png"},
+        timeout=TIMEOUT,
+    )
+    assert answer.status_code == 200, answer.text
+    token: str = answer.json()["access_token"]
+    return token
+
+
+def company(run: dict[str, Any]) -> dict[str, Parrot]:
+    """Sign everybody in; by id."""
+    return {person["id"]: Parrot(run, person) for person in run["people"]}
