@@ -9,7 +9,8 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -28,6 +29,8 @@ _log = logging.getLogger(__name__)
 _HEARTBEAT = 30
 #: Seconds between two attempts to connect: short, since a restart of the broker is to be noticed at once.
 _RECONNECT_AFTER = (0.1, 0.3, 1.0)
+#: Messages written before the broker's answers are looked at.
+_WRITE_AT_ONCE = 200
 _PRECONDITION_FAILED = 406
 _PERSISTENT = pika.DeliveryMode.Persistent.value
 
@@ -75,6 +78,29 @@ def _declare(channel: Any, topology: Topology) -> None:
         channel.queue_bind(binding.queue, binding.exchange, binding.routing_key)
 
 
+class _Connection(pika.SelectConnection):  # type: ignore[misc]
+    """A connection that can gather what it writes: pika makes a system call for each of a message's three frames."""
+
+    _gathered: list[bytes] | None = None
+
+    @contextmanager
+    def one_write(self) -> Iterator[None]:
+        """Write everything that is sent inside the block at its end, at once."""
+        self._gathered = []
+        try:
+            yield
+        finally:
+            gathered, self._gathered = self._gathered, None
+            if gathered and self.is_open:
+                super()._adapter_emit_data(b"".join(gathered))
+
+    def _adapter_emit_data(self, data: bytes) -> None:
+        if self._gathered is None:
+            super()._adapter_emit_data(data)
+        else:
+            self._gathered.append(data)
+
+
 class _Link:
     """One connection with one channel on a thread of its own, opened again whenever it is lost."""
 
@@ -88,7 +114,7 @@ class _Link:
         self._on_channel = on_channel
         self._on_lost = on_lost
         self._closing = threading.Event()
-        self._connection: pika.SelectConnection | None = None
+        self._connection: _Connection | None = None
         self._failures = 0
         self.number = 0
         self.ready = threading.Event()
@@ -127,7 +153,7 @@ class _Link:
     def _run(self) -> None:
         while not self._closing.is_set():
             self.number += 1
-            connection = pika.SelectConnection(
+            connection = _Connection(
                 self._parameters,
                 on_open_callback=self._open_channel,
                 on_open_error_callback=self._failed,
@@ -224,13 +250,18 @@ class RabbitPublisher:
 
     def _publish(self) -> None:
         channel = self._channel
-        while channel is not None and channel.is_open and self._handed:
-            message = self._handed.popleft()
-            self._sent += 1
-            self._unconfirmed[self._sent] = (message.tag, message.message_id)
-            channel.basic_publish(
-                message.exchange, message.routing_key, message.body, _properties(message), mandatory=True
-            )
+        if channel is None or not channel.is_open:
+            return
+        with channel.connection.one_write():
+            for _ in range(min(len(self._handed), _WRITE_AT_ONCE)):
+                message = self._handed.popleft()
+                self._sent += 1
+                self._unconfirmed[self._sent] = (message.tag, message.message_id)
+                channel.basic_publish(
+                    message.exchange, message.routing_key, message.body, _properties(message), mandatory=True
+                )
+        if self._handed:
+            self._link.call(self._publish)  # confirms that came in meanwhile have their turn first
 
     def _on_return(self, _channel: Channel, method: Any, properties: Any, _body: bytes) -> None:
         # The broker confirms a returned message right afterwards: no queue failed to take it, there was none.
