@@ -1,0 +1,18 @@
+"""`python -m analytics_service web|relay|consumer|scheduler|migrate`."""
+
+from pathlib import Path
+
+from analytics_service import config
+from analytics_service.app import create_app
+from analytics_service.handlers import HANDLERS
+from chassis.cli import Service, main
+
+main(
+    Service(
+        name="analytics",
+        load_settings=config.load,
+        create_app=create_app,
+        handlers=HANDLERS,
+        migrations=Path(__file__).parent / "migrations",
+    )
+)

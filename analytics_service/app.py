@@ -1,0 +1,25 @@
+"""The web application of analytics, wired together."""
+
+from flask import Flask
+
+from analytics_service.api import figures
+from analytics_service.models import User
+from analytics_service.ui import pages
+from chassis.db import Database
+from chassis.errors import N_
+from chassis.people import find_user_in
+from chassis.settings import Settings
+from chassis.web import build_app
+
+
+def create_app(settings: Settings, database: Database | None = None) -> Flask:
+    """Return the application; `database` is for who has one already."""
+    database = database or Database(settings)
+    return build_app(
+        settings,
+        database=database,
+        blueprints=[figures],
+        pages=[pages],
+        find_user=find_user_in(database, User),
+        title=N_("Analytics"),
+    )

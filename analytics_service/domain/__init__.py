@@ -1,0 +1,1 @@
+"""The rules behind the figures, pure: no database, no web and no clock of their own."""

@@ -1,0 +1,154 @@
+"""Everything that auth refuses. A photo's fault is a class of its own: its name tells programs what its text tells people."""
+
+from chassis.errors import N_ as N_  # the rules in domain/ mark their texts with it, too
+from chassis.errors import Conflict, Invalid, NotFound, ServiceError, Unauthorized
+
+_CANNOT_BE_READ = N_("The photo cannot be read")
+
+
+class UnsupportedPhoto(ServiceError):
+    """What was sent does not even claim to be a PNG or a JPEG, or claims to be the other one."""
+
+    status = 415
+    title = N_("Not a kind of photo that can be read")
+
+    def __init__(self) -> None:
+        super().__init__(N_("Send a PNG or JPEG photo, and say which in Content-Type."))
+
+
+class PhotoTooLarge(ServiceError):
+    """More bytes or more pixels than a photo of a beak needs."""
+
+    status = 413
+    title = N_("The photo is too large")
+
+    def __init__(self, *, megabytes: int, megapixels: int) -> None:
+        """Take what would be accepted."""
+        message = N_("A photo may have up to %(megabytes)d MB and %(megapixels)d million pixels.")
+        super().__init__(message, megabytes=megabytes, megapixels=megapixels)
+
+
+class UnusablePhoto(Invalid):
+    """No beak can be recognised in the photo. The subclasses say why."""
+
+    title = N_("The beak cannot be recognised")
+    explanation = ""
+
+    def __init__(self) -> None:
+        super().__init__(self.explanation, errors={"photo": [self.explanation]})
+
+
+class NotAPicture(UnusablePhoto):
+    """The bytes are no picture, or a damaged one."""
+
+    title = _CANNOT_BE_READ
+    explanation = N_("This is not a picture, or it is damaged.")
+
+
+class MovingPicture(UnusablePhoto):
+    """An animation has no single beak."""
+
+    title = _CANNOT_BE_READ
+    explanation = N_("This is an animation. Send a single picture.")
+
+
+class NoBeakVisible(UnusablePhoto):
+    """Nothing in the picture is shaped like a beak."""
+
+    explanation = N_("No beak can be seen. It has to stand out from everything around it.")
+
+
+class BeakTooSmall(UnusablePhoto):
+    """There is something, but too few pixels of it."""
+
+    explanation = N_("The beak is too small. Come closer.")
+
+
+class BeakCutOff(UnusablePhoto):
+    """The beak runs out of the picture."""
+
+    explanation = N_("The beak is cut off by the edge. The whole beak has to be in the picture.")
+
+
+class PhotoBlurred(UnusablePhoto):
+    """The edges are too soft to tell the shape."""
+
+    explanation = N_("The photo is blurred. Hold still and try again.")
+
+
+class SeveralBeaks(UnusablePhoto):
+    """Two shapes could be the beak."""
+
+    explanation = N_("More than one beak can be seen. Only one parrot at a time.")
+
+
+class UnknownBeak(Unauthorized):
+    """A beak that was never enrolled."""
+
+    title = N_("Unknown beak")
+
+    def __init__(self) -> None:
+        super().__init__(N_("Nobody here has a beak like this."))
+
+
+class AmbiguousBeak(Unauthorized):
+    """Two people's beaks fit almost equally well, so nobody is let in."""
+
+    title = N_("Unknown beak")
+
+    def __init__(self) -> None:
+        super().__init__(N_("This could be the beak of more than one of us. Try another photo."))
+
+
+class UserIsBlocked(Unauthorized):
+    """The beak was recognised, and its owner is blocked."""
+
+    title = N_("You are blocked")
+
+    def __init__(self) -> None:
+        super().__init__(N_("You were blocked. Only an administrator can let you in again."))
+
+
+class BeakTaken(Conflict):
+    """Nobody could tell the two apart."""
+
+    def __init__(self) -> None:
+        message = N_("Somebody else has a beak like this: the two could not be told apart.")
+        super().__init__(message, errors={"photo": [message]})
+
+
+class UserNotFound(NotFound):
+    """No user has this id."""
+
+    def __init__(self) -> None:
+        super().__init__(N_("There is no such user."))
+
+
+class NobodyOfTheseRoles(NotFound):
+    """Nobody active has one of the roles asked for."""
+
+    def __init__(self) -> None:
+        super().__init__(N_("Nobody active has one of these roles."))
+
+
+class EmailTaken(Conflict):
+    """An e-mail address belongs to one user, however it is capitalised."""
+
+    def __init__(self) -> None:
+        message = N_("Another user has this e-mail address.")
+        super().__init__(message, errors={"email": [message]})
+
+
+class LastAdmin(Conflict):
+    """Without an administrator nobody could ever be let in again."""
+
+    def __init__(self) -> None:
+        super().__init__(N_("This is the last active administrator, who can be neither blocked nor given another role."))
+
+
+class UnreadableImport(Invalid):
+    """The file is not the CSV or JSON that an import takes."""
+
+    def __init__(self, message: str, **parts: object) -> None:
+        """Take what is wrong with it."""
+        super().__init__(message, errors=None, **parts)

@@ -1,0 +1,182 @@
+"""Letters: how they are written, and the two ways out of the house."""
+
+import os
+import smtplib
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime
+from functools import cache
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import unquote, urlsplit
+from uuid import UUID
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+
+_TEMPLATES = Path(__file__).parent / "templates"
+_TIMEOUT = 10
+_SMTP_PORT, _SMTPS_PORT = 25, 465
+_POLICY = SMTP.clone(max_line_length=None)
+
+
+class NotDelivered(Exception):
+    """A letter was not taken, for the reason that the text gives."""
+
+
+class PostIsAway(NotDelivered):
+    """The mail server cannot be reached: no other letter would fare better now."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Letter:
+    """What a letter about a payout says."""
+
+    payout_id: UUID
+    day: date
+    amount_cents: int
+    name: str
+    address: str
+    made_at: datetime
+
+
+class Post(Protocol):
+    """A way out of the house."""
+
+    def deliver(self, letter: Letter) -> None:
+        """Send the letter. Raises NotDelivered, or PostIsAway. Twice the same letter is the same message."""
+        ...
+
+
+def compose(letter: Letter, sender: str) -> EmailMessage:
+    """Write the letter, in both languages. Its Message-ID is the payout's: a repeated one can be told."""
+    message = EmailMessage(policy=_POLICY)
+    message["From"] = sender
+    message["To"] = letter.address
+    message["Subject"] = f"aTES: {dollars(letter.amount_cents)} за {letter.day:%d.%m.%Y} / for {letter.day:%Y-%m-%d}"
+    message["Date"] = format_datetime(letter.made_at)
+    message["Message-ID"] = f"<payout-{letter.payout_id}@{sender.rpartition('@')[2].rstrip('>')}>"
+    message["Auto-Submitted"] = "auto-generated"
+    message.set_content(_text().render(letter=letter, amount=dollars(letter.amount_cents)), cte="8bit")
+    return message
+
+
+def dollars(cents: int) -> str:
+    """Write an amount for a letter: 1234 is `$12.34`."""
+    return f"${cents // 100:,}.{cents % 100:02}"
+
+
+def file_name(letter: Letter) -> str:
+    """Return the name under which the letter is kept: the same for every attempt."""
+    return f"{letter.day:%Y-%m-%d}-{letter.payout_id}.eml"
+
+
+@contextmanager
+def open_post(smtp_url: str | None, folder: Path, sender: str) -> Iterator[Post]:
+    """Yield the way out: the mail server at the URL, or without one the folder."""
+    if smtp_url is None:
+        yield FolderPost(folder, sender)
+        return
+    post = SmtpPost(smtp_url, sender)
+    try:
+        yield post
+    finally:
+        post.close()
+
+
+class FolderPost:
+    """Keeps letters as .eml files, for a house without a mail server."""
+
+    def __init__(self, folder: Path, sender: str) -> None:
+        """Take the folder, which is made when the first letter comes."""
+        self._folder = folder
+        self._sender = sender
+
+    def deliver(self, letter: Letter) -> None:
+        """See `Post`. A file is there as a whole or not at all, and a second attempt replaces it by its like."""
+        name = file_name(letter)
+        unfinished = self._folder / f".{name}.{os.getpid()}"
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            unfinished.write_bytes(compose(letter, self._sender).as_bytes())
+            unfinished.replace(self._folder / name)
+        except OSError as error:
+            raise PostIsAway(f"{self._folder}: {error.strerror}") from error
+
+
+class SmtpPost:
+    """Sends letters to a mail server: `smtp://user:password@host:port`, or `smtps://` for TLS from the start."""
+
+    def __init__(self, url: str, sender: str) -> None:
+        """Take the address of the server; it is connected to when the first letter comes."""
+        self._url = urlsplit(url)
+        self._sender = sender
+        self._server: smtplib.SMTP | None = None
+
+    def deliver(self, letter: Letter) -> None:
+        """See `Post`."""
+        message = compose(letter, self._sender)
+        try:
+            self._connected().sendmail(
+                message["From"].addresses[0].addr_spec,
+                [letter.address],
+                message.as_bytes(policy=_POLICY.clone(cte_type="7bit")),
+            )
+        except (smtplib.SMTPRecipientsRefused, smtplib.SMTPDataError, smtplib.SMTPNotSupportedError) as error:
+            raise NotDelivered(str(error)) from error
+        except UnicodeEncodeError as error:
+            raise NotDelivered(f"the address cannot be written in ASCII: {letter.address}") from error
+        except (smtplib.SMTPException, OSError) as error:
+            self.close()
+            raise PostIsAway(f"{self._url.hostname}: {error}") from error
+
+    def close(self) -> None:
+        """End the connection, if there is one."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
+    def _connected(self) -> smtplib.SMTP:
+        if self._server is None:
+            self._server = self._connect()
+        return self._server
+
+    def _connect(self) -> smtplib.SMTP:
+        host = self._url.hostname or "localhost"
+        if self._url.scheme == "smtps":
+            context = ssl.create_default_context()
+            server: smtplib.SMTP = smtplib.SMTP_SSL(
+                host, self._url.port or _SMTPS_PORT, timeout=_TIMEOUT, context=context
+            )
+        else:
+            server = smtplib.SMTP(host, self._url.port or _SMTP_PORT, timeout=_TIMEOUT)
+        try:
+            self._greet(server)
+        except BaseException:
+            server.close()
+            raise
+        return server
+
+    def _greet(self, server: smtplib.SMTP) -> None:
+        server.ehlo_or_helo_if_needed()
+        if self._url.scheme == "smtp" and server.has_extn("starttls"):
+            server.starttls(context=ssl.create_default_context())
+            server.ehlo()
+        if self._url.username:
+            server.login(unquote(self._url.username), unquote(self._url.password or ""))
+
+
+@cache
+def _text() -> Template:
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=False,  # noqa: S701 (plain text)
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+        trim_blocks=True,
+    )
+    return environment.get_template("billing/letter.txt")

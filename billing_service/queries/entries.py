@@ -1,0 +1,77 @@
+"""The audit log: every movement of an account with its cause, and what tasks cost."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from billing_service.errors import AccountNotFound
+from billing_service.models import Account, LedgerEntry, LedgerTransaction, Task
+from chassis.paging import Page, PageRequest, fetch_page
+
+
+@dataclass(frozen=True)
+class TaskWords:
+    """A task in the log. Title and description are None until the tracker has told them."""
+
+    id: UUID
+    title: str | None
+    jira_id: str | None
+    description: str | None
+
+
+@dataclass(frozen=True)
+class EntryView:
+    """A movement as the employee sees it."""
+
+    #: The transaction's: an employee has one entry in each.
+    id: UUID
+    at: datetime
+    business_day: date
+    kind: str
+    #: Positive is what the employee got.
+    amount_cents: int
+    balance_after_cents: int
+    task: TaskWords | None
+    assignment_no: int | None
+    cause_event_id: UUID | None
+    #: Why a correction was made.
+    note: str | None
+
+
+def entries(session: Session, user_id: UUID, *, day: date, page: PageRequest) -> Page[EntryView]:
+    """Return what happened on somebody's account on a business day, the latest first. Raises AccountNotFound."""
+    account_id = session.scalar(select(Account.id).where(Account.user_id == user_id))
+    if account_id is None:
+        raise AccountNotFound
+    log = (
+        select(LedgerEntry, LedgerTransaction, Task)
+        .join(LedgerTransaction, LedgerTransaction.id == LedgerEntry.transaction_id)
+        .outerjoin(Task, Task.task_id == LedgerTransaction.task_id)
+        .where(LedgerEntry.account_id == account_id, LedgerEntry.business_day == day)
+    )
+    found = fetch_page(session, log, LedgerEntry.id, page=page, descending=True)
+    return Page([_view(*row) for row in found.items], found.next_cursor)
+
+
+def prices(session: Session, task_ids: Sequence[UUID]) -> Sequence[Task]:
+    """Return the tasks among these that have been priced."""
+    return session.scalars(select(Task).where(Task.task_id.in_(task_ids)).order_by(Task.task_id)).all()
+
+
+def _view(entry: LedgerEntry, transaction: LedgerTransaction, task: Task | None) -> EntryView:
+    return EntryView(
+        id=transaction.id,
+        at=transaction.posted_at,
+        business_day=entry.business_day,
+        kind=transaction.kind,
+        amount_cents=entry.amount_cents,
+        balance_after_cents=entry.balance_after_cents or 0,
+        task=task and TaskWords(task.task_id, task.title, task.jira_id, task.description),
+        assignment_no=transaction.assignment_no,
+        cause_event_id=transaction.cause_event_id,
+        note=transaction.note,
+    )

@@ -1,0 +1,200 @@
+"""What comes in and goes out as JSON. Rules about prices stand in `domain.pricing`, for pages and API alike."""
+
+from marshmallow import Schema, fields, validate
+from webargs.fields import DelimitedList
+
+from billing_service.models import CLOSED, FAILED, OPEN, PENDING, SENT
+from chassis.paging import MAX_LIMIT, PageArgs
+
+_CENTS = {"description": "In cents"}
+_SIGNED_CENTS = {"description": "In cents, as the employee sees it: negative is what was taken"}
+
+
+def _cents() -> fields.Integer:
+    return fields.Integer(required=True, metadata=_CENTS)
+
+
+class TodaySchema(Schema):
+    """What the business day brought so far."""
+
+    fees_cents = _cents()
+    rewards_cents = _cents()
+
+
+class AccountSchema(Schema):
+    """An employee's account."""
+
+    user_id = fields.UUID(required=True)
+    name = fields.String(required=True, allow_none=True, metadata={"description": "null until auth has told it"})
+    status = fields.String(required=True, validate=validate.OneOf([OPEN, CLOSED]))
+    balance_cents = _cents()
+    today = fields.Nested(TodaySchema, required=True)
+
+
+class TaskWordsSchema(Schema):
+    """A task in the log. Its words are null until the tracker has told them."""
+
+    id = fields.UUID(required=True)
+    title = fields.String(required=True, allow_none=True)
+    jira_id = fields.String(required=True, allow_none=True)
+    description = fields.String(required=True, allow_none=True)
+
+
+class EntrySchema(Schema):
+    """A movement and its cause."""
+
+    id = fields.UUID(required=True)
+    at = fields.AwareDateTime(required=True)
+    business_day = fields.Date(required=True)
+    kind = fields.String(required=True, validate=validate.OneOf(["fee", "reward", "payout", "correction"]))
+    amount_cents = fields.Integer(required=True, metadata=_SIGNED_CENTS)
+    balance_after_cents = _cents()
+    task = fields.Nested(TaskWordsSchema, required=True, allow_none=True)
+    assignment_no = fields.Integer(required=True, allow_none=True, metadata={"description": "Which one a fee is for"})
+    cause_event_id = fields.UUID(
+        required=True, allow_none=True, metadata={"description": "null when a person or the robot did it"}
+    )
+    note = fields.String(required=True, allow_none=True, metadata={"description": "Why a correction was made"})
+
+
+class DayArgs(Schema):
+    """A business day; without one, today."""
+
+    day = fields.Date(load_default=None)
+
+
+class EntryArgs(PageArgs):
+    """Which part of the log is wanted."""
+
+    day = fields.Date(load_default=None, metadata={"description": "The current business day if not given"})
+
+
+class PriceArgs(Schema):
+    """Which tasks' prices are wanted."""
+
+    task_ids = DelimitedList(fields.UUID(), required=True, validate=validate.Length(1, MAX_LIMIT))
+
+
+class PriceSchema(Schema):
+    """What a task costs and earns."""
+
+    task_id = fields.UUID(required=True)
+    fee_cents = _cents()
+    reward_cents = _cents()
+    priced_at = fields.AwareDateTime(required=True)
+
+
+class PricesSchema(Schema):
+    """Prices of those tasks that have them."""
+
+    items = fields.List(fields.Nested(PriceSchema), required=True)
+    next_cursor = fields.String(required=True, allow_none=True)
+
+
+class PricingRulesSchema(Schema):
+    """The ranges that prices are drawn from, both ends included."""
+
+    fee_min_cents = fields.Integer(required=True, strict=True, metadata=_CENTS)
+    fee_max_cents = fields.Integer(required=True, strict=True, metadata=_CENTS)
+    reward_min_cents = fields.Integer(required=True, strict=True, metadata=_CENTS)
+    reward_max_cents = fields.Integer(required=True, strict=True, metadata=_CENTS)
+
+
+class PeriodArgs(Schema):
+    """A period, both ends included: `to` is the current business day, and `from` 30 days before, unless given."""
+
+    first = fields.Date(data_key="from", load_default=None)
+    last = fields.Date(data_key="to", load_default=None)
+
+
+class IncomeSchema(Schema):
+    """The management's income of a day."""
+
+    day = fields.Date(required=True)
+    fees_cents = _cents()
+    rewards_cents = _cents()
+    income_cents = fields.Integer(required=True, metadata={"description": "Fees minus rewards"})
+
+
+class IncomesSchema(Schema):
+    """The management's income, every day of the period."""
+
+    items = fields.List(fields.Nested(IncomeSchema), required=True)
+    next_cursor = fields.String(required=True, allow_none=True)
+
+
+class DaySchema(Schema):
+    """A business day."""
+
+    day = fields.Date(required=True)
+    status = fields.String(required=True, validate=validate.OneOf([OPEN, CLOSED]))
+    closed_at = fields.AwareDateTime(required=True, allow_none=True)
+
+
+class TotalsSchema(Schema):
+    """opening + rewards - fees + corrections - payout = closing."""
+
+    opening_cents = _cents()
+    fees_cents = _cents()
+    rewards_cents = _cents()
+    corrections_cents = _cents()
+    payout_cents = _cents()
+    closing_cents = _cents()
+
+
+class ReportLineSchema(TotalsSchema):
+    """What the day did to one account."""
+
+    user_id = fields.UUID(required=True)
+    name = fields.String(required=True, allow_none=True)
+
+
+class DayReportSchema(DaySchema):
+    """The financial report of a day; final once the day is closed."""
+
+    accounts = fields.List(fields.Nested(ReportLineSchema), required=True)
+    totals = fields.Nested(TotalsSchema, required=True)
+
+
+class PayoutArgs(PageArgs):
+    """Whose payouts are wanted: one's own, or for accountants and administrators everybody's."""
+
+    day = fields.Date(load_default=None)
+    user_id = fields.UUID(load_default=None)
+
+
+class PayoutSchema(Schema):
+    """A payout and how far the letter about it has come."""
+
+    id = fields.UUID(required=True)
+    user_id = fields.UUID(required=True)
+    name = fields.String(required=True, allow_none=True)
+    day = fields.Date(required=True)
+    amount_cents = _cents()
+    status = fields.String(required=True, metadata={"description": "`made`: money that was paid stays paid"})
+    letter = fields.String(required=True, validate=validate.OneOf([PENDING, SENT, FAILED]))
+    made_at = fields.AwareDateTime(required=True)
+
+
+class CorrectionSchema(Schema):
+    """A correction of a balance."""
+
+    amount_cents = fields.Integer(required=True, strict=True, metadata=_SIGNED_CENTS)
+    note = fields.String(required=True, metadata={"description": "Why; up to 500 characters"})
+
+
+class KeySchema(Schema):
+    """The header by which a request that is sent twice posts once."""
+
+    key = fields.String(
+        data_key="Idempotency-Key",
+        load_default=None,
+        validate=validate.Length(1, 255),
+        metadata={"description": "Any text of the client's choice; the same request with the same key is done once"},
+    )
+
+
+class PostedCorrectionSchema(Schema):
+    """A correction that was posted."""
+
+    id = fields.UUID(required=True)

@@ -1,0 +1,120 @@
+"""The processes of a service: `python -m tracker_service web|relay|consumer|scheduler|migrate`."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import click
+from apscheduler.schedulers.blocking import BlockingScheduler
+from flask import Flask
+from prometheus_client import Counter, start_http_server
+
+from chassis.db import Database
+from chassis.migrate import migrate
+from chassis.observe import configure_logging
+from chassis.scheduler import build_scheduler
+from chassis.settings import Settings, SettingsError
+from chassis.webserver import serve
+from messaging import Consumer, Event, HandlerTable, RabbitBroker, Relay
+
+S = TypeVar("S", bound=Settings)
+
+PUBLISHED = Counter("events_published", "Events confirmed by the broker", ("service",))
+OUTCOMES = Counter("events_consumed", "Deliveries by outcome", ("service", "outcome", "event"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service(Generic[S]):
+    """What the processes of one service are made of."""
+
+    #: The short name, as in `tracker`.
+    name: str
+    load_settings: Callable[[], S]
+    create_app: Callable[[S], Flask]
+    #: Empty for a service that hears of nothing; it has no consumer then.
+    handlers: HandlerTable = field(default_factory=dict)
+    #: Adds the service's own jobs to its scheduler.
+    jobs: Callable[[BlockingScheduler, S, Database], None] = lambda _scheduler, _settings, _database: None
+    #: The folder of its alembic migrations.
+    migrations: Path
+
+
+def main(service: Service[S]) -> None:
+    """Run one process of the service until SIGTERM or SIGINT; the command line says which."""
+    processes: Mapping[str, Callable[[Service[S]], None]] = {
+        "web": _web,
+        "relay": _relay,
+        "consumer": _consumer,
+        "scheduler": _scheduler,
+        "migrate": lambda wanted: migrate(wanted.name, wanted.migrations),
+    }
+
+    @click.command(help=f"Run a process of {service.name}.")
+    @click.argument("process", type=click.Choice(list(processes)))
+    def command(process: str) -> None:
+        configure_logging(service.name, process)
+        _serve_health(process)
+        try:
+            processes[process](service)
+        except SettingsError as error:
+            raise click.ClickException(str(error)) from error
+
+    command()
+
+
+def _web(service: Service[S]) -> None:
+    settings = service.load_settings()
+    serve(lambda: service.create_app(settings), host=settings.host, port=settings.port)
+
+
+def _relay(service: Service[S]) -> None:
+    settings = service.load_settings()
+    broker = RabbitBroker(settings.amqp_url, name=f"{service.name}.relay")
+    relay = Relay(settings.database_url, broker, on_published=PUBLISHED.labels(service.name).inc)
+    relay.run(_stop_event())
+
+
+def _consumer(service: Service[S]) -> None:
+    if not service.handlers:
+        raise click.ClickException(f"{service.name} consumes no events")
+    settings = service.load_settings()
+    database = Database(settings)
+
+    def count(outcome: str, event: Event | None) -> None:
+        OUTCOMES.labels(service.name, outcome, event.name if event else "unreadable").inc()
+
+    broker = RabbitBroker(settings.amqp_url, name=f"{service.name}.consumer")
+    consumer = Consumer(service.name, broker, database.sessions, service.handlers, database.registry, on_outcome=count)
+    consumer.run(_stop_event())
+
+
+def _scheduler(service: Service[S]) -> None:
+    settings = service.load_settings()
+    database = Database(settings)
+    scheduler = build_scheduler(settings, database)
+    service.jobs(scheduler, settings, database)
+    _on_stop_signal(scheduler.shutdown)
+    scheduler.start()
+
+
+def _stop_event() -> threading.Event:
+    stop = threading.Event()
+    _on_stop_signal(stop.set)
+    return stop
+
+
+def _on_stop_signal(action: Callable[[], None]) -> None:
+    """Do it on a thread of its own: the handler may have interrupted somebody who holds the lock that it needs."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: threading.Thread(target=action).start())
+
+
+def _serve_health(process: str) -> None:
+    """Answer probes and Prometheus where there is no web server, if a port is given for it."""
+    port = os.environ.get("ATES_HEALTH_PORT")
+    if port and process in ("relay", "consumer", "scheduler"):
+        start_http_server(int(port), addr=os.environ.get("ATES_HOST", "127.0.0.1"))

@@ -1,0 +1,99 @@
+"""The database of a service: the engine, the transaction, and what tables have in common."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import URL, Engine, MetaData, create_engine, make_url
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
+
+from chassis.settings import Settings
+from messaging import SchemaRegistry, bind_outbox
+
+#: Constraints have predictable names, so that migrations can name them.
+_NAMING = {
+    "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+    "uq": "%(table_name)s_%(column_0_N_name)s_key",
+    "ck": "%(table_name)s_%(constraint_name)s_check",
+    "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
+    "pk": "%(table_name)s_pkey",
+}
+
+
+_ZONE = "ates.business_timezone"
+
+
+def utc_now() -> datetime:
+    """Return the present moment, in UTC."""
+    return datetime.now(UTC)
+
+
+def new_metadata() -> MetaData:
+    """Return an empty MetaData for a service's tables.
+
+    `class Base(DeclarativeBase): metadata = new_metadata()` in models.py gives a base that mypy understands.
+    """
+    return MetaData(naming_convention=_NAMING)
+
+
+def new_base() -> type[DeclarativeBase]:
+    """Return a declarative base with a MetaData of its own."""
+    return type("Base", (DeclarativeBase,), {"metadata": new_metadata()})
+
+
+class Versioned:
+    """Mixin for an aggregate that publishes events: its version is the `sequence` of its latest event."""
+
+    version: Mapped[int] = mapped_column(default=0)
+
+    def next_version(self) -> int:
+        """Count one up and return it. The caller holds the lock on the row, or has just added it."""
+        self.version = (self.version or 0) + 1  # the column's default comes only with the flush
+        return self.version
+
+
+def engine_url(url: str) -> URL:
+    """Return the URL with the driver that is installed, unless it names one."""
+    parsed = make_url(url)
+    return parsed.set(drivername="postgresql+psycopg2") if parsed.drivername == "postgresql" else parsed
+
+
+def business_timezone(session: Session) -> ZoneInfo:
+    """Return the zone in which a business day starts and ends: for commands and handlers, which know no settings."""
+    zone: ZoneInfo = session.info[_ZONE]
+    return zone
+
+
+class Database:
+    """The engine of one service, with sessions whose `publish` goes to the service's outbox."""
+
+    def __init__(self, settings: Settings, registry: SchemaRegistry | None = None) -> None:
+        """Prepare the engine; connects on first use. `registry`: default is the one in schemas_dir."""
+        self.engine: Engine = create_engine(
+            engine_url(settings.database_url),
+            pool_pre_ping=True,  # a restart of Postgres costs nobody an error
+            pool_size=10,
+            pool_timeout=5,
+            connect_args={
+                "application_name": settings.service,
+                "connect_timeout": 5,
+                "options": "-c timezone=UTC -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s",
+            },
+        )
+        self.registry = registry or SchemaRegistry.load(settings.schemas_dir)
+        self.sessions = sessionmaker(self.engine, expire_on_commit=False, info={_ZONE: settings.business_timezone})
+        bind_outbox(self.sessions, self.registry, self.engine)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """Yield a session that is committed at the end of the block, or rolled back if it raises."""
+        with self.sessions.begin() as session:
+            yield session
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """Yield a session in a read-only transaction: Postgres refuses any write."""
+        with self.sessions() as session:
+            session.connection(execution_options={"postgresql_readonly": True})
+            yield session

@@ -1,0 +1,83 @@
+"""The errors that a service may answer with: one tree, mapped to problem+json or a page by `chassis.web`.
+
+A service derives its own from these and raises them in commands and queries, where there is no request.
+Texts are English there and are translated when shown, so a text has its changing parts as `%(name)s`.
+"""
+
+from collections.abc import Mapping, Sequence
+
+
+def N_(text: str) -> str:
+    """Mark a text for translation without translating it yet."""
+    return text
+
+
+class ServiceError(Exception):
+    """A request that cannot be served, for a reason that the person who made it can understand.
+
+    `NotFound(N_("There is no task %(id)s."), id=task_id)`: the text, then its changing parts.
+    """
+
+    #: The HTTP status.
+    status = 400
+    #: The same for every error of the class; `detail` tells what happened this time.
+    title = N_("The request cannot be served")
+
+    def __init__(
+        self, message: str = "", *, errors: Mapping[str, Sequence[str]] | None = None, **parts: object
+    ) -> None:
+        """Take the English text, its changing parts, and for fields what is wrong with each."""
+        super().__init__(message)
+        self.message = message
+        self.parts = parts
+        self.errors = {field: list(texts) for field, texts in errors.items()} if errors else None
+
+    @property
+    def detail(self) -> str:
+        """The text in English, with its parts filled in."""
+        return self.message % self.parts if self.parts else self.message
+
+    def __str__(self) -> str:
+        return self.detail or self.title
+
+
+class Unauthorized(ServiceError):
+    """Nobody is signed in, or the token is not valid (any more)."""
+
+    status = 401
+    title = N_("Sign in first")
+
+
+class Forbidden(ServiceError):
+    """Who is signed in may not do this."""
+
+    status = 403
+    title = N_("You may not do this")
+
+
+class NotFound(ServiceError):
+    """There is no such thing, or it is not to be seen by who asks."""
+
+    status = 404
+    title = N_("Not found")
+
+
+class Conflict(ServiceError):
+    """The request is fine, but the thing is not in a state for it."""
+
+    status = 409
+    title = N_("Not possible at the moment")
+
+
+class Invalid(ServiceError):
+    """What was sent breaks a rule. `errors` says which field and why."""
+
+    status = 422
+    title = N_("Something is not right with what was sent")
+
+
+class Unavailable(ServiceError):
+    """Something that the answer depends on is away at the moment; the same request may succeed soon."""
+
+    status = 503
+    title = N_("Not available at the moment")

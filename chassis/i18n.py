@@ -1,0 +1,100 @@
+"""Two languages, English and Russian, and how money, moments and days are written in them."""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from pathlib import Path
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+from flask import Flask, request
+from flask.wrappers import Response
+from flask_babel import Babel, format_date, format_datetime, get_locale, gettext
+
+from chassis.errors import N_
+
+#: What marshmallow says of bad input, marked here so that it is in the catalogue.
+_OF_MARSHMALLOW = (
+    N_("Missing data for required field."),
+    N_("Field may not be null."),
+    N_("Unknown field."),
+    N_("Not a valid string."),
+    N_("Not a valid integer."),
+    N_("Not a valid number."),
+    N_("Not a valid boolean."),
+    N_("Not a valid UUID."),
+    N_("Not a valid date."),
+    N_("Not a valid datetime."),
+    N_("Not a valid email address."),
+)
+
+LANGUAGES = {"en": "English", "ru": "Русский"}
+_COOKIE = "lang"
+_YEAR = 365 * 24 * 3600
+
+
+def init_i18n(app: Flask, zone: ZoneInfo) -> None:
+    """Choose the language by `?lang=`, the cookie that remembers it, or the browser's wishes."""
+    app.config["BABEL_TRANSLATION_DIRECTORIES"] = str(Path(__file__).parent / "translations")
+    Babel(app, default_timezone=zone.key, locale_selector=_language)
+    app.after_request(_remember_language)
+    app.add_template_filter(format_money, "money")
+    app.jinja_env.globals.update(
+        format_moment=format_moment,
+        format_day=format_day,
+        get_locale=get_locale,
+        language_links=language_links,
+        with_query=with_query,
+    )
+
+
+def translate(text: str, parts: Mapping[str, object] | None = None) -> str:
+    """Return the text in the language of the request, with its changing parts filled in."""
+    if not text:
+        return ""  # gettext would answer with the header of the catalogue
+    translated: str = gettext(text)
+    return translated % parts if parts else translated
+
+
+def format_money(cents: int) -> str:
+    """Write cents as dollars: 1234 is `$12.34`, with a true minus sign below zero."""
+    dollars, rest = divmod(abs(cents), 100)
+    return f"{'−' if cents < 0 else ''}${dollars:,}.{rest:02}"
+
+
+def format_moment(moment: datetime, form: str = "medium") -> str:
+    """Write a moment in the business time zone."""
+    text: str = format_datetime(moment, form)
+    return text
+
+
+def format_day(day: date, form: str = "medium") -> str:
+    """Write a business day, which has no time zone of its own any more."""
+    text: str = format_date(day, form, rebase=False)
+    return text
+
+
+def language_links() -> list[tuple[str, str, str]]:
+    """Return code, name and address of this page in each language."""
+    return [(code, name, with_query(lang=code)) for code, name in LANGUAGES.items()]
+
+
+def with_query(**changes: str | None) -> str:
+    """Return the address of this page with parts of its query string changed, or removed by None."""
+    kept = [(name, value) for name, value in request.args.items(multi=True) if name not in changes]
+    added = [(name, value) for name, value in changes.items() if value is not None]
+    query = urlencode([*kept, *added])
+    return f"{request.path}?{query}" if query else request.path
+
+
+def _language() -> str | None:
+    for wish in (request.args.get("lang"), request.cookies.get(_COOKIE)):
+        if wish in LANGUAGES:
+            return wish
+    return request.accept_languages.best_match(LANGUAGES, default="en")
+
+
+def _remember_language(response: Response) -> Response:
+    wish = request.args.get("lang")
+    if wish in LANGUAGES:
+        response.set_cookie(_COOKIE, wish, max_age=_YEAR, samesite="Lax", httponly=True)
+    return response

@@ -1,0 +1,25 @@
+"""What every service's migrations/env.py does: `run_migrations(Base.metadata)`."""
+
+from alembic import context
+from sqlalchemy import MetaData, create_engine, pool, text
+
+from chassis.migrate import URL
+from messaging.tables import metadata as messaging_metadata
+
+#: Any number: two who migrate the same database at once wait for each other.
+_LOCK = 0x0A7E5
+
+
+def run_migrations(metadata: MetaData) -> None:
+    """Run each migration in a transaction. The metadata is the service's; messaging's tables come on top."""
+    engine = create_engine(context.config.attributes[URL], poolclass=pool.NullPool)
+    with engine.connect() as connection:
+        connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _LOCK})
+        connection.commit()
+        context.configure(
+            connection=connection,
+            target_metadata=[metadata, messaging_metadata],
+            transaction_per_migration=True,
+        )
+        with context.begin_transaction():
+            context.run_migrations()

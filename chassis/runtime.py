@@ -1,0 +1,30 @@
+"""What a web application of ours carries with it, for the views to reach."""
+
+from dataclasses import dataclass
+
+from flask import current_app
+
+from chassis.db import Database
+from chassis.people import FindUser
+from chassis.settings import Settings
+from chassis.tokens import TokenVerifier
+
+EXTENSION = "ates"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runtime:
+    """The parts of a running service: `with runtime().database.transaction() as session: ...`."""
+
+    settings: Settings
+    database: Database
+    find_user: FindUser
+    verifier: TokenVerifier
+    #: Where a person without a session is sent.
+    sign_in_url: str
+
+
+def runtime() -> Runtime:
+    """Return the runtime of the application that serves this request."""
+    found: Runtime = current_app.extensions[EXTENSION]
+    return found

@@ -1,0 +1,142 @@
+"""The web application of a service, put together: `build_app` is called by each service's app.py."""
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import flask
+import flask_smorest
+from flask import Flask
+from flask_talisman import Talisman
+from flask_wtf.csrf import CSRFProtect
+from joserfc.jwk import KeySet
+
+from chassis.db import Database
+from chassis.i18n import init_i18n
+from chassis.identity import principal_or_none
+from chassis.messages_api import messages
+from chassis.navigation import navigation, role_name
+from chassis.observe import init_observation
+from chassis.people import FindUser
+from chassis.problems import ProblemApi, register_error_handlers
+from chassis.runtime import EXTENSION, Runtime, runtime
+from chassis.settings import Settings
+from chassis.signin import SIGN_IN_PATH, session_cookie, sign_in
+from chassis.tokens import RemoteKeys, TokenVerifier
+
+__all__ = ["Runtime", "build_app", "runtime"]
+
+_HERE = Path(__file__).parent
+_MAX_BODY = 1024 * 1024
+_BEARER_TOKEN = {
+    "type": "http",
+    "scheme": "bearer",
+    "bearerFormat": "JWT",
+    "description": "The access token from auth's POST /api/v1/token",
+}
+
+
+def build_app(
+    settings: Settings,
+    *,
+    database: Database,
+    blueprints: Sequence[flask_smorest.Blueprint],
+    pages: Sequence[flask.Blueprint],
+    find_user: FindUser,
+    title: str,
+    sign_in_url: str | None = None,
+    jwks: Callable[[], KeySet] | None = None,
+) -> Flask:
+    """Return the application of a service.
+
+    `blueprints` are REST (paths under /api/), `pages` HTML. auth, which has its own sign-in page and its own
+    keys, names both in `sign_in_url` and `jwks`; the others get the OAuth client and auth's published keys.
+    """
+    app = Flask("chassis", root_path=str(_HERE))
+    app.config.update(_config(settings, title))
+    app.extensions[EXTENSION] = Runtime(
+        settings=settings,
+        database=database,
+        find_user=find_user,
+        verifier=_verifier(settings, jwks),
+        sign_in_url=sign_in_url or SIGN_IN_PATH,
+    )
+    init_observation(app, settings.service, database)  # first: it also measures what the others refuse
+    csrf = CSRFProtect(app)
+    Talisman(app, **_headers(settings))
+    init_i18n(app, settings.business_timezone)
+    api = ProblemApi(app)
+    api.spec.components.security_scheme("token", _BEARER_TOKEN)
+    for blueprint in (*blueprints, messages):
+        api.register_blueprint(blueprint)
+        csrf.exempt(blueprint)  # a bearer token is not sent by browsers on their own
+    register_error_handlers(app)
+    for page in (*pages, *([] if sign_in_url else [sign_in])):
+        app.register_blueprint(page)
+    _add_docs(app, title)
+    app.context_processor(lambda: {"principal": principal_or_none()})
+    app.jinja_env.globals.update(
+        service_title=title,
+        sign_in_url=sign_in_url or SIGN_IN_PATH,
+        navigation=navigation,
+        role_name=role_name,
+    )
+    return app
+
+
+def _config(settings: Settings, title: str) -> dict[str, Any]:
+    return {
+        "SECRET_KEY": settings.secret_key,
+        "SESSION_COOKIE_NAME": session_cookie(settings.service),
+        "SESSION_COOKIE_HTTPONLY": True,
+        "SESSION_COOKIE_SAMESITE": "Lax",
+        "PERMANENT_SESSION_LIFETIME": timedelta(hours=12),
+        "MAX_CONTENT_LENGTH": _MAX_BODY,
+        "WTF_CSRF_TIME_LIMIT": None,  # as long as the session
+        "API_TITLE": title,
+        "API_VERSION": "v1",
+        "OPENAPI_VERSION": "3.1.0",
+        "OPENAPI_URL_PREFIX": "/api",
+        "OPENAPI_JSON_PATH": "openapi.json",
+        "API_SPEC_OPTIONS": {
+            "servers": [{"url": settings.public_url}],
+            "security": [{"token": []}],
+        },
+    }
+
+
+def _headers(settings: Settings) -> dict[str, Any]:
+    secure = settings.public_url.startswith("https://")
+    # A form may end in a redirect to another service, by way of the sign-in.
+    services = sorted(set(settings.public_urls.values()))
+    return {
+        "force_https": False,  # a proxy in front does that, where there is one
+        "strict_transport_security": secure,
+        "session_cookie_secure": secure,
+        "session_cookie_samesite": "Lax",
+        "content_security_policy": {
+            "default-src": "'self'",
+            "img-src": ["'self'", "data:"],  # Pico draws its icons with data URLs
+            "object-src": "'none'",
+            "base-uri": "'self'",
+            "frame-ancestors": "'none'",
+            "form-action": ["'self'", *services],
+        },
+        "frame_options": "DENY",
+        "referrer_policy": "same-origin",
+    }
+
+
+def _verifier(settings: Settings, jwks: Callable[[], KeySet] | None) -> TokenVerifier:
+    if jwks is not None:
+        own = jwks
+        return TokenVerifier(lambda _key_id: own())
+    copy = settings.state_dir / "jwks" / f"{settings.service}.json"
+    return TokenVerifier(RemoteKeys(f"{settings.public_urls['auth']}/.well-known/jwks.json", copy))
+
+
+def _add_docs(app: Flask, title: str) -> None:
+    @app.get("/api/docs")
+    def api_docs() -> str:
+        return flask.render_template("api_docs.html", title=title)

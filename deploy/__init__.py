@@ -1,0 +1,16 @@
+"""What runs aTES: private Postgres and RabbitMQ, their users, and a supervisor for the processes of the services.
+
+bootstrap.sh    packages and the Python environment: all that must be there before Python code can run
+up.py           `make up`, from top to bottom
+settings.py     ports, folders and names, as the environment says
+secrets.py      passwords, made once and kept
+servers/        Postgres and RabbitMQ as programs: prepare, command, ready
+databases.py    roles and databases of the services
+definitions.py  users, permissions and shared exchanges of RabbitMQ
+programs.py     what a program is, how it is started and ended
+processes.py    the table of all that `make up` starts
+supervisor.py   keeps programs alive
+lock.py         one system per state folder, and the clean-up after one that was killed
+run_file.py     run.json
+cli/            ./ates
+"""

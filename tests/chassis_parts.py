@@ -1,0 +1,131 @@
+"""Parts to build an application of the chassis from, for its tests."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from uuid import UUID
+
+from flask import Blueprint, Flask
+from flask_smorest import Blueprint as RestBlueprint
+from joserfc import jwt
+from joserfc.jwk import ECKey, KeySet
+from marshmallow import Schema, fields
+
+from chassis.db import Database
+from chassis.errors import Conflict, Invalid
+from chassis.identity import Role, current_principal, require_roles, start_page_session
+from chassis.people import LocalUser
+from chassis.settings import Settings, load_settings
+from chassis.web import build_app
+
+KESHA = UUID("00000000-0000-4000-8000-000000000001")
+KEY = ECKey.generate_key("P-256", {"kid": "first", "use": "sig"})
+#: Nobody listens there: whoever asks the database is refused at once.
+NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"
+
+
+def settings(state_dir: Path, *, database_url: str = NOWHERE, **env: str) -> Settings:
+    """Settings of a tracker."""
+    given = {
+        "TRACKER_DATABASE_URL": database_url,
+        "TRACKER_AMQP_URL": "amqp://nobody:secret@127.0.0.1:1/",
+        "TRACKER_SECRET_KEY": "a-secret-that-is-long-enough",
+        "ATES_STATE_DIR": str(state_dir),
+    }
+    return load_settings("tracker", {**given, **env})
+
+
+def claims(**changes: object) -> dict[str, object]:
+    """The claims of a token that auth would give Kesha now."""
+    now = int(time.time())
+    usual: dict[str, object] = {
+        "iss": "ates-auth",
+        "aud": "ates",
+        "sub": str(KESHA),
+        "name": "Kesha",
+        "role": "popug",
+        "iat": now,
+        "exp": now + 300,
+        "jti": "1",
+    }
+    return {name: value for name, value in {**usual, **changes}.items() if value is not None}
+
+
+def token(key: ECKey = KEY, **changes: object) -> str:
+    """A signed token; None as a value removes the claim."""
+    return jwt.encode({"alg": "ES256", "kid": key.kid}, claims(**changes), key)
+
+
+def bearer(**changes: object) -> dict[str, str]:
+    """The header of a request with such a token."""
+    return {"Authorization": f"Bearer {token(**changes)}"}
+
+
+class People:
+    """The replica of users, without a database."""
+
+    def __init__(self) -> None:
+        self.known: dict[UUID, LocalUser] = {}
+
+    def know(self, *, role: str = "popug", status: str = "active", name: str = "Kesha") -> None:
+        """Let the replica say this of Kesha."""
+        self.known[KESHA] = LocalUser(KESHA, name, role, status)
+
+    def __call__(self, user_id: UUID) -> LocalUser | None:
+        return self.known.get(user_id)
+
+
+class _ThingSchema(Schema):
+    title = fields.String(required=True)
+    owner = fields.Nested(Schema.from_dict({"name": fields.String(required=True)}))
+
+
+def demo_app(given: Settings, people: People, *, jwks: Callable[[], KeySet] | None = lambda: KeySet([KEY])) -> Flask:
+    """An application with one of each: an API that needs a token, a page that needs a session."""
+    things = RestBlueprint("things", __name__, url_prefix="/api/v1/things")
+    pages = Blueprint("demo", __name__)
+
+    @things.get("/whoami")
+    @require_roles()
+    def whoami():
+        return {"name": current_principal().name, "role": current_principal().role}
+
+    @things.get("/for-admins")
+    @require_roles(Role.ADMIN)
+    def for_admins():
+        return {}
+
+    @things.post("")
+    @things.arguments(_ThingSchema)
+    def create(thing):
+        if thing["title"] == "twice":
+            raise Conflict("There is one called %(title)s.", title=thing["title"])
+        if thing["title"] == "[x]":
+            raise Invalid("The title is not usable.", errors={"title": ["No brackets."]})
+        if thing["title"] == "broken":
+            raise RuntimeError("secret of the house")
+        return thing
+
+    @pages.get("/")
+    @require_roles()
+    def home():
+        return f"hello {current_principal().name}, {current_principal().role}"
+
+    @pages.get("/enter")
+    def enter():
+        start_page_session(KESHA, name="Kesha", role=Role.POPUG)
+        return "in"
+
+    @pages.post("/feed")
+    def feed():
+        return "fed"
+
+    return build_app(
+        given,
+        database=Database(given),
+        blueprints=[things],
+        pages=[pages],
+        find_user=people,
+        title="Tasks",
+        jwks=jwks,
+    )

@@ -1,0 +1,210 @@
+"""The database helpers against a real Postgres: replica of users, pages of a list, transactions, messages."""
+
+import random
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import Engine, create_engine, select, text
+from sqlalchemy.exc import InternalError
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from chassis.db import Database, Versioned, engine_url, new_metadata
+from chassis.errors import Invalid
+from chassis.paging import PageRequest, fetch_page
+from chassis.people import LocalUser, UserReplica, find_user_in, upsert_user
+from messaging import Event, publish, tables
+from tests.chassis_parts import KESHA, People, bearer, demo_app, settings
+
+
+class Base(DeclarativeBase):
+    metadata = new_metadata()
+
+
+class User(UserReplica, Base):
+    __tablename__ = "users"
+
+
+class Perch(Versioned, Base):
+    __tablename__ = "perches"
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    height: Mapped[int]
+
+
+@pytest.fixture
+def database(database_url: str, tmp_path: Path) -> Database:
+    """A database of its own with the tables of this house and of messaging."""
+    made = Database(settings(tmp_path, database_url=database_url))
+    Base.metadata.create_all(made.engine)
+    tables.metadata.create_all(made.engine)
+    with made.engine.begin() as connection:
+        connection.execute(text("INSERT INTO relay_progress VALUES (1, 0)"))
+    return made
+
+
+def user_event(sequence: int, **changes: str) -> Event:
+    data = {
+        "user_id": str(KESHA),
+        "name": "Kesha",
+        "email": "kesha@popug.example",
+        "role": "popug",
+        "status": "active",
+        "changed_at": "2026-11-21T05:00:00Z",
+    }
+    return Event.new("auth.user_updated.v1", subject=str(KESHA), sequence=sequence, data={**data, **changes})
+
+
+def test_a_user_is_copied_and_kept_up_to_date(database: Database) -> None:
+    with database.transaction() as session:
+        assert upsert_user(session, User, user_event(1))
+        assert upsert_user(session, User, user_event(2, role="boss", status="blocked"))
+    assert find_user_in(database, User)(KESHA) == LocalUser(KESHA, "Kesha", "boss", "blocked")
+    assert find_user_in(database, User)(uuid4()) is None
+
+
+def test_an_older_event_about_a_user_changes_nothing(database: Database) -> None:
+    with database.transaction() as session:
+        upsert_user(session, User, user_event(3, name="Kesha the Third"))
+        assert not upsert_user(session, User, user_event(2, name="Kesha the Second"))
+        assert not upsert_user(session, User, user_event(3, name="Kesha again"))
+        user = session.get(User, KESHA)
+    assert user is not None
+    assert user.name == "Kesha the Third"
+
+
+def test_a_user_who_is_in_the_session_already_is_seen_as_the_event_says(database: Database) -> None:
+    with database.transaction() as session:
+        upsert_user(session, User, user_event(1))
+        loaded = session.get(User, KESHA)
+        upsert_user(session, User, user_event(2, name="Kesha the Second"))
+        assert loaded is not None
+        assert loaded.name == "Kesha the Second"
+
+
+def test_whatever_order_the_events_arrive_in_the_newest_wins(database: Database) -> None:
+    events = [user_event(n, name=f"Kesha {n}") for n in range(1, 8)]
+    random.Random(7).shuffle(events)
+    for event in events:
+        with database.transaction() as session:
+            upsert_user(session, User, event)
+    found = find_user_in(database, User)(KESHA)
+    assert found is not None
+    assert found.name == "Kesha 7"
+
+
+def test_a_list_page_by_page_is_the_whole_list_in_order(database: Database) -> None:
+    with database.transaction() as session:
+        session.add_all(Perch(height=height % 4) for height in range(23))
+    for descending in (False, True):
+        with database.reading() as session:
+            pages, page = [], PageRequest(limit=5)
+            while True:
+                found = fetch_page(session, select(Perch), Perch.height, Perch.id, page=page, descending=descending)
+                pages.append(found.items)
+                if found.next_cursor is None:
+                    break
+                page = PageRequest(limit=5, cursor=found.next_cursor)
+        assert [len(items) for items in pages] == [5, 5, 5, 5, 3]
+        seen = [(perch.height, perch.id) for items in pages for perch in items]
+        assert seen == sorted(set(seen), reverse=descending)
+
+
+def test_a_list_of_several_columns_gives_rows(database: Database) -> None:
+    with database.transaction() as session:
+        session.add(Perch(height=2))
+    with database.reading() as session:
+        page = fetch_page(session, select(Perch.height, Perch.version), Perch.id, page=PageRequest())
+    assert page.items == [(2, 0)]
+    assert page.next_cursor is None
+
+
+def test_a_cursor_of_another_list_is_refused(database: Database) -> None:
+    with database.reading() as session, pytest.raises(Invalid):
+        fetch_page(session, select(Perch), Perch.id, page=PageRequest(cursor="WyJhcmEiXQ"))
+
+
+def test_a_transaction_that_fails_leaves_nothing(database: Database) -> None:
+    with pytest.raises(ZeroDivisionError), database.transaction() as session:
+        session.add(Perch(height=1))
+        session.flush()
+        publish(session, user_event(1))
+        raise ZeroDivisionError
+    with database.reading() as session:
+        assert session.scalars(select(Perch)).all() == []
+        assert session.scalars(select(tables.OutboxEvent)).all() == []
+
+
+def test_who_reads_cannot_write(database: Database) -> None:
+    with database.reading() as session, pytest.raises(InternalError, match="read-only"):
+        session.add(Perch(height=1))
+        session.flush()
+    with database.transaction() as session:
+        session.add(Perch(height=1))
+
+
+def test_times_come_back_in_utc(database: Database) -> None:
+    with database.reading() as session:
+        now = session.scalar(text("SELECT now()"))
+    assert isinstance(now, datetime)
+    assert now.utcoffset() == datetime.now(UTC).utcoffset()
+
+
+def test_an_aggregate_counts_its_events(database: Database) -> None:
+    perch = Perch(height=1)
+    assert [perch.next_version(), perch.next_version()] == [1, 2]
+    with database.transaction() as session:
+        session.add(perch)
+    with database.reading() as session:
+        assert session.scalars(select(Perch.version)).one() == 2
+
+
+def test_the_database_may_be_restarted_between_two_requests(database: Database, database_url: str) -> None:
+    with database.reading() as session:
+        session.execute(text("SELECT 1"))
+    other: Engine = create_engine(engine_url(database_url))
+    with other.begin() as connection:
+        connection.execute(
+            text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tracker'")
+        )
+    other.dispose()
+    with database.reading() as session:
+        assert session.scalar(text("SELECT 1")) == 1
+
+
+def test_an_administrator_sees_how_far_the_outbox_is(database: Database, database_url: str, tmp_path: Path) -> None:
+    with database.transaction() as session:
+        publish(session, user_event(1))
+    client = demo_app(settings(tmp_path, database_url=database_url), People()).test_client()
+    outbox = client.get("/api/v1/messages/outbox", headers=bearer(role="admin")).json
+    assert outbox["pending"] == 1
+    assert outbox["oldest_pending_seconds"] >= 0
+    assert outbox["published_total"] == 0
+    assert client.get("/api/v1/messages/outbox", headers=bearer(role="boss")).status_code == 403
+    assert 'outbox_pending{service="tracker"} 1.0' in client.get("/metrics").text
+    assert client.get("/readyz").json == {"status": "ready"}
+
+
+def test_dead_letters_are_listed_by_reason_page_by_page(database: Database, database_url: str, tmp_path: Path) -> None:
+    with database.transaction() as session:
+        for number in range(5):
+            session.add(
+                tables.DeadLetter(
+                    id=uuid4(),
+                    type="auth.user_updated.v1",
+                    reason="schema-invalid" if number % 2 == 0 else "unknown-type",
+                    detail="what is wrong",
+                    attempts=1,
+                    body=b'{"n": %d}' % number,
+                    content_type="application/cloudevents+json",
+                    headers={},
+                )
+            )
+            session.flush()
+    client = demo_app(settings(tmp_path, database_url=database_url), People()).test_client()
+    url = "/api/v1/messages/dead-letters?reason=schema-invalid&limit=2"
+    first = client.get(url, headers=bearer(role="admin")).json
+    second = client.get(f"{url}&cursor={first['next_cursor']}", headers=bearer(role="admin")).json
+    assert [letter["event"]["n"] for letter in first["items"] + second["items"]] == [0, 2, 4]
+    assert second["next_cursor"] is None
+    assert set(first["items"][0]) >= {"id", "event", "reason", "attempts", "died_at"}

@@ -1,0 +1,123 @@
+"""The tracker's pages, as a browser without JavaScript uses them."""
+
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from chassis.settings import Settings
+from tests.integration.tracker_house import House
+
+
+@pytest.fixture
+def house(migrated: Callable[..., Settings]) -> Iterator[House]:
+    house = House(migrated("tracker", ATES_URL_AUTH="http://127.0.0.1:1"))
+    yield house
+    house.close()
+
+
+def test_who_is_not_signed_in_is_led_to_the_sign_in(house: House) -> None:
+    answer = house.app.test_client().get("/")
+    assert answer.status_code == 302
+    assert answer.location.startswith("/sign-in")
+
+
+def test_a_task_is_created_shown_and_marked_done(house: House) -> None:
+    browser = house.browser(house.person(name="Kesha"))
+    assert "No tasks yet" in browser.get("/").text
+    answer = browser.post("/tasks", data={"title": "Fly <home>", "jira_id": "POPUG-1"}, follow_redirects=True)
+    assert "Kesha will do it" in answer.text
+    assert "Fly &lt;home&gt;" in answer.text
+    (task,) = house.tasks()
+    answer = browser.post(f"/tasks/{task.public_id}/complete", follow_redirects=True)
+    assert "Done: " in answer.text
+    assert house.tasks()[0].status == "done"
+    answer = browser.post(f"/tasks/{task.public_id}/complete", follow_redirects=True)
+    assert "done already" in answer.text
+
+
+def test_the_form_keeps_what_was_typed_and_says_at_the_field_what_is_wrong(house: House) -> None:
+    browser = house.browser(house.person())
+    answer = browser.post("/tasks", data={"title": "[POPUG-1] Fly", "description": "By night"})
+    assert answer.status_code == 422
+    assert 'value="[POPUG-1] Fly"' in answer.text
+    assert ">By night</textarea>" in answer.text
+    assert re.search(r'id="title"[^>]*aria-invalid="true" aria-describedby="title-error"', answer.text)
+    assert "put the Jira key into jira_id" in answer.text
+
+
+def test_when_nobody_can_be_assigned_the_form_says_so(house: House) -> None:
+    answer = house.browser(house.person("manager")).post("/tasks", data={"title": "Fly"})
+    assert answer.status_code == 409
+    assert "nobody who can be assigned" in answer.text
+    assert 'value="Fly"' in answer.text
+
+
+def test_a_double_click_creates_one_task(house: House) -> None:
+    browser = house.browser(house.person())
+    key = re.search(r'name="key" value="([^"]+)"', browser.get("/").text)
+    assert key
+    for _ in range(2):
+        assert browser.post("/tasks", data={"title": "Fly", "key": key[1]}).status_code == 303
+    assert len(house.tasks()) == 1
+
+
+def test_the_description_is_changed_on_the_page_of_the_task(house: House) -> None:
+    popug = house.person()
+    browser = house.browser(popug)
+    task_id = house.api(popug).create("Fly")["id"]
+    answer = browser.post(
+        f"/tasks/{task_id}", data={"title": "Fly", "description": "Over the sea"}, follow_redirects=True
+    )
+    assert "Over the sea" in answer.text
+    assert len(house.published("task_updated")) == 1
+    refused = browser.post(f"/tasks/{task_id}", data={"title": "", "description": "Kept"})
+    assert refused.status_code == 422
+    assert ">Kept</textarea>" in refused.text
+
+
+def test_who_may_not_change_a_task_sees_it_without_a_form(house: House) -> None:
+    task_id = house.api(house.person()).create("Fly", description="Over the sea")["id"]
+    browser = house.browser(house.person())
+    page = browser.get(f"/tasks/{task_id}").text
+    assert "Over the sea" in page
+    assert "<textarea" not in page
+    assert browser.post(f"/tasks/{task_id}", data={"title": "Sing"}).status_code == 403
+    assert browser.post(f"/tasks/{task_id}/complete").status_code == 403
+
+
+def test_the_button_is_shown_to_those_who_may_press_it_and_leads_to_the_progress(house: House) -> None:
+    popug = house.person()
+    house.api(popug).create("Fly")
+    assert "Reassign" not in house.browser(popug).get("/").text
+    assert house.browser(popug).post("/reassignments").status_code == 403
+    browser = house.browser(house.person("manager"))
+    assert "Reassign" in browser.get("/").text
+    answer = browser.post("/reassignments", follow_redirects=True)
+    assert "0 of 1 open tasks" in answer.text
+    assert 'hx-trigger="every 1s"' in answer.text
+    assert 'http-equiv="refresh"' in answer.text
+
+    (request,) = house.published("reassignment_requested")
+    house.deliver(request)
+    finished = browser.get(answer.request.path).text
+    assert "1 of 1 open tasks" in finished
+    assert "hx-trigger" not in finished
+    assert "refresh" not in finished
+
+
+def test_many_tasks_come_page_by_page(house: House) -> None:
+    popug = house.person()
+    for number in range(26):
+        house.api(popug).create(f"Task no. {number}.")
+    browser = house.browser(popug)
+    first = browser.get("/").text
+    assert first.count("Task no. ") == 2 * 25  # in the link and in the name of the button
+    link = re.search(r'href="([^"]*cursor=[^"]*)" rel="next"', first)
+    assert link
+    assert "Task no. 0." in browser.get(link[1].replace("&amp;", "&")).text
+
+
+def test_pages_speak_russian(house: House) -> None:
+    answer = house.browser(house.person()).get("/?lang=ru")
+    assert 'lang="ru"' in answer.text

@@ -1,0 +1,140 @@
+"""A tracker on a real database: its API and pages by a test client, its handlers as the consumer calls them."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID, uuid4
+
+from flask.testing import FlaskClient
+from joserfc.jwk import KeySet
+from sqlalchemy import select
+
+from chassis.db import Database, utc_now
+from chassis.settings import Settings
+from messaging import Event, message_context
+from messaging.tables import OutboxEvent
+from tests.chassis_parts import KEY, bearer
+from tracker_service.app import create_app
+from tracker_service.handlers import HANDLERS
+from tracker_service.models import Reassignment, Task
+
+
+class House:
+    """The tracker, the people it has heard of, and what it has published."""
+
+    def __init__(self, settings: Settings) -> None:
+        # auth is away; its public keys are known from before.
+        keys = settings.state_dir / "jwks" / "tracker.json"
+        keys.parent.mkdir()
+        keys.write_text(json.dumps(KeySet([KEY]).as_dict(private=False)))
+        self.database = Database(settings)
+        self.app = create_app(settings, self.database)
+        self.roles: dict[UUID, str] = {}
+        self._heard_of: dict[UUID, int] = {}
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self.database.engine.dispose()
+
+    def person(self, role: str = "popug", name: str = "Kesha") -> UUID:
+        """Somebody new whom the tracker has heard of."""
+        user_id = uuid4()
+        self.hear_of(user_id, role=role, name=name)
+        return user_id
+
+    def hear_of(
+        self,
+        user_id: UUID,
+        *,
+        role: str = "popug",
+        status: str = "active",
+        name: str = "Kesha",
+        event: str = "registered",
+    ) -> None:
+        """Let auth tell of somebody."""
+        self.roles[user_id] = role
+        self._heard_of[user_id] = self._heard_of.get(user_id, 0) + 1
+        data = {"user_id": str(user_id), "name": name, "email": f"{user_id}@popug.inc", "role": role, "status": status}
+        data["changed_at"] = utc_now().isoformat()
+        sequence = self._heard_of[user_id]
+        self.deliver(Event.new(f"auth.user_{event}.v1", subject=str(user_id), sequence=sequence, data=data))
+
+    def deliver(self, event: Event) -> None:
+        """Handle an event in a transaction of its own, as the consumer does; it does not look whether it is known."""
+        self.database.registry.validate(event)
+        newest = self.database.registry.upcast(event)
+        with (
+            self.database.transaction() as session,
+            message_context(correlation_id=event.correlation_id, causation_id=event.id),
+        ):
+            HANDLERS[event.name](session, newest)
+
+    def published(self, name: str = "") -> list[Event]:
+        """The events in the outbox, of one name or all, in the order in which they will be sent."""
+        with self.database.reading() as session:
+            bodies = session.scalars(select(OutboxEvent.body).order_by(OutboxEvent.id)).all()
+        events = [Event.from_bytes(body) for body in bodies]
+        return [event for event in events if not name or event.name == f"tracker.{name}"]
+
+    def work_through(self, run_id: UUID) -> Iterator[Event]:
+        """Deliver the tracker's commands to itself until the run has ended; yields after each."""
+        done = 0
+        while True:
+            requests = [e for e in self.published("reassignment_requested") if e.subject == str(run_id)]
+            if len(requests) == done:
+                return
+            self.deliver(requests[done])
+            done += 1
+            yield requests[done - 1]
+
+    def run(self, run_id: UUID) -> Reassignment:
+        """A run as it stands now."""
+        with self.database.reading() as session:
+            return session.get_one(Reassignment, run_id)
+
+    def tasks(self) -> list[Task]:
+        """All tasks, oldest first."""
+        with self.database.reading() as session:
+            return list(session.scalars(select(Task).order_by(Task.id)))
+
+    def somebody_waits_for_a_lock(self) -> bool:
+        """Whether a transaction waits for another one."""
+        query = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        with self.database.engine.connect() as connection:
+            return connection.exec_driver_sql(query).first() is not None
+
+    def api(self, user_id: UUID) -> "Api":
+        """The REST API as this person calls it."""
+        return Api(self.app.test_client(), bearer(sub=str(user_id), role=self.roles.get(user_id, "popug")))
+
+    def browser(self, user_id: UUID) -> FlaskClient:
+        """A browser in which this person is signed in."""
+        self.app.config["WTF_CSRF_ENABLED"] = False
+        client = self.app.test_client()
+        with client.session_transaction() as cookie:
+            cookie.update(user_id=str(user_id), name="Kesha", role=self.roles.get(user_id, "popug"))
+        return client
+
+
+class Api:
+    """Requests with somebody's token."""
+
+    def __init__(self, client: FlaskClient, headers: dict[str, str]) -> None:
+        self._client = client
+        self._headers = headers
+
+    def get(self, path: str) -> Any:
+        return self._client.get(f"/api/v1{path}", headers=self._headers)
+
+    def post(self, path: str, body: Any = None, **headers: str) -> Any:
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self._client.post(f"/api/v1{path}", json=body, headers={**self._headers, **sent})
+
+    def patch(self, path: str, body: Any) -> Any:
+        return self._client.patch(f"/api/v1{path}", json=body, headers=self._headers)
+
+    def create(self, title: str = "Fly", **words: Any) -> dict[str, Any]:
+        """A new task, as the API shows it."""
+        answer = self.post("/tasks", {"title": title, **words})
+        assert answer.status_code == 201, answer.json
+        return dict(answer.json)

@@ -1,0 +1,159 @@
+"""Access tokens are checked here, whether auth is up or not."""
+
+import base64
+import hmac
+import json
+import time
+
+import pytest
+import requests
+from joserfc.jwk import ECKey, KeySet
+
+from chassis.errors import Unauthorized, Unavailable
+from chassis.people import Principal, Role
+from chassis.tokens import RemoteKeys, TokenVerifier
+from tests.chassis_parts import KESHA, KEY, claims, token
+
+VERIFIER = TokenVerifier(lambda key_id: KeySet([KEY]))
+
+
+def test_a_good_token_says_who_comes():
+    assert VERIFIER.verify(token(role="accountant")) == Principal(KESHA, "Kesha", Role.ACCOUNTANT)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"exp": int(time.time()) - 60},
+        {"exp": None},
+        {"aud": "somebody-else"},
+        {"aud": None},
+        {"iss": "not-auth"},
+        {"iss": None},
+        {"sub": None},
+        {"sub": "kesha"},
+        {"role": "emperor"},
+        {"role": None},
+    ],
+    ids=lambda changes: "-".join(
+        f"{name}={'missing' if value is None else 'wrong'}" for name, value in changes.items()
+    ),
+)
+def test_a_token_with_a_wrong_or_missing_claim_is_refused(changes):
+    with pytest.raises(Unauthorized):
+        VERIFIER.verify(token(**changes))
+
+
+def test_a_token_signed_by_another_key_of_the_same_name_is_refused():
+    with pytest.raises(Unauthorized):
+        VERIFIER.verify(token(key=ECKey.generate_key("P-256", {"kid": "first"})))
+
+
+def test_a_token_signed_with_the_public_key_as_a_shared_secret_is_refused():
+    def part(value):
+        return base64.urlsafe_b64encode(value).rstrip(b"=")
+
+    header = json.dumps({"alg": "HS256", "kid": "first"}).encode()
+    signed = part(header) + b"." + part(json.dumps(claims()).encode())
+    signature = hmac.digest(KEY.as_pem(private=False), signed, "sha256")
+    with pytest.raises(Unauthorized):
+        VERIFIER.verify((signed + b"." + part(signature)).decode())
+
+
+@pytest.mark.parametrize("text", ["", "parrot", "a.b.c", "жако.какаду.ара", "e30.e30."])
+def test_what_is_no_token_is_refused(text):
+    with pytest.raises(Unauthorized):
+        VERIFIER.verify(text)
+
+
+class Auth:
+    """auth's JWKS, which counts how often it is asked and can be away."""
+
+    def __init__(self, *keys):
+        self.keys = keys
+        self.asked = 0
+        self.away = False
+
+    def __call__(self, _url):
+        self.asked += 1
+        if self.away:
+            raise requests.ConnectionError("away")
+        return KeySet(list(self.keys)).as_dict(private=False)
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def auth():
+    return Auth(KEY)
+
+
+@pytest.fixture
+def remote(auth, clock, tmp_path):
+    return RemoteKeys("http://auth/jwks", tmp_path / "jwks" / "tracker.json", fetch=auth, clock=clock)
+
+
+def test_keys_are_fetched_once_for_many_tokens(remote, auth):
+    for _ in range(5):
+        TokenVerifier(remote).verify(token())
+    assert auth.asked == 1
+
+
+def test_keys_survive_a_restart_while_auth_is_away(remote, auth, clock, tmp_path):
+    remote("first")
+    auth.away = True
+    restarted = RemoteKeys("http://auth/jwks", tmp_path / "jwks" / "tracker.json", fetch=auth, clock=clock)
+    assert TokenVerifier(restarted).verify(token()).user_id == KESHA
+
+
+def test_only_public_keys_are_kept_on_disk(remote, tmp_path):
+    remote("first")
+    kept = json.loads((tmp_path / "jwks" / "tracker.json").read_text())
+    assert "d" not in kept["keys"][0]
+
+
+def test_without_keys_and_without_auth_a_token_cannot_be_checked(remote, auth):
+    auth.away = True
+    with pytest.raises(Unavailable):
+        TokenVerifier(remote).verify(token())
+
+
+def test_a_token_of_a_new_key_makes_the_keys_come_again(remote, auth, clock):
+    new = ECKey.generate_key("P-256", {"kid": "second"})
+    TokenVerifier(remote).verify(token())
+    auth.keys = (KEY, new)
+    clock.now += 60
+    assert TokenVerifier(remote).verify(token(key=new)).user_id == KESHA
+
+
+def test_tokens_with_invented_keys_do_not_flood_auth(remote, auth):
+    stranger = ECKey.generate_key("P-256", {"kid": "stranger"})
+    for _ in range(20):
+        with pytest.raises(Unauthorized):
+            TokenVerifier(remote).verify(token(key=stranger))
+    assert auth.asked == 1
+
+
+def test_a_key_that_auth_withdrew_is_not_trusted_for_long(remote, auth, clock):
+    TokenVerifier(remote).verify(token())
+    auth.keys = (ECKey.generate_key("P-256", {"kid": "second"}),)
+    clock.now += 601
+    with pytest.raises(Unauthorized):
+        TokenVerifier(remote).verify(token())
+
+
+def test_old_keys_serve_on_while_auth_is_away(remote, auth, clock):
+    remote("first")
+    auth.away = True
+    clock.now += 7200
+    assert TokenVerifier(remote).verify(token()).user_id == KESHA

@@ -1,0 +1,25 @@
+"""The tracker's web application, wired together."""
+
+from flask import Flask
+
+from chassis.db import Database
+from chassis.errors import N_
+from chassis.people import find_user_in
+from chassis.settings import Settings
+from chassis.web import build_app
+from tracker_service.api import reassignments, tasks
+from tracker_service.models import User
+from tracker_service.ui import pages
+
+
+def create_app(settings: Settings, database: Database | None = None) -> Flask:
+    """Return the application; `database` is for who has one already."""
+    database = database or Database(settings)
+    return build_app(
+        settings,
+        database=database,
+        blueprints=[tasks, reassignments],
+        pages=[pages],
+        find_user=find_user_in(database, User),
+        title=N_("Tasks"),
+    )

@@ -1,0 +1,134 @@
+"""Creating, changing, completing and pricing a task."""
+
+from random import Random
+from uuid import UUID, uuid4
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from chassis.db import utc_now
+from messaging import publish
+from tracker_service import events
+from tracker_service.commands.draw import draw_one
+from tracker_service.commands.once import first_made
+from tracker_service.domain.rights import may_edit
+from tracker_service.domain.text import task_text
+from tracker_service.errors import NotYoursToComplete, NotYoursToEdit, TaskIsDone, TaskNotFound
+from tracker_service.models import DONE, Task
+
+_random = Random()
+
+
+def create_task(
+    session: Session,
+    *,
+    creator_id: UUID,
+    title: str,
+    jira_id: str | None = None,
+    description: str = "",
+    key: str | None = None,
+    random: Random = _random,
+) -> Task:
+    """Create a task and draw its assignee; with a key that was used before, return the task that it created.
+
+    Raises InvalidTask, NobodyToAssign when there is nobody to draw, KeyUsedOtherwise.
+    """
+    words = task_text(title, jira_id, description)
+    now, task_id = utc_now(), uuid4()
+    if key is not None:
+        request = ("task", words.title, words.jira_id or "", words.description)
+        first_id = first_made(session, user_id=creator_id, key=key, request=request, new_id=task_id, now=now)
+        if first_id != task_id:
+            return _locked_task(session, first_id)
+    task = Task(
+        public_id=task_id,
+        title=words.title,
+        jira_id=words.jira_id,
+        description=words.description,
+        created_by=creator_id,
+        assignee_id=draw_one(session, random),
+        created_at=now,
+    )
+    session.add(task)
+    session.flush()
+    publish(session, events.task_created(task, sequence=task.next_version()))
+    publish(
+        session,
+        events.task_assigned(
+            task.public_id,
+            sequence=task.next_version(),
+            assignee_id=task.assignee_id,
+            assignment_no=task.assignment_no,
+            reassignment_id=None,
+            assigned_at=now,
+        ),
+    )
+    return task
+
+
+def update_task(
+    session: Session,
+    task_id: UUID,
+    *,
+    editor_id: UUID,
+    role: str,
+    title: str | None = None,
+    jira_id: str | None = None,
+    description: str | None = None,
+) -> Task:
+    """Change a task's words; None leaves a word as it is, an empty `jira_id` takes the key away.
+
+    Nothing is published when nothing changed. Raises TaskNotFound, NotYoursToEdit, InvalidTask.
+    """
+    task = _locked_task(session, task_id)
+    if not may_edit(creator_id=task.created_by, assignee_id=task.assignee_id, editor_id=editor_id, role=role):
+        raise NotYoursToEdit
+    words = task_text(
+        task.title if title is None else title,
+        task.jira_id if jira_id is None else jira_id,
+        task.description if description is None else description,
+    )
+    if (words.title, words.jira_id, words.description) != (task.title, task.jira_id, task.description):
+        task.title, task.jira_id, task.description = words.title, words.jira_id, words.description
+        publish(session, events.task_updated(task, sequence=task.next_version(), updated_at=utc_now()))
+    return task
+
+
+def complete_task(session: Session, task_id: UUID, *, by: UUID) -> Task:
+    """Mark one's own open task done. Raises TaskNotFound, NotYoursToComplete, TaskIsDone.
+
+    The row's lock settles the race with a reassignment: whoever is the assignee when the lock is had, is paid.
+    """
+    task = _locked_task(session, task_id)
+    if task.assignee_id != by:
+        raise NotYoursToComplete
+    if task.status == DONE:
+        raise TaskIsDone
+    now = utc_now()
+    task.status, task.completed_at = DONE, now
+    publish(session, events.task_completed(task, sequence=task.next_version(), completed_at=now))
+    return task
+
+
+def price_task(session: Session, task_id: UUID, *, fee_cents: int, reward_cents: int) -> bool:
+    """Note the prices that billing has set. False for a task that is not ours, or that has its prices already."""
+    priced = session.execute(
+        update(Task)
+        .where(Task.public_id == task_id, Task.fee_cents.is_(None))
+        .values(fee_cents=fee_cents, reward_cents=reward_cents)
+        .returning(Task.id),
+        execution_options={"synchronize_session": False},
+    )
+    return priced.first() is not None
+
+
+def _locked_task(session: Session, task_id: UUID) -> Task:
+    task = session.scalar(
+        select(Task)
+        .where(Task.public_id == task_id)
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    )
+    if task is None:
+        raise TaskNotFound
+    return task

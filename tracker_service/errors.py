@@ -1,0 +1,78 @@
+"""Everything that the tracker refuses."""
+
+from collections.abc import Mapping, Sequence
+
+from chassis.errors import N_ as N_  # the rules in domain/ mark their texts with it, too
+from chassis.errors import Conflict, Forbidden, Invalid, NotFound
+
+
+class TaskNotFound(NotFound):
+    """No task has this id."""
+
+    def __init__(self) -> None:
+        super().__init__(N_("There is no such task."))
+
+
+class ReassignmentNotFound(NotFound):
+    """No reassignment has this id."""
+
+    def __init__(self) -> None:
+        super().__init__(N_("There is no such reassignment."))
+
+
+class NotYoursToComplete(Forbidden):
+    """Only the assignee of the moment marks a task done, whatever their role."""
+
+    def __init__(self) -> None:
+        super().__init__(N_("This task is somebody else's: only its assignee can mark it done."))
+
+
+class NotYoursToEdit(Forbidden):
+    """A task is edited by its assignee, who created it, managers and administrators."""
+
+    def __init__(self) -> None:
+        super().__init__(N_("Only its assignee, its author, managers and administrators change a task."))
+
+
+class NotYoursToList(Forbidden):
+    """Everyone lists their own tasks."""
+
+    def __init__(self) -> None:
+        super().__init__(N_("Only managers and administrators list the tasks of somebody else."))
+
+
+class NotYoursToReassign(Forbidden):
+    """The button is for managers and administrators, and so is its progress."""
+
+    def __init__(self) -> None:
+        super().__init__(N_("Only managers and administrators reassign tasks."))
+
+
+class TaskIsDone(Conflict):
+    """A task is completed once."""
+
+    def __init__(self) -> None:
+        super().__init__(N_("This task is done already."))
+
+
+class NobodyToAssign(Conflict):
+    """Every task has an assignee, so there is no task without somebody to assign."""
+
+    def __init__(self) -> None:
+        super().__init__(N_("There is nobody who can be assigned a task at the moment."))
+
+
+class InvalidTask(Invalid):
+    """A title, a Jira key or a description breaks a rule."""
+
+    def __init__(self, errors: Mapping[str, Sequence[str]]) -> None:
+        """Take what is wrong, by field."""
+        super().__init__(N_("The task cannot be saved like this."), errors=errors)
+
+
+class KeyUsedOtherwise(Invalid):
+    """An Idempotency-Key stands for one request; another one needs another key."""
+
+    def __init__(self) -> None:
+        message = N_("This Idempotency-Key was used for another request.")
+        super().__init__(message, errors={"Idempotency-Key": [message]})

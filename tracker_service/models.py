@@ -1,0 +1,111 @@
+"""The tracker's tables. A task's number is only for batches; everybody else knows tasks by their public id."""
+
+from datetime import datetime
+from uuid import UUID, uuid4
+
+from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKey, Identity, Index, Text, text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+from chassis.db import Versioned, new_metadata
+from chassis.people import UserReplica
+from tracker_service.domain.draw import NEVER_ASSIGNED
+
+
+class Base(DeclarativeBase):
+    """What the tables of the tracker have in common."""
+
+    metadata = new_metadata()
+
+
+OPEN = "open"
+DONE = "done"
+
+RUNNING = "running"
+FINISHED = "finished"
+
+
+class User(UserReplica, Base):
+    """A person as auth last told of them."""
+
+    __tablename__ = "users"
+
+
+#: Whom a task can be given to. The index below serves exactly this condition.
+CAN_BE_ASSIGNED = (User.status == "active") & User.role.not_in(NEVER_ASSIGNED)
+
+#: Drawing counts the crowd and picks a place in it: an index scan, however many people there are.
+Index("users_can_be_assigned_idx", User.user_id, postgresql_where=CAN_BE_ASSIGNED)
+
+
+class Task(Versioned, Base):
+    """A task always has an assignee; every assignment is numbered, because every assignment is charged."""
+
+    __tablename__ = "tasks"
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    public_id: Mapped[UUID] = mapped_column(unique=True, default=uuid4)
+    title: Mapped[str] = mapped_column(Text)
+    jira_id: Mapped[str | None] = mapped_column(Text)
+    description: Mapped[str] = mapped_column(Text, default="")
+    status: Mapped[str] = mapped_column(Text, default=OPEN)
+    assignee_id: Mapped[UUID] = mapped_column(ForeignKey(User.user_id))
+    #: 1 for the assignment at creation, then one more with each reassignment.
+    assignment_no: Mapped[int] = mapped_column(default=1)
+    #: Set by billing, once; None until it has.
+    fee_cents: Mapped[int | None]
+    reward_cents: Mapped[int | None]
+    #: No foreign key: who signs in may create a task before their registration is heard of here.
+    created_by: Mapped[UUID]
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    completed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+    assignee: Mapped[User] = relationship(viewonly=True, lazy="raise")
+    creator: Mapped[User | None] = relationship(
+        viewonly=True, lazy="raise", primaryjoin="foreign(Task.created_by) == User.user_id"
+    )
+
+    __table_args__ = (
+        CheckConstraint("status IN ('open', 'done')", name="status"),
+        CheckConstraint("(status = 'done') = (completed_at IS NOT NULL)", name="completed_at"),
+        Index("tasks_assignee_idx", "assignee_id", "status", "id"),
+        Index("tasks_open_idx", "id", postgresql_where=text("status = 'open'")),
+    )
+
+
+class Reassignment(Versioned, Base):
+    """One run over the tasks that were open when it was requested, batch by batch in the order of their numbers."""
+
+    __tablename__ = "reassignments"
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    #: Manager or administrator; None when a block caused it.
+    requested_by: Mapped[UUID | None]
+    #: Only tasks of this blocked user; None for all open tasks.
+    only_assignee_id: Mapped[UUID | None]
+    #: The highest number of a task that was open at the request: later tasks are none of its business.
+    upper_bound: Mapped[int] = mapped_column(BigInteger, default=0)
+    #: The number of the last task dealt with: what is at or below it is never touched again by this run.
+    cursor: Mapped[int] = mapped_column(BigInteger, default=0)
+    #: Tasks open at the request, and those of them that have got an assignee so far.
+    total: Mapped[int] = mapped_column(default=0)
+    done: Mapped[int] = mapped_column(default=0)
+    status: Mapped[str] = mapped_column(Text, default=RUNNING)
+    #: The run ended early because there was nobody left to assign.
+    nobody_to_assign: Mapped[bool] = mapped_column(default=False)
+    started_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), index=True)
+    finished_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+    __table_args__ = (
+        CheckConstraint("status IN ('running', 'finished')", name="status"),
+        CheckConstraint("(status = 'finished') = (finished_at IS NOT NULL)", name="finished_at"),
+    )
+
+
+class RequestKey(Base):
+    """The Idempotency-Key of a request that created something, and what it created."""
+
+    __tablename__ = "request_keys"
+    user_id: Mapped[UUID] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(Text, primary_key=True)
+    #: Tells the same request from another one under the same key.
+    fingerprint: Mapped[str] = mapped_column(Text)
+    resource_id: Mapped[UUID]
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), index=True)

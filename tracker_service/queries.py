@@ -1,0 +1,101 @@
+"""What pages and the API show of tasks, in a fixed number of statements however many tasks there are."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import Select, func, select
+from sqlalchemy.orm import Session, joinedload
+
+from chassis.paging import Page, PageRequest, fetch_page
+from tracker_service.domain.rights import may_list_tasks_of, may_reassign
+from tracker_service.errors import (
+    NotYoursToList,
+    NotYoursToReassign,
+    ReassignmentNotFound,
+    TaskNotFound,
+)
+from tracker_service.models import CAN_BE_ASSIGNED, OPEN, Reassignment, Task, User
+
+
+def task(session: Session, task_id: UUID) -> Task:
+    """A task with its people, for everyone: billing shows the titles of all tasks anyway. Raises TaskNotFound."""
+    found = session.scalar(_tasks().where(Task.public_id == task_id).options(joinedload(Task.creator)))
+    if found is None:
+        raise TaskNotFound
+    return found
+
+
+def tasks_of(
+    session: Session,
+    assignee_id: UUID,
+    *,
+    viewer_id: UUID,
+    role: str,
+    page: PageRequest,
+    status: str | None = None,
+    among: Sequence[UUID] | None = None,
+) -> Page[Task]:
+    """A person's tasks: open ones first, newest first. Raises NotYoursToList."""
+    if not may_list_tasks_of(assignee_id, viewer_id=viewer_id, role=role):
+        raise NotYoursToList
+    return _page(session, _tasks().where(Task.assignee_id == assignee_id), status, among, page)
+
+
+def tasks_by_ids(session: Session, ids: Sequence[UUID], *, page: PageRequest, status: str | None = None) -> Page[Task]:
+    """The tasks of these ids, whoever has them; ids that no task has are left out."""
+    return _page(session, _tasks(), status, ids, page)
+
+
+def count_open(session: Session, assignee_id: UUID) -> int:
+    """How many open tasks a person has."""
+    own_open = select(func.count()).where(Task.assignee_id == assignee_id, Task.status == OPEN)
+    return session.scalar(own_open) or 0
+
+
+@dataclass(frozen=True)
+class Overview:
+    """What those who may reassign see of the whole."""
+
+    open_tasks: int
+    #: People among whom an assignee is drawn.
+    crowd: int
+    latest_run: Reassignment | None
+
+
+def overview(session: Session) -> Overview:
+    """The whole, for those who may reassign."""
+    return Overview(
+        open_tasks=session.scalar(select(func.count()).where(Task.status == OPEN)) or 0,
+        crowd=session.scalar(select(func.count()).select_from(User).where(CAN_BE_ASSIGNED)) or 0,
+        latest_run=session.scalar(select(Reassignment).order_by(Reassignment.started_at.desc()).limit(1)),
+    )
+
+
+def reassignment(session: Session, run_id: UUID, *, role: str) -> Reassignment:
+    """The progress of a run, for those who may start one. Raises NotYoursToReassign, ReassignmentNotFound."""
+    if not may_reassign(role):
+        raise NotYoursToReassign
+    run = session.get(Reassignment, run_id)
+    if run is None:
+        raise ReassignmentNotFound
+    return run
+
+
+def _tasks() -> Select[Task]:
+    return select(Task).options(joinedload(Task.assignee, innerjoin=True))
+
+
+def _page(
+    session: Session,
+    statement: Select[Task],
+    status: str | None,
+    among: Sequence[UUID] | None,
+    page: PageRequest,
+) -> Page[Task]:
+    if status is not None:
+        statement = statement.where(Task.status == status)
+    if among is not None:
+        statement = statement.where(Task.public_id.in_(among))
+    # "open" sorts after "done", and a higher number is a newer task.
+    return fetch_page(session, statement, Task.status, Task.id, page=page, descending=True)

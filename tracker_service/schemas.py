@@ -1,0 +1,95 @@
+"""What comes in and goes out as JSON. Rules about a task's words stand in `domain.text`, for pages and API alike."""
+
+from typing import Any
+
+from marshmallow import Schema, fields, validate
+from webargs.fields import DelimitedList
+
+from chassis.paging import MAX_LIMIT, PageArgs
+from tracker_service.models import DONE, FINISHED, OPEN, RUNNING
+
+
+class PersonSchema(Schema):
+    """Somebody, as far as a task shows them."""
+
+    id = fields.UUID(attribute="user_id", required=True)
+    name = fields.String(required=True)
+
+
+class TaskSchema(Schema):
+    """A task. Prices are null until billing has set them."""
+
+    id = fields.UUID(attribute="public_id", required=True)
+    title = fields.String(required=True)
+    jira_id = fields.String(required=True, allow_none=True)
+    description = fields.String(required=True)
+    status = fields.String(required=True, validate=validate.OneOf([OPEN, DONE]))
+    assignee = fields.Nested(PersonSchema, required=True)
+    assignment_no = fields.Integer(
+        required=True, metadata={"description": "1 at creation, one more with each reassignment; each is charged"}
+    )
+    fee_cents = fields.Integer(required=True, allow_none=True)
+    reward_cents = fields.Integer(required=True, allow_none=True)
+    created_by = fields.UUID(required=True)
+    created_at = fields.AwareDateTime(required=True)
+    completed_at = fields.AwareDateTime(required=True, allow_none=True)
+
+
+class NewTaskSchema(Schema):
+    """What a task is created from."""
+
+    title = fields.String(required=True, metadata={"description": "1..200 characters, without [ and ]"})
+    jira_id = fields.String(load_default=None, allow_none=True, metadata={"description": "As POPUG-12"})
+    description = fields.String(load_default="", metadata={"description": "Up to 10000 characters"})
+
+
+class TaskChangesSchema(Schema):
+    """The words to change; what is not sent stays. A `jira_id` of null takes the key away."""
+
+    title = fields.String()
+    jira_id = fields.String(allow_none=True)
+    description = fields.String()
+
+
+class WhoseTasks(fields.UUID):
+    """A person's id, or the word `me`."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        return value if value == "me" else super()._deserialize(value, attr, data, **kwargs)
+
+
+class TaskArgs(PageArgs):
+    """Which tasks are wanted: a person's, those of certain ids, or both at once."""
+
+    assignee = WhoseTasks(
+        load_default=None, metadata={"description": "`me` or a user's id; without it and `ids`, `me` is meant"}
+    )
+    status = fields.String(load_default=None, validate=validate.OneOf([OPEN, DONE]))
+    ids = DelimitedList(fields.UUID(), load_default=lambda: None, validate=validate.Length(1, MAX_LIMIT))
+
+
+class KeySchema(Schema):
+    """The header by which a request that is sent twice creates one thing."""
+
+    key = fields.String(
+        data_key="Idempotency-Key",
+        load_default=None,
+        validate=validate.Length(1, 255),
+        metadata={"description": "Any text of the client's choice; the same request with the same key is done once"},
+    )
+
+
+class ReassignmentSchema(Schema):
+    """The progress of a run."""
+
+    id = fields.UUID(required=True)
+    status = fields.String(required=True, validate=validate.OneOf([RUNNING, FINISHED]))
+    total = fields.Integer(required=True, metadata={"description": "Tasks that were open at the request"})
+    done = fields.Integer(
+        required=True, metadata={"description": "Tasks that got an assignee; not those completed meanwhile"}
+    )
+    nobody_to_assign = fields.Boolean(
+        required=True, metadata={"description": "The run ended early: there was nobody left who can be assigned"}
+    )
+    started_at = fields.AwareDateTime(required=True)
+    finished_at = fields.AwareDateTime(required=True, allow_none=True)
