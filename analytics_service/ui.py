@@ -19,7 +19,9 @@ from chassis.identity import current_principal, require_roles
 from chassis.people import Role
 from chassis.runtime import runtime
 
-pages = Blueprint("analytics", __name__, template_folder="templates")
+pages = Blueprint(
+    "analytics", __name__, template_folder="templates", static_folder="static", static_url_path="/analytics/static"
+)
 
 _BELOW_ZERO_LISTED = 20
 

@@ -1,4 +1,4 @@
-"""Everything that auth refuses. A photo's fault is a class of its own: its name tells programs what its text tells people."""
+"""Everything that auth refuses. Each fault of a photo is a class: its name tells programs what its text tells people."""
 
 from chassis.errors import N_ as N_  # the rules in domain/ mark their texts with it, too
 from chassis.errors import Conflict, Invalid, NotFound, ServiceError, Unauthorized
@@ -143,7 +143,9 @@ class LastAdmin(Conflict):
     """Without an administrator nobody could ever be let in again."""
 
     def __init__(self) -> None:
-        super().__init__(N_("This is the last active administrator, who can be neither blocked nor given another role."))
+        super().__init__(
+            N_("This is the last active administrator, who can be neither blocked nor given another role.")
+        )
 
 
 class UnreadableImport(Invalid):

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from chassis.errors import N_, Forbidden, Invalid, NotFound
+from chassis.errors import N_ as N_
+from chassis.errors import Forbidden, Invalid, NotFound
 
 
 class AccountNotFound(NotFound):

@@ -1,5 +1,7 @@
 """What billing does by the clock. The clock only wakes: what is due stands in the database."""
 
+from datetime import date, datetime
+
 import structlog
 from apscheduler.schedulers.blocking import BlockingScheduler
 from prometheus_client import Gauge
@@ -18,9 +20,7 @@ _log = structlog.get_logger(__name__)
 def add_jobs(scheduler: BlockingScheduler, settings: BillingSettings, database: Database) -> None:
     """Add billing's jobs to its scheduler: both look every minute, and right away."""
     now = utc_now()
-    scheduler.add_job(
-        close_days, "interval", minutes=1, next_run_time=now, args=[settings, database], id="close_days"
-    )
+    scheduler.add_job(close_days, "interval", minutes=1, next_run_time=now, args=[settings, database], id="close_days")
     scheduler.add_job(
         send_letters, "interval", minutes=1, next_run_time=now, args=[settings, database], id="send_letters"
     )
@@ -35,14 +35,24 @@ def close_days(settings: BillingSettings, database: Database) -> None:
     with database.transaction() as session:
         if not commands.start_run(session, now=now):
             _log.warning("last_robot_run_did_not_finish")
-    last_day_over = business_day.last_day_over(business_day.today(now, settings.business_timezone))
+    today = business_day.today(now, settings.business_timezone)
+    close_days_up_to(database, business_day.last_day_over(today), now=now)
+    _check_latest(database)
+
+
+def close_days_up_to(database: Database, day: date, *, now: datetime) -> list[date]:
+    """Close the day and all before it, each in a transaction of its own; return those that were closed just now.
+
+    Raises FutureDay.
+    """
+    closed: list[date] = []
     while True:
         with database.transaction() as session:
-            closed = commands.close_next_day(session, commands.open_books(session, now=now), up_to=last_day_over)
-        if closed is None:
-            break
-        _log.info("day_closed", day=str(closed))
-    _check_latest(database)
+            next_day = commands.close_next_day(session, commands.open_books(session, now=now), up_to=day)
+        if next_day is None:
+            return closed
+        _log.info("day_closed", day=str(next_day))
+        closed.append(next_day)
 
 
 def send_letters(settings: BillingSettings, database: Database) -> None:

@@ -16,12 +16,17 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from chassis.db import Versioned, new_base
+from chassis.db import Versioned, new_metadata
 from chassis.people import UserReplica
 
-Base = new_base()
+
+class Base(DeclarativeBase):
+    """What all tables of billing belong to."""
+
+    metadata = new_metadata()
+
 
 OPEN = "open"
 CLOSED = "closed"

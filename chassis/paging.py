@@ -70,7 +70,7 @@ Key = ColumnElement[Any] | InstrumentedAttribute[Any]
 
 
 def fetch_page(
-    session: Session, statement: Select[Any], *keys: Key, page: PageRequest, descending: bool = False
+    session: Session, statement: Select[*tuple[Any, ...]], *keys: Key, page: PageRequest, descending: bool = False
 ) -> Page[Any]:
     """Fetch a page of the statement, ordered by the keys: together they are unique, and none is ever NULL.
 

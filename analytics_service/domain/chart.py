@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-WIDTH, HEIGHT = 720, 240
+WIDTH, HEIGHT = 720, 260
 #: Room for the amounts on the left, and for the days below.
-_LEFT, _BOTTOM, _TOP = 72, 24, 10
+_LEFT, _BOTTOM, _TOP = 92, 32, 12
 #: Of the room of a day, so much is its bar.
 _FILLED = 0.7
 _TICKS = 4

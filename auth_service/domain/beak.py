@@ -64,4 +64,5 @@ def _evenly(points: npt.NDArray[np.complex128]) -> npt.NDArray[np.complex128]:
     closed = np.append(points, points[0])
     along = np.concatenate([[0.0], np.cumsum(np.abs(np.diff(closed)))])
     wanted = np.arange(_POINTS) * along[-1] / _POINTS
-    return np.interp(wanted, along, closed.real) + 1j * np.interp(wanted, along, closed.imag)
+    x, y = np.interp(wanted, along, closed.real), np.interp(wanted, along, closed.imag)
+    return np.asarray(x + 1j * y, dtype=np.complex128)

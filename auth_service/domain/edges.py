@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from auth_service.domain.outlines import Outline
 from auth_service.domain.segments import Colours
 
 _SAMPLES = 96
@@ -24,7 +24,7 @@ class Edge:
     width: float
 
 
-def edge_along(outline: npt.NDArray[np.float32], lab: Colours) -> Edge:
+def edge_along(outline: Outline, lab: Colours) -> Edge:
     """Look at the colours on short lines across the outline, which is a closed row of points (x, y)."""
     profiles = _profiles(outline, lab)
     near, far = profiles[:, :_ENDS].mean(axis=1), profiles[:, -_ENDS:].mean(axis=1)
@@ -38,7 +38,7 @@ def edge_along(outline: npt.NDArray[np.float32], lab: Colours) -> Edge:
     return Edge(float(np.median(contrast)), float(np.median(between)))
 
 
-def _profiles(outline: npt.NDArray[np.float32], lab: Colours) -> Colours:
+def _profiles(outline: Outline, lab: Colours) -> Colours:
     """Colours from _REACH pixels on one side of the outline to _REACH on the other, per sample."""
     chosen = np.linspace(0, len(outline), _SAMPLES, endpoint=False).astype(int)
     ahead, behind = np.roll(outline, -4, axis=0)[chosen], np.roll(outline, 4, axis=0)[chosen]
@@ -47,7 +47,11 @@ def _profiles(outline: npt.NDArray[np.float32], lab: Colours) -> Colours:
     normals = np.stack([-along[:, 1], along[:, 0]], axis=1)
     offsets = np.arange(-_REACH, _REACH + 1, dtype=np.float32)
     places = outline[chosen][:, None] + normals[:, None] * offsets[None, :, None]
-    return cv2.remap(
-        lab, places[..., 0].astype(np.float32), places[..., 1].astype(np.float32), cv2.INTER_LINEAR,
+    seen = cv2.remap(
+        lab,
+        places[..., 0].astype(np.float32),
+        places[..., 1].astype(np.float32),
+        cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_REPLICATE,
     )
+    return np.asarray(seen, dtype=np.float32)

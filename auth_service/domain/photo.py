@@ -38,7 +38,16 @@ def decode(data: bytes, content_type: str) -> Picture:
             image.verify()
         with _open(data) as image:  # verify() leaves an image that cannot be used any more
             return _pixels(image)
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, TypeError, IndexError, KeyError, EOFError) as error:
+    except (
+        UnidentifiedImageError,
+        OSError,
+        SyntaxError,
+        ValueError,
+        TypeError,
+        IndexError,
+        KeyError,
+        EOFError,
+    ) as error:
         raise NotAPicture from error  # Pillow's decoders raise all of these for damaged files
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_large() from error

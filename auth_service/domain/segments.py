@@ -20,7 +20,7 @@ WORKING_SIDE = 400
 #: Colours nearer than this are one colour: shading, noise and JPEG stay below it.
 _ONE_COLOUR = 17.0
 #: A colour on less than this share of the picture is noise.
-_RARE = 0.004
+_RARE = 0.001
 _MOST_COLOURS = 14
 _BIN = 4.0
 
@@ -45,7 +45,7 @@ class Areas:
 def part(picture: Picture) -> Areas:
     """Part an RGB picture of any size into areas; the result has the working size."""
     small = resized(picture, WORKING_SIDE)
-    lab = to_lab(cv2.medianBlur(small, 3))
+    lab = to_lab(np.asarray(cv2.medianBlur(small, 3), dtype=np.uint8))
     calm = to_lab(calm_down(small))
     palette = _palette(calm)
     return Areas(lab, _label(calm, palette), palette)
@@ -110,4 +110,4 @@ def _label(lab: Colours, palette: Colours) -> Labels:
     distances = np.stack([((lab - colour) ** 2).sum(axis=2) for colour in palette])
     raw = np.argmin(distances, axis=0)
     votes = [cv2.GaussianBlur((raw == number).astype(np.float32), (0, 0), 1.6) for number in range(len(palette))]
-    return np.argmax(np.stack(votes), axis=0).astype(np.int32)
+    return np.asarray(np.argmax(np.stack(votes), axis=0), dtype=np.int32)

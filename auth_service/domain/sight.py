@@ -29,8 +29,9 @@ _ROUND = 0.93
 _RECTANGULAR = 0.96
 #: A hole of this share of the shape may be an eye.
 _EYE = 0.01
-#: What covers less of a region's surroundings or inside than this does not count.
-_FREQUENT = 0.1
+#: Colours on less than these shares of what is around a shape, or in its holes, do not count.
+_FREQUENT_AROUND = 0.1
+_FREQUENT_INSIDE = 0.05
 #: The share of the outline on the picture's border: more is a background or a body that runs out of the picture.
 _MOSTLY_OUTSIDE = 0.3
 #: The least difference of colour across the edge, in CIELAB.
@@ -89,7 +90,7 @@ def _shape(mask: Mask, colour: int, areas: Areas) -> _Shape | None:
     """Judge one area by its form; None if it is no beak whatever else is in the picture."""
     points = outer_points(mask)
     outline = smooth(points)
-    filled = cv2.drawContours(np.zeros_like(mask), [points], -1, 1, cv2.FILLED)
+    filled = np.asarray(cv2.drawContours(np.zeros_like(mask), [points], -1, 1, cv2.FILLED), dtype=np.uint8)
     around = _around(filled, areas.labels) - {colour}
     outside = _share_on_border(points, mask)
     if (
@@ -127,7 +128,7 @@ def _formed_like_a_beak(outline: Outline, picture_area: int) -> bool:
 def _around(filled: Mask, labels: Labels) -> frozenset[int]:
     """The colours that surround a shape."""
     ring = cv2.subtract(cv2.dilate(filled, np.ones((9, 9), np.uint8)), filled)
-    return _frequent(labels[ring > 0])
+    return _frequent(labels[ring > 0], _FREQUENT_AROUND)
 
 
 def _has_eye(mask: Mask, filled: Mask, around: frozenset[int], labels: Labels) -> bool:
@@ -137,16 +138,14 @@ def _has_eye(mask: Mask, filled: Mask, around: frozenset[int], labels: Labels) -
     if cv2.countNonZero(holes) < least:
         return False
     count, parts, boxes, _ = cv2.connectedComponentsWithStats(holes, connectivity=8)
-    seen = [
-        _frequent(labels[parts == index]) for index in range(1, count) if boxes[index, cv2.CC_STAT_AREA] >= least
-    ]
+    seen = [_frequent(labels[parts == index]) for index in range(1, count) if boxes[index, cv2.CC_STAT_AREA] >= least]
     return any(len(colours) > 1 or not colours <= around for colours in seen)
 
 
-def _frequent(labels: Labels) -> frozenset[int]:
+def _frequent(labels: Labels, share: float) -> frozenset[int]:
     values, counts = np.unique(labels, return_counts=True)
     found = zip(values, counts, strict=True)
-    return frozenset(int(value) for value, count in found if count >= _FREQUENT * len(labels))
+    return frozenset(int(value) for value, count in found if count >= share * len(labels))
 
 
 def _share_on_border(points: Labels, mask: Mask) -> float:

@@ -50,7 +50,9 @@ _CLOSE = text(
     RETURNING fees_cents, rewards_cents, closed_at, version
     """
 )
-_PAYOUTS = text("SELECT count(*) AS number, coalesce(sum(amount_cents), 0)::bigint AS cents FROM payouts WHERE day = :day")
+_PAYOUTS = text(
+    "SELECT count(*) AS number, coalesce(sum(amount_cents), 0)::bigint AS cents FROM payouts WHERE day = :day"
+)
 _BEGIN_DAY = text("INSERT INTO days (day) VALUES (:day) ON CONFLICT DO NOTHING")
 
 

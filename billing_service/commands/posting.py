@@ -15,7 +15,7 @@ from billing_service.commands.opening import open_account_at_first_sight
 from billing_service.domain import ledger
 from billing_service.domain.ledger import Kind, Side, Transaction
 from billing_service.domain.pricing import Prices
-from billing_service.errors import AccountNotFound, InvalidCorrection, KeyUsedOtherwise, N_
+from billing_service.errors import N_, AccountNotFound, InvalidCorrection, KeyUsedOtherwise
 from billing_service.models import BANK_ACCOUNT, COMPANY_ACCOUNT
 from messaging import publish
 

@@ -21,9 +21,7 @@ class Movements:
     @property
     def closing_cents(self) -> int:
         """Return the balance that the day left behind."""
-        return (
-            self.opening_cents + self.rewards_cents - self.fees_cents + self.corrections_cents - self.payout_cents
-        )
+        return self.opening_cents + self.rewards_cents - self.fees_cents + self.corrections_cents - self.payout_cents
 
     def __add__(self, other: "Movements") -> "Movements":
         """Return both together."""

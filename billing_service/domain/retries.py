@@ -12,4 +12,5 @@ def wait_after(attempts: int) -> timedelta | None:
     """Return how long to wait after so many failed attempts: doubling up to an hour; None when there is no more."""
     if attempts >= ATTEMPTS:
         return None
-    return min(_FIRST * 2 ** (attempts - 1), _LONGEST)
+    doublings: int = 2 ** (attempts - 1)
+    return min(_FIRST * doublings, _LONGEST)

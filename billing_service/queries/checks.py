@@ -96,7 +96,8 @@ CHECKS = (
             SELECT coalesce('payout ' || payout.id, 'transaction ' || movement.id) AS detail
             FROM (SELECT * FROM ledger_transactions WHERE kind = 'payout') movement
             FULL JOIN payouts payout ON payout.transaction_id = movement.id
-            LEFT JOIN ledger_entries entry ON entry.transaction_id = movement.id AND entry.account_id = payout.account_id
+            LEFT JOIN ledger_entries entry
+                ON entry.transaction_id = movement.id AND entry.account_id = payout.account_id
             WHERE (payout.id IS NULL OR movement.id IS NULL OR payout.day <> movement.business_day
                    OR payout.amount_cents IS DISTINCT FROM -entry.amount_cents)
               AND (CAST(:day AS date) IS NULL OR coalesce(payout.day, movement.business_day) = :day)
@@ -165,8 +166,8 @@ CHECKS = (
         text(
             """
             SELECT account_id || ' at the end of ' || business_day || ': ' || left_over || ' cents' AS detail FROM (
-                SELECT account_id, business_day, sum(sum(amount_cents)) OVER (PARTITION BY account_id ORDER BY business_day)
-                    AS left_over
+                SELECT account_id, business_day,
+                       sum(sum(amount_cents)) OVER (PARTITION BY account_id ORDER BY business_day) AS left_over
                 FROM ledger_entries GROUP BY account_id, business_day
             ) ended
             JOIN days ON days.day = business_day AND days.status = 'closed'

@@ -70,7 +70,7 @@ def _view(entry: LedgerEntry, transaction: LedgerTransaction, task: Task | None)
         kind=transaction.kind,
         amount_cents=entry.amount_cents,
         balance_after_cents=entry.balance_after_cents or 0,
-        task=task and TaskWords(task.task_id, task.title, task.jira_id, task.description),
+        task=None if task is None else TaskWords(task.task_id, task.title, task.jira_id, task.description),
         assignment_no=transaction.assignment_no,
         cause_event_id=transaction.cause_event_id,
         note=transaction.note,

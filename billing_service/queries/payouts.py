@@ -70,7 +70,7 @@ def _view(payout: Payout, account: Account, user: User | None) -> PayoutView:
     return PayoutView(
         id=payout.id,
         user_id=account.user_id,
-        name=user and user.name,
+        name=None if user is None else user.name,
         day=payout.day,
         amount_cents=payout.amount_cents,
         made_at=payout.made_at,

@@ -37,7 +37,7 @@ def test_the_dashboard_shows_today_the_days_the_top_tasks_and_who_is_below_zero(
     assert "Fly &lt;home&gt;" in page
     assert "POPUG-5" in page
     assert "−$15.00" in page
-    assert '<svg viewBox="0 0 720 240" role="img" aria-labelledby="chart-title"' in page
+    assert '<svg viewBox="0 0 720 260" role="img" aria-labelledby="chart-title"' in page
     assert page.count("<rect") == 30
     assert "billing's agree" in page
 
@@ -57,7 +57,8 @@ def test_a_disagreement_stands_on_the_dashboard(house: House) -> None:
         session.execute(text("UPDATE income_days SET income_cents = 1400"))
     page = house.browser().get("/").text
     assert "disagree" in page
-    assert "billing $15.00, here $14.00" in page
+    assert "$15.00" in page
+    assert "$14.00" in page
 
 
 def test_the_range_and_the_period_are_chosen_by_the_address(house: House) -> None:

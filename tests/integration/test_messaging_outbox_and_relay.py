@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from messaging import OutboxNotBound, SchemaInvalid, delete_published, outbox_status, publish
 from messaging.pending import PendingEvents
+from tests.integration.conftest import ConnectionCutter
 from tests.integration.messaging_house import House
 from tests.waiting import eventually
 
@@ -107,13 +108,15 @@ def test_a_relay_whose_connection_to_the_database_is_cut_goes_on(house: House) -
     assert house.sequences("apples") == [1, 2, 3, 4, 5]
 
 
-def test_a_relay_and_a_consumer_whose_connections_to_the_broker_are_cut_go_on(house: House, rabbit_admin) -> None:  # type: ignore[no-untyped-def]
+def test_a_relay_and_a_consumer_whose_connections_to_the_broker_are_cut_go_on(
+    house: House, cutter: ConnectionCutter
+) -> None:
     house.relay()
     house.consumer()
     for round_ in range(3):
         for n in range(50):
             house.sell(f"shelf-{n % 5}", n)
-        rabbit_admin.close_all_connections()
+        cutter.cut()
         house.wait_for_effects(50 * (round_ + 1))
     assert [house.sequences(f"shelf-{n}") for n in range(5)] == [list(range(1, 31))] * 5
 
@@ -132,15 +135,16 @@ def test_an_event_that_was_confirmed_but_not_marked_is_sent_again_and_has_one_ef
     assert len(house.effects()) == 2
 
 
-def test_events_committed_while_the_broker_refuses_us_wait_and_are_sent_later(house: House, rabbit_admin) -> None:  # type: ignore[no-untyped-def]
+def test_events_committed_while_the_broker_refuses_us_wait_and_are_sent_later(
+    house: House, cutter: ConnectionCutter
+) -> None:
     house.consumer()
     house.relay()
-    rabbit_admin.forbid_connections()
-    rabbit_admin.close_all_connections()
+    cutter.keep_out()
     for n in range(20):
         house.sell("apples", n)
     assert house.pending() > 0
-    rabbit_admin.allow_connections()
+    cutter.let_in()
     house.wait_for_effects(20)
     assert house.sequences("apples") == list(range(1, 21))
 

@@ -27,6 +27,7 @@ class House:
         keys = settings.state_dir / "jwks" / "tracker.json"
         keys.parent.mkdir()
         keys.write_text(json.dumps(KeySet([KEY]).as_dict(private=False)))
+        self.settings = settings
         self.database = Database(settings)
         self.app = create_app(settings, self.database)
         self.roles: dict[UUID, str] = {}

@@ -1,0 +1,89 @@
+"""One system per state folder: a lock, and the clean-up after a predecessor that was killed."""
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from deploy.errors import DeployError
+from deploy.files import write_atomically
+from deploy.programs import Identity, kill, wait_until_ended
+
+#: Seconds: a system that is stopping has stopped by then.
+_STOPPING_TIMEOUT = 20.0
+#: Seconds that the programs of a killed predecessor get; they were told to end when it died.
+_ORPHANS_GRACE = 10.0
+
+
+class StateLock:
+    """The right to run the system of this state folder, held as long as this process lives."""
+
+    def __init__(self, state_dir: Path) -> None:
+        """Take the state folder; nothing happens yet."""
+        self._state_dir = state_dir
+        self._record = state_dir / "processes.json"
+        self._holder = state_dir / "up.json"
+        self._descriptor: int | None = None
+
+    def acquire(self) -> None:
+        """Take the lock, waiting for a system that is stopping. Raises DeployError if one runs and stays."""
+        self._descriptor = os.open(self._state_dir / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        deadline = time.monotonic() + _STOPPING_TIMEOUT
+        while not self._try():
+            holder = _read(self._holder)
+            if not holder.get("stopping") or time.monotonic() > deadline:
+                raise DeployError(
+                    f"This system is running already (process {holder.get('pid', 'unknown')}, state folder"
+                    f" {self._state_dir}). Stop it first; or start a second one beside it with another state folder"
+                    f" and other ports: ATES_STATE_DIR=<folder> ATES_PORT_AUTH=... (see .env.example)"
+                )
+            time.sleep(0.1)
+        self._say(stopping=False)
+
+    def say_stopping(self) -> None:
+        """Let whoever starts the next system know that this one will be gone soon."""
+        self._say(stopping=True)
+
+    def record(self, identities: Iterable[Identity]) -> None:
+        """Note which processes are ours, for the one who comes after us."""
+        rows = [{"pid": one.pid, "started": one.started} for one in identities]
+        write_atomically(self._record, json.dumps(rows))
+
+    def end_orphans(self) -> None:
+        """End what the predecessor noted and left: wait first, then kill."""
+        rows = json.loads(self._record.read_text()) if self._record.exists() else []
+        orphans = [Identity(pid=row["pid"], started=row["started"]) for row in rows]
+        for orphan in wait_until_ended(orphans, _ORPHANS_GRACE):
+            kill(orphan.pid)
+        wait_until_ended(orphans, _ORPHANS_GRACE)
+        self._record.unlink(missing_ok=True)
+
+    def release(self) -> None:
+        """Give the lock up: nothing of ours runs any more."""
+        if self._descriptor is not None:
+            self._record.unlink(missing_ok=True)
+            self._holder.unlink(missing_ok=True)
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _try(self) -> bool:
+        assert self._descriptor is not None  # noqa: S101 -- the caller has opened it
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def _say(self, *, stopping: bool) -> None:
+        write_atomically(self._holder, json.dumps({"pid": os.getpid(), "stopping": stopping}))
+
+
+def _read(path: Path) -> Mapping[str, object]:
+    """The holder may be gone between our look at the lock and at its file."""
+    try:
+        found: Mapping[str, object] = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return found

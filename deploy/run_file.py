@@ -1,0 +1,48 @@
+"""`<state dir>/run.json`: what runs where, for scripts and for ./ates. It is there while the system is ready."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from deploy.errors import DeployError
+from deploy.files import write_atomically
+from deploy.settings import Deployment
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A running system, with the keys of run.json."""
+
+    #: The address of each service.
+    services: Mapping[str, str]
+    #: `amqp` (the administrator's URL), `management`, `user`, `password`.
+    rabbitmq: Mapping[str, str]
+    #: For each service the URL of its database, as the owner.
+    databases: Mapping[str, str]
+    #: `name` and `pid` of each.
+    processes: Sequence[Mapping[str, Any]]
+    #: The demo company: `id`, `name`, `email`, `role`, and `beak`, the path of the PNG that signs in.
+    people: Sequence[Mapping[str, str]]
+
+
+def run_file(state_dir: Path) -> Path:
+    """Return where the file is."""
+    return state_dir / "run.json"
+
+
+def write_run(state_dir: Path, run: Run) -> None:
+    """Write the file, readable by its owner alone: it holds passwords."""
+    write_atomically(run_file(state_dir), json.dumps(asdict(run), indent=1, ensure_ascii=False) + "\n", mode=0o600)
+
+
+def read_run(deployment: Deployment) -> Run:
+    """Return what runs. Raises DeployError if nothing does."""
+    path = run_file(deployment.state_dir)
+    try:
+        return Run(**json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError as error:
+        raise DeployError(f"The system does not run: there is no {path}. Start it with `make up`.") from error
+    except PermissionError as error:
+        raise DeployError(f"{path} can be read only by the user who started the system.") from error

@@ -1,0 +1,169 @@
+"""A billing service for tests: a migrated database of its own, events to feed it, and what one wants to know of it."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from itertools import count
+from random import Random
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+
+from billing_service import queries
+from billing_service.config import BillingSettings
+from billing_service.handlers import HANDLERS
+from billing_service.models import Account
+from chassis.db import Database
+from messaging import Event, message_context
+
+#: Noon in Moscow.
+NOON = datetime(2026, 11, 21, 9, tzinfo=UTC)
+DAY = date(2026, 11, 21)
+ONE_DAY = timedelta(days=1)
+
+
+class House:
+    """The service without its processes."""
+
+    def __init__(self, settings: BillingSettings) -> None:
+        self.settings = settings
+        self.database = Database(settings)
+
+    def handle(self, *events: Event) -> None:
+        """Handle the events in one transaction, as a batch of the consumer."""
+        with self.database.transaction() as session:
+            for event in events:
+                handle(session, event)
+
+    def balance(self, user_id: UUID) -> int:
+        with self.database.reading() as session:
+            return session.scalars(select(Account.balance_cents).where(Account.user_id == user_id)).one() or 0
+
+    def rows(self, sql: str, **values: Any) -> Sequence[Any]:
+        with self.database.reading() as session:
+            return session.execute(text(sql), values).all()
+
+    def events(self, name: str | None = None) -> list[Event]:
+        """The events published so far, in the order in which they are sent."""
+        published = [Event.from_bytes(bytes(row.body)) for row in self.rows("SELECT body FROM outbox ORDER BY id")]
+        return [event for event in published if name is None or event.name == f"billing.{name}"]
+
+    def problems(self) -> list[str]:
+        with self.database.reading() as session:
+            return [str(problem) for problem in queries.verify(session)]
+
+
+def handle(session: Session, event: Event) -> None:
+    with message_context(correlation_id=event.correlation_id, causation_id=event.id):
+        HANDLERS[event.name](session, event)
+
+
+def user(
+    user_id: UUID, *, sequence: int = 1, name: str = "Rio", role: str = "popug", status: str = "active", kind: str = ""
+) -> Event:
+    default = "user_registered" if status == "active" else "user_blocked"
+    data = {
+        "user_id": str(user_id),
+        "name": name,
+        "email": f"{name.lower()}@uberpopug.example",
+        "role": role,
+        "status": status,
+        "changed_at": NOON.isoformat(),
+        "external_id": None,
+    }
+    return Event.new(f"auth.{kind or default}.v1", subject=str(user_id), sequence=sequence, data=data)
+
+
+def created(task_id: UUID, *, title: str = "Eat a nut") -> Event:
+    data = {
+        "task_id": str(task_id),
+        "title": title,
+        "jira_id": "POPUG-1",
+        "description": f"{title}, slowly",
+        "created_by": str(UUID(int=1)),
+        "created_at": NOON.isoformat(),
+    }
+    return Event.new("tracker.task_created.v2", subject=str(task_id), sequence=1, data=data)
+
+
+def updated(task_id: UUID, *, sequence: int, title: str) -> Event:
+    data = {
+        "task_id": str(task_id),
+        "title": title,
+        "jira_id": None,
+        "description": f"{title}, quickly",
+        "updated_at": NOON.isoformat(),
+    }
+    return Event.new("tracker.task_updated.v1", subject=str(task_id), sequence=sequence, data=data)
+
+
+def assigned(task_id: UUID, user_id: UUID, *, number: int = 1) -> Event:
+    data = {
+        "task_id": str(task_id),
+        "assignee_id": str(user_id),
+        "assignment_no": number,
+        "reassignment_id": None,
+        "assigned_at": NOON.isoformat(),
+    }
+    return Event.new("tracker.task_assigned.v1", subject=str(task_id), sequence=number + 1, data=data)
+
+
+def completed(task_id: UUID, user_id: UUID, *, sequence: int = 9) -> Event:
+    data = {"task_id": str(task_id), "assignee_id": str(user_id), "completed_at": NOON.isoformat()}
+    return Event.new("tracker.task_completed.v1", subject=str(task_id), sequence=sequence, data=data)
+
+
+@dataclass
+class History:
+    """What people did in a while, as the events about it in the order in which it happened."""
+
+    random: Random
+    people: list[UUID] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    fees: int = 0
+    rewards: int = 0
+
+
+def history(random: Random, *, people: int, tasks: int) -> History:
+    """Make up a history: people come, tasks are created, renamed, reassigned now and then, and some are completed."""
+
+    def new_id() -> UUID:
+        return UUID(int=random.getrandbits(128), version=4)
+
+    made = History(random, [new_id() for _ in range(people)])
+    made.events += [user(person, name=f"Popug{number}") for number, person in enumerate(made.people)]
+    for _ in range(tasks):
+        task_id, versions = new_id(), count(2)
+        assignee = random.choice(made.people)
+        made.events += [created(task_id), assigned(task_id, assignee, number=1)]
+        made.fees += 1
+        next(versions)
+        for number in range(2, random.randint(2, 4)):
+            assignee = random.choice(made.people)
+            made.events.append(assigned(task_id, assignee, number=number))
+            made.fees += 1
+            next(versions)
+        if random.random() < 0.3:
+            made.events.append(updated(task_id, sequence=next(versions), title="Crack a nut"))
+        if random.random() < 0.6:
+            made.events.append(completed(task_id, assignee, sequence=next(versions)))
+            made.rewards += 1
+    return made
+
+
+def batches(random: Random, events: Iterable[Event]) -> Iterable[list[Event]]:
+    """Cut the events into batches of chance size."""
+    rest = list(events)
+    while rest:
+        size = random.randint(1, 20)
+        yield rest[:size]
+        rest = rest[size:]
+
+
+def someone() -> UUID:
+    return uuid4()
+
+
+HouseMaker = Callable[..., House]

@@ -1,0 +1,50 @@
+"""What the integration tests of messaging stand on."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+import requests
+
+from deploy.databases import ServiceDatabase
+from tests.conftest import Vhost
+from tests.integration.messaging_house import House
+
+
+@pytest.fixture
+def house(database: Callable[..., ServiceDatabase], vhost: Vhost) -> Iterator[House]:
+    """A house with nothing in it yet and nothing running."""
+    url = database("tracker").owner_url.replace("postgresql://", "postgresql+psycopg2://", 1)
+    made = House(url, vhost.administrator_url)
+    yield made
+    made.close()
+
+
+@dataclass
+class ConnectionCutter:
+    """Takes the broker away from everybody in a vhost, and gives it back."""
+
+    vhost: Vhost
+
+    def cut(self) -> None:
+        """Close all connections that there are."""
+        for connection in self.vhost.manage("GET", "vhosts/{vhost}/connections").json():
+            try:
+                self.vhost.manage("DELETE", f"connections/{connection['name']}")
+            except requests.HTTPError as error:
+                if error.response.status_code != requests.codes.not_found:
+                    raise
+
+    def keep_out(self) -> None:
+        """Let nobody connect any more, and close what is connected."""
+        self.vhost.manage("PUT", "vhost-limits/{vhost}/max-connections", json={"value": 0})
+        self.cut()
+
+    def let_in(self) -> None:
+        """Let everybody connect again."""
+        self.vhost.manage("DELETE", "vhost-limits/{vhost}/max-connections")
+
+
+@pytest.fixture
+def cutter(vhost: Vhost) -> ConnectionCutter:
+    return ConnectionCutter(vhost)

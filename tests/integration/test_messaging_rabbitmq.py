@@ -1,0 +1,83 @@
+"""RabbitMQ does what relay and consumer ask of a broker, and a service's user may do only what it needs."""
+
+import pytest
+
+from messaging import RabbitBroker
+from messaging.errors import BrokerUnavailable
+from messaging.topology import Binding, Exchange, Queue, Topology, consumer_topology
+from messaging.transport import Broker, Message
+from tests.broker_suite import BrokerSuite, a_message, outcomes_of
+from tests.conftest import Vhost
+
+
+class TestRabbitMQ(BrokerSuite):
+    @pytest.fixture
+    def broker(self, vhost: Vhost) -> Broker:
+        return RabbitBroker(vhost.administrator_url, name="suite")
+
+
+@pytest.fixture
+def billing(vhost: Vhost) -> RabbitBroker:
+    return RabbitBroker(vhost.url("billing"), name="billing")
+
+
+def test_a_service_can_declare_what_it_needs(billing: RabbitBroker) -> None:
+    billing.declare(consumer_topology("billing", ["tracker.task_created"]))
+
+
+@pytest.mark.parametrize(
+    "forbidden",
+    [
+        Topology((Exchange("tracker.extra", "topic"),), (), ()),
+        Topology((), (Queue("tracker.extra", {"x-queue-type": "quorum"}),), ()),
+        Topology((Exchange("mine", "topic"),), (), ()),
+        Topology((Exchange("ates.more", "topic"),), (), ()),
+        Topology((), (), (Binding("ates.events", "ates.unrouted", "#"),)),
+    ],
+)
+def test_a_service_can_declare_nothing_that_does_not_bear_its_name(billing: RabbitBroker, forbidden: Topology) -> None:
+    with pytest.raises(BrokerUnavailable, match="ACCESS_REFUSED"):
+        billing.declare(forbidden)
+
+
+@pytest.mark.parametrize(
+    ("exchange", "routing_key"),
+    [
+        ("ates.events", "tracker.task_created.v1"),
+        ("ates.unrouted", ""),
+        ("tracker.dead", ""),
+        ("", "tracker.events"),
+    ],
+)
+def test_a_service_can_publish_nothing_in_the_name_of_another(
+    vhost: Vhost, billing: RabbitBroker, exchange: str, routing_key: str
+) -> None:
+    RabbitBroker(vhost.administrator_url, name="x").declare(consumer_topology("tracker", ["tracker.task_created"]))
+    publisher = billing.publisher()
+    publisher.send([a_message(1, exchange=exchange, routing_key=routing_key)])
+    (outcome,) = outcomes_of(publisher, 1)
+    assert not outcome.confirmed
+    publisher.close()
+
+
+def test_a_service_can_publish_its_own_events(billing: RabbitBroker) -> None:
+    publisher = billing.publisher()
+    publisher.send([Message(1, "ates.events", "billing.task_priced.v1", b"{}", "application/json")])
+    (outcome,) = outcomes_of(publisher, 1)
+    assert outcome.confirmed
+    publisher.close()
+
+
+def test_a_service_can_read_no_other_queue(vhost: Vhost, billing: RabbitBroker) -> None:
+    RabbitBroker(vhost.administrator_url, name="x").declare(consumer_topology("tracker", ["tracker.task_created"]))
+    for queue in ("tracker.events", "tracker.dead", "ates.unrouted"):
+        receiver = billing.receiver(queue, prefetch=1)
+        assert receiver.receive(1, 0.5) == []
+        assert not receiver.connected()
+        receiver.close()
+
+
+def test_guest_is_gone(vhost: Vhost) -> None:
+    url = vhost.administrator_url.replace("ates:", "guest:", 1).replace(":tests-only@", ":guest@", 1)
+    with pytest.raises(BrokerUnavailable):
+        RabbitBroker(url, name="guest").declare(Topology((), (), ()))
