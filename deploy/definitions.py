@@ -5,13 +5,17 @@ The form is that of `rabbitmqctl import_definitions` and of the management plugi
 
 import base64
 import hashlib
+import importlib
+import importlib.util
 import json
 import re
 import secrets
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from messaging.topology import DEFAULT_EXCHANGE, shared_topology
+from messaging import HandlerTable
+from messaging.topology import DEFAULT_EXCHANGE, Topology, consumer_topology, shared_topology
+from messaging.topology import definitions as topology_definitions
 
 ADMINISTRATOR = "ates"
 
@@ -40,9 +44,8 @@ def users(passwords: Mapping[str, str]) -> Definitions:
 
 
 def vhost(name: str, services: Iterable[str]) -> Definitions:
-    """Return the vhost with everything in it that no service declares for itself."""
+    """Return the vhost with everything in it: what is published before a queue is there would never reach it."""
     services = list(services)
-    shared = shared_topology()
     return {
         "vhosts": [{"name": name}],
         "permissions": [
@@ -53,45 +56,22 @@ def vhost(name: str, services: Iterable[str]) -> Definitions:
             {"user": s, "vhost": name, "exchange": DEFAULT_EXCHANGE, "write": rf"^{s}\.", "read": ".*"}
             for s in services
         ],
-        "exchanges": [
-            {
-                "name": exchange.name,
-                "vhost": name,
-                "type": exchange.kind,
-                "durable": True,
-                "auto_delete": False,
-                "internal": False,
-                "arguments": dict(exchange.arguments),
-            }
-            for exchange in shared.exchanges
-        ],
-        "queues": [
-            {
-                "name": queue.name,
-                "vhost": name,
-                "durable": True,
-                "auto_delete": False,
-                "arguments": dict(queue.arguments),
-            }
-            for queue in shared.queues
-        ],
-        "bindings": [
-            {
-                "source": binding.exchange,
-                "vhost": name,
-                "destination": binding.queue,
-                "destination_type": "queue",
-                "routing_key": binding.routing_key,
-                "arguments": {},
-            }
-            for binding in shared.bindings
-        ],
+        **topology_definitions([shared_topology(), *map(_subscription, services)], name),
     }
 
 
 def as_json(*parts: Definitions) -> str:
     """Return the parts as one JSON object."""
     return json.dumps({key: value for part in parts for key, value in part.items()}, indent=1)
+
+
+def _subscription(service: str) -> Topology:
+    """What the service's consumer will declare again itself; nothing for one that listens to nobody."""
+    room = f"{service}_service.handlers"
+    if importlib.util.find_spec(room) is None:
+        return Topology((), (), ())
+    handlers: HandlerTable = importlib.import_module(room).HANDLERS
+    return consumer_topology(service, handlers)
 
 
 def _permission(vhost_name: str, service: str) -> dict[str, str]:

@@ -1,0 +1,1 @@
+"""Benchmarks on real servers, ours beside the naive way in the same run: `make bench`."""
