@@ -31,24 +31,19 @@ def task_named(session: Session, event: Event) -> None:
 def transaction_posted(session: Session, event: Event) -> None:
     """A movement: fees, rewards (so completed tasks), payouts."""
     data = event.data
-    account_id = UUID(data["account_id"])
-    commands.note_balance(
-        session,
-        account_id,
-        user_id=UUID(data["user_id"]),
-        balance_cents=data["balance_after_cents"],
-        sequence=event.sequence,
-    )
     commands.count_movement(
         session,
         Posting(
             transaction_id=UUID(data["transaction_id"]),
-            account_id=account_id,
+            account_id=UUID(data["account_id"]),
+            user_id=UUID(data["user_id"]),
             kind=data["kind"],
             task_id=UUID(data["task_id"]) if data["task_id"] else None,
             amount_cents=data["amount_cents"],
+            balance_after_cents=data["balance_after_cents"],
             business_day=date.fromisoformat(data["business_day"]),
             posted_at=datetime.fromisoformat(data["posted_at"]),
+            sequence=event.sequence,
         ),
     )
 
@@ -66,24 +61,27 @@ def balance_changed(session: Session, event: Event) -> None:
 
 def management_income_changed(session: Session, event: Event) -> None:
     """The totals of a day so far."""
-    said = {name: event.data[name] for name in ("fees_cents", "rewards_cents", "income_cents")}
     commands.note_income(
         session,
         date.fromisoformat(event.data["day"]),
-        {**said, "changed_at": datetime.fromisoformat(event.data["changed_at"]), "sequence": event.sequence},
+        fees_cents=event.data["fees_cents"],
+        rewards_cents=event.data["rewards_cents"],
+        income_cents=event.data["income_cents"],
+        changed_at=datetime.fromisoformat(event.data["changed_at"]),
+        sequence=event.sequence,
     )
 
 
 def day_closed(session: Session, event: Event) -> None:
     """Billing's report of a day, to compare our figures with."""
-    names = ("fees_cents", "rewards_cents", "income_cents", "negative_accounts")
     commands.note_closed_day(
         session,
         date.fromisoformat(event.data["day"]),
-        {
-            **{name: event.data[name] for name in names},
-            "closed_at": datetime.fromisoformat(event.data["closed_at"]),
-        },
+        fees_cents=event.data["fees_cents"],
+        rewards_cents=event.data["rewards_cents"],
+        income_cents=event.data["income_cents"],
+        negative_accounts=event.data["negative_accounts"],
+        closed_at=datetime.fromisoformat(event.data["closed_at"]),
     )
 
 

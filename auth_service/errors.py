@@ -1,4 +1,6 @@
-"""Everything that auth refuses. Each fault of a photo is a class: its name tells programs what its text tells people."""
+"""Everything that auth refuses. The name of a class tells programs what its text tells people."""
+
+from collections.abc import Mapping, Sequence
 
 from chassis.errors import N_ as N_  # the rules in domain/ mark their texts with it, too
 from chassis.errors import Conflict, Invalid, NotFound, ServiceError, Unauthorized
@@ -131,6 +133,14 @@ class NobodyOfTheseRoles(NotFound):
         super().__init__(N_("Nobody active has one of these roles."))
 
 
+class InvalidUser(Invalid):
+    """A name, an e-mail address or a role breaks a rule."""
+
+    def __init__(self, errors: Mapping[str, Sequence[str]]) -> None:
+        """Take what is wrong, by field."""
+        super().__init__(N_("The user cannot be saved like this."), errors=errors)
+
+
 class EmailTaken(Conflict):
     """An e-mail address belongs to one user, however it is capitalised."""
 
@@ -149,8 +159,8 @@ class LastAdmin(Conflict):
 
 
 class UnreadableImport(Invalid):
-    """The file is not the CSV or JSON that an import takes."""
+    """The file of an import cannot be read, or some of its rows break a rule; nothing was imported."""
 
-    def __init__(self, message: str, **parts: object) -> None:
-        """Take what is wrong with it."""
-        super().__init__(message, errors=None, **parts)
+    def __init__(self, errors: Mapping[str, Sequence[str]]) -> None:
+        """Take what is wrong, by row or by file."""
+        super().__init__(N_("Nothing was imported."), errors=errors)

@@ -15,6 +15,7 @@ from billing_service.jobs import close_days_up_to
 from billing_service.models import Day
 from billing_service.queries import AccountView, DayReport, EntryView, IncomeOfDay, PayoutView
 from billing_service.queries.days import MONTH
+from billing_service.routing import use_days
 from billing_service.schemas import (
     AccountSchema,
     CorrectionSchema,
@@ -42,6 +43,9 @@ _SEE_ALL = (Role.ACCOUNTANT, Role.ADMIN)
 accounts = Blueprint("accounts", __name__, url_prefix="/api/v1/accounts", description="Balances and logs")
 prices = Blueprint("prices", __name__, url_prefix="/api/v1", description="What tasks cost and earn")
 days = Blueprint("days", __name__, url_prefix="/api/v1", description="Business days, income and payouts")
+
+use_days(days)
+_EntryPage = page_schema(EntrySchema)
 
 BLUEPRINTS = (accounts, prices, days)
 
@@ -75,7 +79,7 @@ def get_account(user_id: UUID) -> AccountView:
 @accounts.get("/me/entries")
 @require_roles()
 @accounts.arguments(EntryArgs, location="query")
-@accounts.response(200, page_schema(EntrySchema))
+@accounts.response(200, _EntryPage)
 def own_entries(args: dict[str, Any]) -> Page[EntryView]:
     """One's own log of a day, the latest movement first"""
     return _entries(current_principal().user_id, args)
@@ -84,7 +88,7 @@ def own_entries(args: dict[str, Any]) -> Page[EntryView]:
 @accounts.get("/<uuid:user_id>/entries")
 @require_roles()
 @accounts.arguments(EntryArgs, location="query")
-@accounts.response(200, page_schema(EntrySchema))
+@accounts.response(200, _EntryPage)
 def get_entries(args: dict[str, Any], user_id: UUID) -> Page[EntryView]:
     """Somebody's log of a day: one's own, or for accountants and administrators anybody's"""
     return _entries(user_id, args)
@@ -156,7 +160,7 @@ def list_days(args: dict[str, Any]) -> Page[Day]:
         return queries.days(session, page=args["page"])
 
 
-@days.get("/days/<date:day>")
+@days.get("/days/<day:day>")
 @require_roles(*_SEE_ALL)
 @days.response(200, DayReportSchema)
 def get_day(day: date) -> dict[str, Any]:
@@ -164,7 +168,7 @@ def get_day(day: date) -> dict[str, Any]:
     return _report(day)
 
 
-@days.post("/days/<date:day>/close")
+@days.post("/days/<day:day>/close")
 @require_roles(Role.ADMIN)
 @days.response(200, DayReportSchema)
 def close_day(day: date) -> dict[str, Any]:

@@ -53,10 +53,16 @@ class Post(Protocol):
 
 
 def compose(letter: Letter, sender: str) -> EmailMessage:
-    """Write the letter, in both languages. Its Message-ID is the payout's: a repeated one can be told."""
+    """Write the letter, in both languages. Its Message-ID is the payout's: a repeated one can be told.
+
+    Raises NotDelivered for an address that cannot stand in a letter.
+    """
     message = EmailMessage(policy=_POLICY)
     message["From"] = sender
-    message["To"] = letter.address
+    try:
+        message["To"] = letter.address
+    except ValueError as error:
+        raise NotDelivered(f"{letter.address!r} is no address: {error}") from error
     message["Subject"] = f"aTES: {dollars(letter.amount_cents)} за {letter.day:%d.%m.%Y} / for {letter.day:%Y-%m-%d}"
     message["Date"] = format_datetime(letter.made_at)
     message["Message-ID"] = f"<payout-{letter.payout_id}@{sender.rpartition('@')[2].rstrip('>')}>"

@@ -106,4 +106,6 @@ def decode_cursor(cursor: str, *kinds: Callable[[Any], Any]) -> list[Any]:
 
 
 def _value(kind: Callable[[Any], Any], value: Any) -> Any:
+    if isinstance(value, str) and b"\0" in value.encode():  # Postgres keeps neither NUL nor half a surrogate pair
+        raise ValueError("no text that a key can have")
     return getattr(kind, "fromisoformat", kind)(value)

@@ -75,6 +75,7 @@ def build_app(
     for page in (*pages, *([] if sign_in_url else [sign_in])):
         app.register_blueprint(page)
     _add_docs(app, title)
+    app.after_request(_keep_pages_private)
     app.context_processor(lambda: {"principal": principal_or_none()})
     app.jinja_env.globals.update(
         service_title=title,
@@ -126,6 +127,12 @@ def _headers(settings: Settings) -> dict[str, Any]:
         "frame_options": "DENY",
         "referrer_policy": "same-origin",
     }
+
+
+def _keep_pages_private(response: flask.Response) -> flask.Response:
+    if response.mimetype == "text/html":
+        response.headers.setdefault("Cache-Control", "no-store")  # nor does Back show them after a sign-out
+    return response
 
 
 def _verifier(settings: Settings, jwks: Callable[[], KeySet] | None) -> TokenVerifier:

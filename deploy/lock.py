@@ -29,7 +29,14 @@ class StateLock:
 
     def acquire(self) -> None:
         """Take the lock, waiting for a system that is stopping. Raises DeployError if one runs and stays."""
-        self._descriptor = os.open(self._state_dir / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            self._state_dir.mkdir(parents=True, exist_ok=True)
+            self._descriptor = os.open(self._state_dir / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise DeployError(
+                f"The state folder {self._state_dir} cannot be used: {error.strerror}. If another user started this"
+                f" system before, start it as that user; or choose another folder: ATES_STATE_DIR=<folder> make up"
+            ) from error
         deadline = time.monotonic() + _STOPPING_TIMEOUT
         while not self._try():
             holder = _read(self._holder)

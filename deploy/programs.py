@@ -5,6 +5,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,8 @@ class Program:
     directory: Path
     #: Its standard output and error go here.
     log: Path
+    #: Its standard output goes here if it is not to be mixed with what it says about itself.
+    output: Path | None = None
     #: The user of the operating system; None is the current one.
     account: str | None = None
     #: Asks it to end in an orderly way.
@@ -49,14 +52,16 @@ def start(program: Program) -> subprocess.Popen[bytes]:
     deathsig = ["setpriv", f"--pdeathsig={program.stop_signal.name.removeprefix('SIG')}", "--"]
     # The user is changed first: the kernel forgets the death signal when the user changes.
     command = [*become(program.account), *deathsig, *program.command]
-    with program.log.open("ab") as log:
+    with ExitStack() as files:
+        log = files.enter_context(program.log.open("ab"))
+        output = log if program.output is None else files.enter_context(program.output.open("wb"))
         return subprocess.Popen(
             command,
             cwd=program.directory,
             env=dict(program.environment),
             stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
+            stdout=output,
+            stderr=log,
             start_new_session=True,
         )
 

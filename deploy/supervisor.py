@@ -88,7 +88,7 @@ class Supervisor:
             self._tick()
 
     def wait_for(self, what: str, condition: Callable[[], bool], *, timeout: float) -> None:
-        """Keep everything alive until the condition holds. Raises DeployError naming what was waited for, StopRequested."""
+        """Keep everything alive until the condition holds. Raises DeployError at the deadline, or StopRequested."""
         deadline = time.monotonic() + timeout
         while not condition():
             if self._stopping():
@@ -134,6 +134,8 @@ class Supervisor:
         kept.due = now + delay
         end_session(kept.process.pid)
         kept.process = None
+        if kept.early_deaths > 1 and kept.early_deaths % 20:
+            return  # it has been said
         how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         self._say(f"{kept.program.name} {how}; it is started again. Its log: {kept.program.log}")
 

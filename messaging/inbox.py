@@ -5,15 +5,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import delete, select
+from sqlalchemy import ARRAY, Text, Uuid, any_, bindparam, delete, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from messaging.envelope import Event
-from messaging.tables import InboxEvent, SuspectEvent, WaitingEvent
+from messaging.tables import SuspectEvent, WaitingEvent
 
 #: A waiting event that is this late will not come: somebody took it out of its wait queue. Nobody waits for it.
 _OVERDUE = timedelta(minutes=10)
+
+# One array and not one parameter for each id: the statement is then compiled once, whatever the size of the batch.
+_REMEMBER = text("""
+    INSERT INTO inbox (event_id) SELECT unnest(CAST(:event_ids AS uuid[])) ON CONFLICT DO NOTHING RETURNING event_id
+""").bindparams(bindparam("event_ids", type_=ARRAY(Uuid)))
 
 
 @dataclass(frozen=True)
@@ -44,8 +49,9 @@ def lines(session: Session, aggregates: Collection[str]) -> Lines:
     found: dict[str, dict[int, datetime]] = {}
     rows = session.execute(
         select(WaitingEvent.aggregate, WaitingEvent.sequence, WaitingEvent.retry_at)
-        .where(WaitingEvent.aggregate.in_(aggregates))
-        .where(WaitingEvent.retry_at > datetime.now(UTC) - _OVERDUE)
+        .where(WaitingEvent.aggregate == any_(bindparam("aggregates", type_=ARRAY(Text))))
+        .where(WaitingEvent.retry_at > datetime.now(UTC) - _OVERDUE),
+        {"aggregates": list(aggregates)},
     )
     for aggregate, sequence, retry_at in rows:
         found.setdefault(aggregate, {})[sequence] = retry_at
@@ -69,9 +75,7 @@ def remember(session: Session, event_ids: Collection[UUID]) -> set[UUID]:
     """Write the ids into the inbox; return those that were not there, which have yet to be handled."""
     if not event_ids:
         return set()
-    rows = [{"event_id": event_id} for event_id in dict.fromkeys(event_ids)]
-    statement = insert(InboxEvent).values(rows).on_conflict_do_nothing().returning(InboxEvent.event_id)
-    return set(session.scalars(statement))
+    return set(session.scalars(_REMEMBER, {"event_ids": list(event_ids)}))
 
 
 def start_suspect(session: Session, event_id: UUID) -> int:

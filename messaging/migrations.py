@@ -1,16 +1,18 @@
 """The tables of messaging, version by version, for the migrations of a service.
 
-A service calls the next function in a migration of its own. A published version never changes.
+A service calls the next function in a migration of its own and hands over alembic's `op` module.
+A published version never changes.
 """
 
+from types import ModuleType
+
 import sqlalchemy as sa
-from alembic.operations import Operations
 from sqlalchemy.dialects.postgresql import JSONB
 
 _NOW = sa.func.now()
 
 
-def create_tables_v1(op: Operations) -> None:
+def create_tables_v1(op: ModuleType) -> None:
     """Create outbox, relay_progress, inbox, waiting, suspect and dead_letter."""
     _create_outbox(op)
     op.create_table(
@@ -41,7 +43,7 @@ def create_tables_v1(op: Operations) -> None:
     _create_dead_letter(op)
 
 
-def _create_outbox(op: Operations) -> None:
+def _create_outbox(op: ModuleType) -> None:
     op.create_table(
         "outbox",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=True), primary_key=True),
@@ -57,7 +59,7 @@ def _create_outbox(op: Operations) -> None:
     op.create_index("outbox_pending", "outbox", ["id"], postgresql_where=sa.text("published_at IS NULL"))
 
 
-def _create_dead_letter(op: Operations) -> None:
+def _create_dead_letter(op: ModuleType) -> None:
     op.create_table(
         "dead_letter",
         sa.Column("id", sa.Uuid(), primary_key=True),

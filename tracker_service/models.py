@@ -104,6 +104,7 @@ class RequestKey(Base):
 
     __tablename__ = "request_keys"
     user_id: Mapped[UUID] = mapped_column(primary_key=True)
+    #: Its digest.
     key: Mapped[str] = mapped_column(Text, primary_key=True)
     #: Tells the same request from another one under the same key.
     fingerprint: Mapped[str] = mapped_column(Text)

@@ -51,11 +51,12 @@ class TaskChangesSchema(Schema):
     description = fields.String()
 
 
-class WhoseTasks(fields.UUID):
+class WhoseTasks(fields.String):
     """A person's id, or the word `me`."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
-        return value if value == "me" else super()._deserialize(value, attr, data, **kwargs)
+        text = super()._deserialize(value, attr, data, **kwargs)
+        return text if text == "me" else fields.UUID().deserialize(text)
 
 
 class TaskArgs(PageArgs):

@@ -18,7 +18,7 @@ from auth_service.domain.segments import Areas, Labels, Mask, Picture, part
 from auth_service.errors import BeakCutOff, BeakTooSmall, NoBeakVisible, PhotoBlurred, SeveralBeaks
 
 #: Shares of the whole picture.
-_NOTICEABLE = 0.004
+_NOTICEABLE = 0.002
 _SMALLEST = 0.012
 _LARGEST = 0.55
 #: Area by the area of the convex hull. Hooked beaks have 0.69 and more, the background around a bird less than 0.6.
@@ -138,7 +138,11 @@ def _has_eye(mask: Mask, filled: Mask, around: frozenset[int], labels: Labels) -
     if cv2.countNonZero(holes) < least:
         return False
     count, parts, boxes, _ = cv2.connectedComponentsWithStats(holes, connectivity=8)
-    seen = [_frequent(labels[parts == index]) for index in range(1, count) if boxes[index, cv2.CC_STAT_AREA] >= least]
+    seen = [
+        _frequent(labels[parts == index], _FREQUENT_INSIDE)
+        for index in range(1, count)
+        if boxes[index, cv2.CC_STAT_AREA] >= least
+    ]
     return any(len(colours) > 1 or not colours <= around for colours in seen)
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from billing_service import events
 from billing_service.commands.books import Books
+from billing_service.commands.direct import execute
 from billing_service.commands.opening import open_account_at_first_sight
 from billing_service.domain import ledger
 from billing_service.domain.ledger import Kind, Side, Transaction
@@ -160,7 +161,8 @@ def post(
     fees_cents = -employee.amount_cents if kind is Kind.FEE else 0
     rewards_cents = employee.amount_cents if kind is Kind.REWARD else 0
     transaction_id = transaction_id or uuid4()
-    row = session.execute(
+    row = execute(
+        session,
         _POST,
         {
             "id": transaction_id,

@@ -5,33 +5,42 @@ from datetime import datetime
 from random import Random
 from uuid import UUID
 
-from sqlalchemy import and_, literal, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import text, update
 from sqlalchemy.orm import Session
 
 from billing_service import events
 from billing_service.commands.books import Books
+from billing_service.commands.direct import execute
 from billing_service.domain.pricing import Prices, PricingRules, check, draw_prices
-from billing_service.models import Pricing, Task
+from billing_service.models import Pricing
 from messaging import publish
 
 _random = Random()
 
+_FIND = text(
+    """
+    SELECT task.fee_cents, task.reward_cents,
+           rules.fee_min_cents, rules.fee_max_cents, rules.reward_min_cents, rules.reward_max_cents
+    FROM pricing_rules rules LEFT JOIN tasks task ON task.task_id = :task_id
+    """
+)
+_PRICE = text(
+    """
+    INSERT INTO tasks (task_id, fee_cents, reward_cents, priced_at)
+    VALUES (:task_id, :fee_cents, :reward_cents, :priced_at)
+    """
+)
+_NOTE_WORDS = text(
+    """
+    UPDATE tasks SET title = :title, jira_id = :jira_id, description = :description, words_sequence = :sequence
+    WHERE task_id = :task_id AND words_sequence < :sequence
+    """
+)
+
 
 def price_task(session: Session, books: Books, task_id: UUID, *, random: Random = _random) -> Prices:
     """Return the task's prices; draw them if this is the first that is heard of it, by whatever event."""
-    found = session.execute(
-        select(
-            Task.fee_cents,
-            Task.reward_cents,
-            Pricing.fee_min_cents,
-            Pricing.fee_max_cents,
-            Pricing.reward_min_cents,
-            Pricing.reward_max_cents,
-        )
-        .select_from(Pricing)
-        .outerjoin(Task, and_(literal(True), Task.task_id == task_id))
-    ).one()
+    found = execute(session, _FIND, {"task_id": task_id}).one()
     if found.fee_cents is not None:
         return Prices(found.fee_cents, found.reward_cents)
     rules = PricingRules(
@@ -42,7 +51,7 @@ def price_task(session: Session, books: Books, task_id: UUID, *, random: Random 
     )
     prices = draw_prices(rules, random)
     # No conflict is possible: who prices has the books open, and so nobody else does.
-    session.execute(insert(Task).values(task_id=task_id, priced_at=books.now, **asdict(prices)))
+    execute(session, _PRICE, {"task_id": task_id, "priced_at": books.now, **asdict(prices)})
     publish(session, events.task_priced(task_id, priced_at=books.now, **asdict(prices)))
     return prices
 
@@ -51,12 +60,8 @@ def note_words(
     session: Session, task_id: UUID, *, title: str, jira_id: str | None, description: str, sequence: int
 ) -> None:
     """Note what a priced task is called; words older than those noted already change nothing."""
-    session.execute(
-        update(Task)
-        .where(Task.task_id == task_id, Task.words_sequence < sequence)
-        .values(title=title, jira_id=jira_id, description=description, words_sequence=sequence),
-        execution_options={"synchronize_session": False},
-    )
+    words = {"title": title, "jira_id": jira_id, "description": description, "sequence": sequence}
+    execute(session, _NOTE_WORDS, {"task_id": task_id, **words})
 
 
 def set_pricing_rules(session: Session, rules: PricingRules, *, by: UUID, now: datetime) -> None:

@@ -1,6 +1,7 @@
 """The database helpers against a real Postgres: replica of users, pages of a list, transactions, messages."""
 
 import random
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -10,10 +11,11 @@ from sqlalchemy import Engine, create_engine, select, text
 from sqlalchemy.exc import InternalError
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from chassis.db import Database, Versioned, engine_url, new_metadata
+from chassis.db import Database, Versioned, new_metadata
 from chassis.errors import Invalid
 from chassis.paging import PageRequest, fetch_page
 from chassis.people import LocalUser, UserReplica, find_user_in, upsert_user
+from deploy.databases import ServiceDatabase
 from messaging import Event, publish, tables
 from tests.chassis_parts import KESHA, People, bearer, demo_app, settings
 
@@ -33,14 +35,18 @@ class Perch(Versioned, Base):
 
 
 @pytest.fixture
-def database(database_url: str, tmp_path: Path) -> Database:
+def house(database: Callable[..., ServiceDatabase], tmp_path: Path) -> Database:
     """A database of its own with the tables of this house and of messaging."""
-    made = Database(settings(tmp_path, database_url=database_url))
+    made = Database(settings(tmp_path, database_url=database("tracker").owner_url))
     Base.metadata.create_all(made.engine)
     tables.metadata.create_all(made.engine)
     with made.engine.begin() as connection:
         connection.execute(text("INSERT INTO relay_progress VALUES (1, 0)"))
     return made
+
+
+def url_of(house: Database) -> str:
+    return house.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
 
 
 def user_event(sequence: int, **changes: str) -> Event:
@@ -55,16 +61,16 @@ def user_event(sequence: int, **changes: str) -> Event:
     return Event.new("auth.user_updated.v1", subject=str(KESHA), sequence=sequence, data={**data, **changes})
 
 
-def test_a_user_is_copied_and_kept_up_to_date(database: Database) -> None:
-    with database.transaction() as session:
+def test_a_user_is_copied_and_kept_up_to_date(house: Database) -> None:
+    with house.transaction() as session:
         assert upsert_user(session, User, user_event(1))
         assert upsert_user(session, User, user_event(2, role="boss", status="blocked"))
-    assert find_user_in(database, User)(KESHA) == LocalUser(KESHA, "Kesha", "boss", "blocked")
-    assert find_user_in(database, User)(uuid4()) is None
+    assert find_user_in(house, User)(KESHA) == LocalUser(KESHA, "Kesha", "boss", "blocked")
+    assert find_user_in(house, User)(uuid4()) is None
 
 
-def test_an_older_event_about_a_user_changes_nothing(database: Database) -> None:
-    with database.transaction() as session:
+def test_an_older_event_about_a_user_changes_nothing(house: Database) -> None:
+    with house.transaction() as session:
         upsert_user(session, User, user_event(3, name="Kesha the Third"))
         assert not upsert_user(session, User, user_event(2, name="Kesha the Second"))
         assert not upsert_user(session, User, user_event(3, name="Kesha again"))
@@ -73,8 +79,8 @@ def test_an_older_event_about_a_user_changes_nothing(database: Database) -> None
     assert user.name == "Kesha the Third"
 
 
-def test_a_user_who_is_in_the_session_already_is_seen_as_the_event_says(database: Database) -> None:
-    with database.transaction() as session:
+def test_a_user_who_is_in_the_session_already_is_seen_as_the_event_says(house: Database) -> None:
+    with house.transaction() as session:
         upsert_user(session, User, user_event(1))
         loaded = session.get(User, KESHA)
         upsert_user(session, User, user_event(2, name="Kesha the Second"))
@@ -82,22 +88,22 @@ def test_a_user_who_is_in_the_session_already_is_seen_as_the_event_says(database
         assert loaded.name == "Kesha the Second"
 
 
-def test_whatever_order_the_events_arrive_in_the_newest_wins(database: Database) -> None:
+def test_whatever_order_the_events_arrive_in_the_newest_wins(house: Database) -> None:
     events = [user_event(n, name=f"Kesha {n}") for n in range(1, 8)]
     random.Random(7).shuffle(events)
     for event in events:
-        with database.transaction() as session:
+        with house.transaction() as session:
             upsert_user(session, User, event)
-    found = find_user_in(database, User)(KESHA)
+    found = find_user_in(house, User)(KESHA)
     assert found is not None
     assert found.name == "Kesha 7"
 
 
-def test_a_list_page_by_page_is_the_whole_list_in_order(database: Database) -> None:
-    with database.transaction() as session:
+def test_a_list_page_by_page_is_the_whole_list_in_order(house: Database) -> None:
+    with house.transaction() as session:
         session.add_all(Perch(height=height % 4) for height in range(23))
     for descending in (False, True):
-        with database.reading() as session:
+        with house.reading() as session:
             pages, page = [], PageRequest(limit=5)
             while True:
                 found = fetch_page(session, select(Perch), Perch.height, Perch.id, page=page, descending=descending)
@@ -110,72 +116,72 @@ def test_a_list_page_by_page_is_the_whole_list_in_order(database: Database) -> N
         assert seen == sorted(set(seen), reverse=descending)
 
 
-def test_a_list_of_several_columns_gives_rows(database: Database) -> None:
-    with database.transaction() as session:
+def test_a_list_of_several_columns_gives_rows(house: Database) -> None:
+    with house.transaction() as session:
         session.add(Perch(height=2))
-    with database.reading() as session:
+    with house.reading() as session:
         page = fetch_page(session, select(Perch.height, Perch.version), Perch.id, page=PageRequest())
     assert page.items == [(2, 0)]
     assert page.next_cursor is None
 
 
-def test_a_cursor_of_another_list_is_refused(database: Database) -> None:
-    with database.reading() as session, pytest.raises(Invalid):
+def test_a_cursor_of_another_list_is_refused(house: Database) -> None:
+    with house.reading() as session, pytest.raises(Invalid):
         fetch_page(session, select(Perch), Perch.id, page=PageRequest(cursor="WyJhcmEiXQ"))
 
 
-def test_a_transaction_that_fails_leaves_nothing(database: Database) -> None:
-    with pytest.raises(ZeroDivisionError), database.transaction() as session:
+def test_a_transaction_that_fails_leaves_nothing(house: Database) -> None:
+    with pytest.raises(ZeroDivisionError), house.transaction() as session:
         session.add(Perch(height=1))
         session.flush()
         publish(session, user_event(1))
         raise ZeroDivisionError
-    with database.reading() as session:
+    with house.reading() as session:
         assert session.scalars(select(Perch)).all() == []
         assert session.scalars(select(tables.OutboxEvent)).all() == []
 
 
-def test_who_reads_cannot_write(database: Database) -> None:
-    with database.reading() as session, pytest.raises(InternalError, match="read-only"):
+def test_who_reads_cannot_write(house: Database) -> None:
+    with house.reading() as session, pytest.raises(InternalError, match="read-only"):
         session.add(Perch(height=1))
         session.flush()
-    with database.transaction() as session:
+    with house.transaction() as session:
         session.add(Perch(height=1))
 
 
-def test_times_come_back_in_utc(database: Database) -> None:
-    with database.reading() as session:
+def test_times_come_back_in_utc(house: Database) -> None:
+    with house.reading() as session:
         now = session.scalar(text("SELECT now()"))
     assert isinstance(now, datetime)
     assert now.utcoffset() == datetime.now(UTC).utcoffset()
 
 
-def test_an_aggregate_counts_its_events(database: Database) -> None:
+def test_an_aggregate_counts_its_events(house: Database) -> None:
     perch = Perch(height=1)
     assert [perch.next_version(), perch.next_version()] == [1, 2]
-    with database.transaction() as session:
+    with house.transaction() as session:
         session.add(perch)
-    with database.reading() as session:
+    with house.reading() as session:
         assert session.scalars(select(Perch.version)).one() == 2
 
 
-def test_the_database_may_be_restarted_between_two_requests(database: Database, database_url: str) -> None:
-    with database.reading() as session:
+def test_the_database_may_be_restarted_between_two_requests(house: Database) -> None:
+    with house.reading() as session:
         session.execute(text("SELECT 1"))
-    other: Engine = create_engine(engine_url(database_url))
+    other: Engine = create_engine(house.engine.url)
     with other.begin() as connection:
         connection.execute(
             text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tracker'")
         )
     other.dispose()
-    with database.reading() as session:
+    with house.reading() as session:
         assert session.scalar(text("SELECT 1")) == 1
 
 
-def test_an_administrator_sees_how_far_the_outbox_is(database: Database, database_url: str, tmp_path: Path) -> None:
-    with database.transaction() as session:
+def test_an_administrator_sees_how_far_the_outbox_is(house: Database, tmp_path: Path) -> None:
+    with house.transaction() as session:
         publish(session, user_event(1))
-    client = demo_app(settings(tmp_path, database_url=database_url), People()).test_client()
+    client = demo_app(settings(tmp_path, database_url=url_of(house)), People()).test_client()
     outbox = client.get("/api/v1/messages/outbox", headers=bearer(role="admin")).json
     assert outbox["pending"] == 1
     assert outbox["oldest_pending_seconds"] >= 0
@@ -185,8 +191,8 @@ def test_an_administrator_sees_how_far_the_outbox_is(database: Database, databas
     assert client.get("/readyz").json == {"status": "ready"}
 
 
-def test_dead_letters_are_listed_by_reason_page_by_page(database: Database, database_url: str, tmp_path: Path) -> None:
-    with database.transaction() as session:
+def test_dead_letters_are_listed_by_reason_page_by_page(house: Database, tmp_path: Path) -> None:
+    with house.transaction() as session:
         for number in range(5):
             session.add(
                 tables.DeadLetter(
@@ -201,7 +207,7 @@ def test_dead_letters_are_listed_by_reason_page_by_page(database: Database, data
                 )
             )
             session.flush()
-    client = demo_app(settings(tmp_path, database_url=database_url), People()).test_client()
+    client = demo_app(settings(tmp_path, database_url=url_of(house)), People()).test_client()
     url = "/api/v1/messages/dead-letters?reason=schema-invalid&limit=2"
     first = client.get(url, headers=bearer(role="admin")).json
     second = client.get(f"{url}&cursor={first['next_cursor']}", headers=bearer(role="admin")).json

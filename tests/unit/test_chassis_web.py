@@ -166,6 +166,11 @@ def test_a_page_runs_no_script_but_ours(client):
     assert "frame-ancestors 'none'" in policy
 
 
+def test_a_page_is_kept_nowhere(client):
+    assert client.get("/nowhere").headers["Cache-Control"] == "no-store"
+    assert "no-store" not in client.get("/static/ates.css").headers.get("Cache-Control", "")
+
+
 def test_a_page_asks_nothing_of_other_hosts(client):
     client.get("/enter")
     for path in ("/nowhere", "/api/docs"):

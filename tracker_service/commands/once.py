@@ -25,7 +25,8 @@ def first_made(
 
     Waits for a twin that is under way. Raises KeyUsedOtherwise when the key came with another request.
     """
-    fingerprint = sha256("\0".join(request).encode()).hexdigest()
+    fingerprint = _digest("\0".join(request))
+    key = _digest(key)  # it may be any text, even one that Postgres cannot keep
     claim = insert(RequestKey).values(
         user_id=user_id, key=key, fingerprint=fingerprint, resource_id=new_id, created_at=now
     )
@@ -45,3 +46,7 @@ def first_made(
 def forget_old_keys(session: Session, *, now: datetime) -> None:
     """Delete the keys that nobody will send again."""
     session.execute(delete(RequestKey).where(RequestKey.created_at < now - KEPT))
+
+
+def _digest(text: str) -> str:
+    return sha256(text.encode(errors="surrogatepass")).hexdigest()

@@ -19,7 +19,7 @@ _MOMENT = sa.DateTime(timezone=True)
 
 def upgrade() -> None:
     """Create everything."""
-    create_tables_v1(op)  # type: ignore[arg-type]  # the module has all that Operations has
+    create_tables_v1(op)
     _create_users()
     _create_tasks()
     _create_accounts()

@@ -1,6 +1,7 @@
 """A billing service for tests: a migrated database of its own, events to feed it, and what one wants to know of it."""
 
-from collections.abc import Callable, Iterable, Sequence
+import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
@@ -8,15 +9,22 @@ from random import Random
 from typing import Any
 from uuid import UUID, uuid4
 
+import time_machine
+from flask.testing import FlaskClient
+from joserfc.jwk import KeySet
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from billing_service import queries
+from billing_service import commands, queries
+from billing_service.app import create_app
 from billing_service.config import BillingSettings
 from billing_service.handlers import HANDLERS
+from billing_service.jobs import close_days_up_to
 from billing_service.models import Account
+from billing_service.queries import DayReport
 from chassis.db import Database
 from messaging import Event, message_context
+from tests.chassis_parts import KEY, bearer
 
 #: Noon in Moscow.
 NOON = datetime(2026, 11, 21, 9, tzinfo=UTC)
@@ -28,14 +36,62 @@ class House:
     """The service without its processes."""
 
     def __init__(self, settings: BillingSettings) -> None:
+        # auth is away; its public keys are known from before.
+        keys = settings.state_dir / "jwks" / "billing.json"
+        keys.parent.mkdir()
+        keys.write_text(json.dumps(KeySet([KEY]).as_dict(private=False)))
         self.settings = settings
         self.database = Database(settings)
+        self.app = create_app(settings, self.database)
+        self.roles: dict[UUID, str] = {}
 
-    def handle(self, *events: Event) -> None:
-        """Handle the events in one transaction, as a batch of the consumer."""
-        with self.database.transaction() as session:
+    def dispose(self) -> None:
+        """Let go of the database."""
+        self.database.engine.dispose()
+
+    def person(self, role: str = "popug", name: str = "Rio") -> UUID:
+        """Somebody whom auth has told of."""
+        user_id = someone()
+        self.roles[user_id] = role
+        self.handle(user(user_id, name=name, role=role))
+        return user_id
+
+    def api(self, user_id: UUID) -> "Api":
+        """The REST API as this person calls it."""
+        return Api(self.app.test_client(), user_id, self.roles.get(user_id, "popug"))
+
+    def browser(self, user_id: UUID) -> FlaskClient:
+        """A browser in which this person is signed in."""
+        self.app.config["WTF_CSRF_ENABLED"] = False
+        client = self.app.test_client()
+        with client.session_transaction() as cookie:
+            cookie.update(user_id=str(user_id), name="Rio", role=self.roles.get(user_id, "popug"))
+        return client
+
+    def handle(self, *events: Event, at: datetime = NOON) -> None:
+        """Handle the events in one transaction, as a batch of the consumer, at this moment."""
+        with time_machine.travel(at, tick=False), self.database.transaction() as session:
             for event in events:
                 handle(session, event)
+
+    def close(self, day: date, *, at: datetime) -> list[date]:
+        """Close the day and all before it."""
+        return close_days_up_to(self.database, day, now=at)
+
+    def report(self, day: date) -> DayReport:
+        with self.database.reading() as session:
+            return queries.day_report(session, day)
+
+    def post(self, user_id: UUID, cents: int, *, at: datetime = NOON) -> None:
+        """Move money without a task: the quickest way to a certain balance."""
+        with self.database.transaction() as session:
+            books = commands.open_books(session, now=at)
+            commands.post_correction(session, books, user_id=user_id, amount_cents=cents, note="test", by=user_id)
+
+    def post_to_new(self, user_id: UUID, cents: int) -> None:
+        """Let somebody in with a certain balance."""
+        self.handle(user(user_id))
+        self.post(user_id, cents)
 
     def balance(self, user_id: UUID) -> int:
         with self.database.reading() as session:
@@ -53,6 +109,28 @@ class House:
     def problems(self) -> list[str]:
         with self.database.reading() as session:
             return [str(problem) for problem in queries.verify(session)]
+
+
+class Api:
+    """Requests with somebody's token."""
+
+    def __init__(self, client: FlaskClient, user_id: UUID, role: str) -> None:
+        self._client = client
+        self._user_id = user_id
+        self._role = role
+
+    def get(self, path: str) -> Any:
+        return self._client.get(f"/api/v1{path}", headers=self._headers())
+
+    def post(self, path: str, body: Any = None, **headers: str) -> Any:
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self._client.post(f"/api/v1{path}", json=body, headers=self._headers() | sent)
+
+    def put(self, path: str, body: Any) -> Any:
+        return self._client.put(f"/api/v1{path}", json=body, headers=self._headers())
+
+    def _headers(self) -> dict[str, str]:
+        return bearer(sub=str(self._user_id), role=self._role)
 
 
 def handle(session: Session, event: Event) -> None:
@@ -164,6 +242,3 @@ def batches(random: Random, events: Iterable[Event]) -> Iterable[list[Event]]:
 
 def someone() -> UUID:
     return uuid4()
-
-
-HouseMaker = Callable[..., House]

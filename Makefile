@@ -1,0 +1,35 @@
+.DEFAULT_GOAL := help
+.PHONY: help up test check bench demo env clean
+
+help: ## Show this
+	@echo "aTES. On a fresh Debian or Ubuntu with Python 3.11, 'make up' is all it takes."
+	@echo
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "  ./ates --help  the operator's command line"
+
+up: ## Install what is missing, start everything, keep it alive until Ctrl-C
+	@deploy/bootstrap.sh run
+	@exec .venv/bin/python -m deploy.up --for-make
+
+test: env ## Run every test, against real Postgres, RabbitMQ and a real browser
+	.venv/bin/python -m pytest $(ARGS)
+
+check: env ## Linters, types, import contracts
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+bench: env ## The benchmarks, with the naive way beside ours
+	.venv/bin/python -m tests.benchmarks
+
+demo: ## Drive the running system through a busy month
+	@deploy/bootstrap.sh run
+	@exec .venv/bin/python -m deploy.demo
+
+env: ## Install what is missing for development
+	@deploy/bootstrap.sh dev
+
+clean: ## Forget everything: the data of 'make up', the Python environment, caches
+	@deploy/clean.sh

@@ -1,0 +1,39 @@
+"""What the commands need besides a session, one set per application."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from flask import Flask, current_app
+
+from auth_service.commands.keys import KeyRing
+from auth_service.domain.clients import Client, clients_of
+from auth_service.queries.beaks import BeakMemory
+from chassis.db import Database
+from chassis.settings import Settings
+
+_EXTENSION = "auth"
+
+
+@dataclass(frozen=True)
+class Tools:
+    """Everything that lives longer than a request."""
+
+    keys: KeyRing
+    beaks: BeakMemory
+    clients: Mapping[str, Client]
+
+
+def make_tools(settings: Settings, database: Database) -> Tools:
+    """Make them; nothing is read from the database yet."""
+    return Tools(KeyRing(database), BeakMemory(), clients_of(settings.public_urls))
+
+
+def install_tools(app: Flask, tools: Tools) -> None:
+    """Let the views of this application find them."""
+    app.extensions[_EXTENSION] = tools
+
+
+def tools() -> Tools:
+    """Return those of the application that serves this request."""
+    found: Tools = current_app.extensions[_EXTENSION]
+    return found

@@ -1,0 +1,6 @@
+"""Alembic's entry."""
+
+from auth_service.models import Base
+from chassis.migrations_env import run_migrations
+
+run_migrations(Base.metadata)

@@ -1,0 +1,17 @@
+"""The audit of who came and went."""
+
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, joinedload
+
+from auth_service.models import SignIn
+from chassis.paging import Page, PageRequest, fetch_page
+
+
+def sign_ins(session: Session, *, page: PageRequest, user_id: UUID | None = None) -> Page[SignIn]:
+    """Sign-ins of one user, or of everybody, latest first, with their users."""
+    statement = select(SignIn).options(joinedload(SignIn.user, innerjoin=True))
+    if user_id is not None:
+        statement = statement.where(SignIn.user_id == user_id)
+    return fetch_page(session, statement, SignIn.signed_in_at, SignIn.id, page=page, descending=True)

@@ -1,0 +1,66 @@
+"""The table of all that `make up` runs for the services, and what each process is told by its environment."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from deploy.databases import ServiceDatabase
+from deploy.programs import Program
+from deploy.settings import CONSUMING_SERVICES, REPOSITORY, SERVICES, Deployment
+
+
+@dataclass(frozen=True)
+class Access:
+    """What lets the processes of one service in."""
+
+    database: ServiceDatabase
+    amqp_url: str
+    secret_key: str
+
+
+def process_names(kind: str) -> list[str]:
+    """Return the names of all processes of this kind, as in `tracker.relay`."""
+    services = CONSUMING_SERVICES if kind == "consumer" else tuple(SERVICES)
+    return [f"{service}.{kind}" for service in services]
+
+
+def process(deployment: Deployment, access: Mapping[str, Access], name: str) -> Program:
+    """Return the program of a process that goes on for ever: web, relay, consumer or scheduler of a service."""
+    service, _, kind = name.partition(".")
+    return _python(deployment, name, service, kind, environment(deployment, service, access[service]))
+
+
+def migration(deployment: Deployment, access: Mapping[str, Access], service: str) -> Program:
+    """Return the program that brings the database of the service up to date: the only one that gets the owner's URL."""
+    own = access[service]
+    owner = {f"{service.upper()}_OWNER_DATABASE_URL": own.database.owner_url}
+    return _python(deployment, f"{service}.migrate", service, "migrate", environment(deployment, service, own) | owner)
+
+
+def seeding(deployment: Deployment, access: Mapping[str, Access]) -> Program:
+    """Return the program that makes the demo company, unless it is there, and prints its people as JSON."""
+    program = _python(deployment, "auth.seed", "auth", "seed", environment(deployment, "auth", access["auth"]))
+    return Program(**{**vars(program), "output": deployment.state_dir / "people.json"})
+
+
+def environment(deployment: Deployment, service: str, access: Access) -> dict[str, str]:
+    """Return the environment of a service's processes: ours, with the ports made explicit and this service's own
+    secrets. What it names as database and broker does not count here: `make up` brings its own."""
+    prefix = service.upper()
+    own = {
+        f"{prefix}_DATABASE_URL": access.database.app_url,
+        f"{prefix}_AMQP_URL": access.amqp_url,
+        f"{prefix}_SECRET_KEY": access.secret_key,
+    }
+    ports = {variable: str(port) for variable, port in deployment.ports.items()}
+    return {**deployment.environment, **ports, "ATES_STATE_DIR": str(deployment.state_dir), **own}
+
+
+def _python(deployment: Deployment, name: str, service: str, word: str, variables: Mapping[str, str]) -> Program:
+    return Program(
+        name=name,
+        command=(sys.executable, "-m", f"{service}_service", word),
+        environment=variables,
+        directory=REPOSITORY,
+        log=deployment.logs_dir / f"{name}.log",
+    )

@@ -1,0 +1,192 @@
+"""One running copy of the system: the servers and all processes, from nothing to ready and back."""
+
+import json
+
+from deploy import definitions
+from deploy.accounts import server_home
+from deploy.databases import create_service_database
+from deploy.errors import DeployError
+from deploy.lock import StateLock
+from deploy.ports import LOOPBACK, pick_free, require_free
+from deploy.processes import Access, migration, process, process_names, seeding
+from deploy.programs import Program, end_session, start
+from deploy.readiness import Readiness
+from deploy.run_file import Run, run_file, write_run
+from deploy.secrets import Secrets
+from deploy.servers import PostgresServer, RabbitServer
+from deploy.servers.base import START_TIMEOUT, Server, tail
+from deploy.settings import SERVICES, VHOST, Deployment
+from deploy.supervisor import Supervisor
+
+_EPMD, _SERVERS, _SERVICES = range(3)
+
+#: Seconds that each stage gets to end, 14 in all.
+_GRACE = {_SERVICES: 5.0, _SERVERS: 8.0, _EPMD: 1.0}
+
+#: Seconds for the migrations, the demo company and the first answers.
+_STEP_TIMEOUT = 120.0
+
+
+class System:
+    """Everything that `make up` starts. `bring_up`, `keep_up`, and `bring_down` in any case."""
+
+    def __init__(self, deployment: Deployment, lock: StateLock) -> None:
+        """Take the settings and the lock, which is held already."""
+        self._deployment = deployment
+        self._lock = lock
+        self._secrets = Secrets(deployment.state_dir / "secrets.json")
+        self.supervisor = Supervisor(on_change=self._write_down)
+        self._postgres = self._make_postgres()
+        self._rabbitmq = self._make_rabbitmq()
+        self._access: dict[str, Access] = {}
+        self._people: list[dict[str, str]] | None = None
+
+    def bring_up(self) -> Run:
+        """Start everything and wait until it is ready. Raises DeployError saying what to do, or StopRequested."""
+        run_file(self._deployment.state_dir).unlink(missing_ok=True)
+        require_free(self._deployment.ports)
+        readiness = Readiness(self.supervisor, self._deployment.service_urls, self._rabbitmq)
+        self._start_servers()
+        self._wait_for_server(self._postgres)
+        self._access = {service: self._grant(service) for service in SERVICES}
+        self._run_to_end([migration(self._deployment, self._access, service) for service in SERVICES])
+        self._start_processes("web", "scheduler")
+        self._run_to_end([seeding(self._deployment, self._access)])
+        self._wait_for_server(self._rabbitmq)
+        self._start_processes("consumer")
+        # An event must not be published before the queues of those who wait for it are there.
+        self._wait_for_processes(readiness, "consumer")
+        self._start_processes("relay")
+        self._wait_for_processes(readiness, "web", "relay", "scheduler")
+        self._people = self._read_people()
+        self._write_down()
+        return self._run(self._people)
+
+    def keep_up(self) -> None:
+        """Restart whatever dies, until a stop is requested."""
+        self.supervisor.run()
+
+    def bring_down(self) -> None:
+        """End everything within 15 seconds."""
+        self._lock.say_stopping()
+        self._people = None
+        run_file(self._deployment.state_dir).unlink(missing_ok=True)
+        self.supervisor.end_all(grace=_GRACE.__getitem__)
+
+    def _make_postgres(self) -> PostgresServer:
+        deployment = self._deployment
+        home, account = server_home(deployment.state_dir, "postgres", "postgres")
+        return PostgresServer(
+            home,
+            port=deployment.postgres_port,
+            password=self._secrets.get("postgres"),
+            log=deployment.logs_dir / "postgres.log",
+            account=account,
+        )
+
+    def _make_rabbitmq(self) -> RabbitServer:
+        deployment = self._deployment
+        home, account = server_home(deployment.state_dir, "rabbitmq", "rabbitmq")
+        epmd_port, distribution_port = pick_free(2, avoid=deployment.ports.values())
+        names = (definitions.ADMINISTRATOR, *SERVICES)
+        passwords = {name: self._secrets.get(f"rabbitmq.{name}") for name in names}
+        return RabbitServer(
+            home,
+            port=deployment.amqp_port,
+            management_port=deployment.management_port,
+            private_ports=(epmd_port, distribution_port),
+            password=passwords[definitions.ADMINISTRATOR],
+            definitions=definitions.as_json(definitions.users(passwords), definitions.vhost(VHOST, SERVICES)),
+            log=deployment.logs_dir / "rabbitmq.log",
+            account=account,
+        )
+
+    def _grant(self, service: str) -> Access:
+        database = create_service_database(
+            self._postgres.url,
+            service,
+            database=f"ates_{service}",
+            owner_password=self._secrets.get(f"{service}.owner"),
+            app_password=self._secrets.get(f"{service}.app"),
+        )
+        password = self._secrets.get(f"rabbitmq.{service}")
+        return Access(
+            database=database,
+            amqp_url=f"amqp://{service}:{password}@{LOOPBACK}:{self._deployment.amqp_port}/{VHOST}",
+            secret_key=self._secrets.get(f"{service}.secret_key"),
+        )
+
+    def _start_servers(self) -> None:
+        for server in (self._postgres, self._rabbitmq):
+            server.prepare()
+            for program in server.programs():
+                stage = _EPMD if program.name == "epmd" else _SERVERS
+                self.supervisor.add(program, stage=stage, may_start=server.may_start)
+
+    def _start_processes(self, *kinds: str) -> None:
+        for kind in kinds:
+            for name in process_names(kind):
+                self.supervisor.add(process(self._deployment, self._access, name), stage=_SERVICES)
+
+    def _wait_for_server(self, server: Server) -> None:
+        try:
+            self.supervisor.wait_for(f"The start of {server.name}", server.is_ready, timeout=START_TIMEOUT)
+        except DeployError as error:
+            raise DeployError(f"{error} The end of {server.log}:\n{tail(server.log)}") from error
+
+    def _wait_for_processes(self, readiness: Readiness, *kinds: str) -> None:
+        names = [name for kind in kinds for name in process_names(kind)]
+        try:
+            self.supervisor.wait_for("The start of the services", readiness.all_of(names), timeout=_STEP_TIMEOUT)
+        except DeployError as error:
+            name = next((name for name in names if not readiness.is_ready(name)), names[0])
+            log = self._deployment.logs_dir / f"{name}.log"
+            raise DeployError(f"{error} {name} is not ready. The end of {log}:\n{tail(log)}") from error
+
+    def _run_to_end(self, programs: list[Program]) -> None:
+        """Run programs side by side until they have ended, all with success."""
+        running = [(program, start(program)) for program in programs]
+        try:
+            self.supervisor.wait_for(
+                " and ".join(program.name for program in programs),
+                lambda: all(running_one.poll() is not None for _, running_one in running),
+                timeout=_STEP_TIMEOUT,
+            )
+        finally:
+            for _, started in running:
+                end_session(started.pid)
+                started.wait()
+        for program, ended in running:
+            if ended.returncode:
+                raise DeployError(f"{program.name} failed. The end of {program.log}:\n{tail(program.log)}")
+
+    def _read_people(self) -> list[dict[str, str]]:
+        path = self._deployment.state_dir / "people.json"
+        people: list[dict[str, str]] = json.loads(path.read_text(encoding="utf-8"))
+        return people
+
+    def _write_down(self) -> None:
+        """Bring the two files up to date that tell who runs: for our successor, and, once all is ready, for people."""
+        running = self.supervisor.running()
+        self._lock.record(running.values())
+        if self._people is not None:
+            write_run(self._deployment.state_dir, self._run(self._people))
+
+    def _run(self, people: list[dict[str, str]]) -> Run:
+        user, password = self._rabbitmq.credentials
+        return Run(
+            services=self._deployment.service_urls,
+            rabbitmq={
+                "amqp": self._rabbitmq.amqp_url(VHOST),
+                "management": self._rabbitmq.management_url,
+                "user": user,
+                "password": password,
+            },
+            databases={service: access.database.owner_url for service, access in self._access.items()},
+            processes=[
+                {"name": name, "pid": identity.pid}
+                for name, identity in self.supervisor.running().items()
+                if name != "epmd"  # belongs to RabbitMQ
+            ],
+            people=people,
+        )
