@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import URL, Engine, MetaData, create_engine, make_url
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
+from sqlalchemy.orm import Mapped, Session, mapped_column, sessionmaker
 
 from chassis.settings import Settings
 from messaging import SchemaRegistry, bind_outbox
@@ -35,11 +35,6 @@ def new_metadata() -> MetaData:
     `class Base(DeclarativeBase): metadata = new_metadata()` in models.py gives a base that mypy understands.
     """
     return MetaData(naming_convention=_NAMING)
-
-
-def new_base() -> type[DeclarativeBase]:
-    """Return a declarative base with a MetaData of its own."""
-    return type("Base", (DeclarativeBase,), {"metadata": new_metadata()})
 
 
 class Versioned:

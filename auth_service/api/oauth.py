@@ -103,7 +103,10 @@ def introspect() -> Response:
     authorization = request.authorization
     if authorization is None or authorization.type != "bearer" or not authorization.token:
         return _error("invalid_client", 401)
-    as_known_here(runtime().verifier.verify(authorization.token))
+    try:
+        as_known_here(runtime().verifier.verify(authorization.token))
+    except Unauthorized:
+        return _error("invalid_token", 401)
     if "token" not in request.form:
         return _error("invalid_request")
     claims = commands.claims_of(commands.tools().keys.key_set(), request.form["token"], now=utc_now())

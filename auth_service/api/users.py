@@ -88,9 +88,7 @@ def enrol_beak(user_id: UUID) -> None:
     """Make the beak in the photo the user's, in place of the one before"""
     photo, content_type = sent_photo()
     with runtime().database.transaction() as session:
-        commands.enrol_beak(
-            session, commands.tools().beaks, user_id, photo=photo, content_type=content_type
-        )
+        commands.enrol_beak(session, commands.tools().beaks, user_id, photo=photo, content_type=content_type)
 
 
 @users.post("/<uuid:user_id>/block")

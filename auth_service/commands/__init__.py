@@ -1,4 +1,4 @@
-"""What can be done with users, their beaks and their sign-ins. The caller owns the transaction; nothing here commits."""
+"""What can be done with users, their beaks and their sign-ins. The caller owns the transaction: nothing commits."""
 
 from auth_service.commands.beaks import enrol_beak
 from auth_service.commands.codes import forget_expired, issue_code, redeem_code

@@ -108,9 +108,7 @@ def _change_role(session: Session, user: User, role: str) -> None:
         return
     _check_not_last_admin(session, user)
     previous, user.role = user.role, role
-    changed = events.user_role_changed(
-        user, sequence=user.next_version(), changed_at=utc_now(), previous_role=previous
-    )
+    changed = events.user_role_changed(user, sequence=user.next_version(), changed_at=utc_now(), previous_role=previous)
     publish(session, changed)
 
 

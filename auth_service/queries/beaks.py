@@ -33,6 +33,4 @@ class BeakMemory:
         rows = session.scalars(newer).all()
         if not rows:
             return known
-        return known.with_beaks(
-            [(row.user_id, from_bytes(row.descriptor)) for row in rows], revision=rows[-1].revision
-        )
+        return known.with_beaks([(row.user_id, from_bytes(row.descriptor)) for row in rows], revision=rows[-1].revision)

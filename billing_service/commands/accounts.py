@@ -9,7 +9,7 @@ from billing_service import events
 from billing_service.commands.books import Books
 from billing_service.commands.closing import close_days_before
 from billing_service.commands.opening import open_account_at_first_sight
-from billing_service.commands.posting import post, publish_movement
+from billing_service.commands.posting import post, publish_payout
 from billing_service.domain import ledger
 from billing_service.domain.closing import amount_to_pay
 from billing_service.models import CLOSED, OPEN, Account, Payout
@@ -63,17 +63,7 @@ def _pay_out(session: Session, books: Books, user_id: UUID, sequence: int, cause
         next_attempt_at=books.now,
     )
     session.add(payout)
-    made = events.payout_made(
-        posted.account_id,
-        user_id,
-        sequence=posted.version - 2,
-        payout_id=payout.id,
-        day=books.day,
-        amount_cents=amount_cents,
-        made_at=books.now,
-    )
-    publish(session, made)
-    publish_movement(session, books, posted, cause_event_id=cause_event_id)
+    publish_payout(session, books, posted, payout.id, cause_event_id=cause_event_id)
 
 
 def _set_status(session: Session, user_id: UUID, status: str) -> tuple[UUID, int]:

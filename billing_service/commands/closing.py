@@ -8,23 +8,24 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from uuid import UUID, uuid4
 
-from sqlalchemy import insert, text
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from billing_service import events
 from billing_service.commands.books import Books, open_books, shut_books
+from billing_service.commands.posting import Posted, publish_payout
 from billing_service.domain import business_day, ledger
 from billing_service.domain.closing import amount_to_pay
 from billing_service.domain.ledger import Transaction
 from billing_service.errors import FutureDay
-from billing_service.models import BANK_ACCOUNT, OPEN, PENDING, LedgerEntry, LedgerTransaction, Payout
+from billing_service.models import BANK_ACCOUNT, OPEN
 from messaging import publish
 
 #: A balance of the day is the sum of the entries up to and including it, which is today's balance without later
 #: entries: of those there are few or none, while the entries up to the day are all of history.
 _BALANCES = text(
     """
-    SELECT account.id, account.user_id, account.status, account.balance_cents,
+    SELECT account.id, account.user_id, account.status,
            (account.balance_cents - coalesce(later.cents, 0))::bigint AS day_balance_cents
     FROM accounts account
     LEFT JOIN (SELECT account_id, sum(amount_cents) AS cents FROM ledger_entries
@@ -33,12 +34,38 @@ _BALANCES = text(
     ORDER BY account.id
     """
 )
-_CHANGE_ACCOUNTS = text(
+#: All payouts at once, each with its transaction, its two entries and the change of the balance.
+_PAY = text(
     """
-    UPDATE accounts SET balance_cents = balance_cents + change.cents, version = version + change.events
-    FROM unnest(CAST(:ids AS uuid[]), CAST(:cents AS bigint[]), CAST(:events AS int[])) AS change (id, cents, events)
-    WHERE accounts.id = change.id
-    RETURNING accounts.id, balance_cents, version
+    WITH payment AS (
+        SELECT * FROM unnest(
+            CAST(:payouts AS uuid[]), CAST(:transactions AS uuid[]), CAST(:accounts AS uuid[]),
+            CAST(:employee_cents AS bigint[]), CAST(:bank_cents AS bigint[])
+        ) AS payment (id, transaction_id, account_id, employee_cents, bank_cents)
+    ), movement AS (
+        INSERT INTO ledger_transactions (id, kind, business_day, posted_at)
+        SELECT transaction_id, 'payout', CAST(:day AS date), :now FROM payment
+    ), account AS (
+        UPDATE accounts SET balance_cents = balance_cents + employee_cents, version = version + :events
+        FROM payment WHERE accounts.id = account_id
+        RETURNING accounts.id, balance_cents, version
+    ), entries AS (
+        INSERT INTO ledger_entries (transaction_id, business_day, account_id, amount_cents, balance_after_cents)
+        SELECT transaction_id, CAST(:day AS date), account_id, employee_cents, balance_cents
+        FROM payment JOIN account ON account.id = account_id
+        UNION ALL
+        SELECT transaction_id, CAST(:day AS date), CAST(:bank AS uuid), bank_cents, NULL FROM payment
+    ), letters AS (
+        INSERT INTO payouts (id, account_id, day, block_sequence, amount_cents, transaction_id, made_at, letter,
+                             attempts, next_attempt_at)
+        SELECT id, account_id, CAST(:day AS date), 0, bank_cents, transaction_id, :now, 'pending', 0, :now FROM payment
+    )
+    SELECT id, balance_cents, version FROM account
+    """
+)
+_CARRY = text(
+    """
+    UPDATE accounts SET version = version + 1 WHERE id = ANY (CAST(:accounts AS uuid[])) RETURNING id, version
     """
 )
 #: A posting that had the books before may have looked at the clock later.
@@ -62,8 +89,6 @@ class _Balance:
 
     account_id: UUID
     user_id: UUID
-    #: What it has now: the same, unless later days have begun already.
-    current_cents: int
     cents: int
 
 
@@ -71,18 +96,10 @@ class _Balance:
 class _Payment:
     """A payout to be made."""
 
+    payout_id: UUID
+    transaction_id: UUID
     balance: _Balance
     transaction: Transaction
-    transaction_id: UUID
-    payout_id: UUID
-
-    @property
-    def amount_cents(self) -> int:
-        return self.transaction.other.amount_cents
-
-    @property
-    def balance_after_cents(self) -> int:
-        return self.balance.current_cents - self.amount_cents
 
 
 def close_next_day(session: Session, books: Books, *, up_to: date) -> date | None:
@@ -111,11 +128,11 @@ def _close(session: Session, books: Books, day: date) -> None:
     carried: list[_Balance] = []
     below_zero = 0
     for row in session.execute(_BALANCES, {"day": day}):
-        balance = _Balance(row.id, row.user_id, row.balance_cents, row.day_balance_cents)
+        balance = _Balance(row.id, row.user_id, row.day_balance_cents)
         below_zero += balance.cents < 0
         amount_cents = amount_to_pay(balance.cents)
         if amount_cents > 0:
-            payments.append(_Payment(balance, ledger.payout(amount_cents), uuid4(), uuid4()))
+            payments.append(_Payment(uuid4(), uuid4(), balance, ledger.payout(amount_cents)))
         elif row.status == OPEN or balance.cents < 0:
             carried.append(balance)
     _pay(session, books, day, payments)
@@ -142,20 +159,41 @@ def _close(session: Session, books: Books, day: date) -> None:
 def _pay(session: Session, books: Books, day: date, payments: Sequence[_Payment]) -> None:
     if not payments:
         return
-    session.execute(insert(LedgerTransaction), [_transaction_row(payment, books, day) for payment in payments])
-    session.execute(insert(LedgerEntry), [row for payment in payments for row in _entry_rows(payment, day)])
-    session.execute(insert(Payout), [_payout_row(payment, books, day) for payment in payments])
-    versions = _change_accounts(
-        session, {payment.balance.account_id: -payment.amount_cents for payment in payments}, events_each=3
+    paid = session.execute(
+        _PAY,
+        {
+            "day": day,
+            "now": books.now,
+            "bank": BANK_ACCOUNT,
+            "events": 3,
+            "payouts": [str(payment.payout_id) for payment in payments],
+            "transactions": [str(payment.transaction_id) for payment in payments],
+            "accounts": [str(payment.balance.account_id) for payment in payments],
+            "employee_cents": [payment.transaction.employee.amount_cents for payment in payments],
+            "bank_cents": [payment.transaction.other.amount_cents for payment in payments],
+        },
     )
+    accounts = {row.id: row for row in paid}
     for payment in payments:
-        _publish_payout(session, books, day, payment, versions[payment.balance.account_id])
+        account = accounts[payment.balance.account_id]
+        posted = Posted(
+            payment.transaction_id,
+            payment.transaction.kind,
+            account.id,
+            payment.balance.user_id,
+            payment.transaction.employee.amount_cents,
+            account.balance_cents,
+            account.version,
+            day,
+        )
+        publish_payout(session, books, posted, payment.payout_id)
 
 
 def _carry(session: Session, books: Books, day: date, carried: Sequence[_Balance]) -> None:
     if not carried:
         return
-    versions = _change_accounts(session, {balance.account_id: 0 for balance in carried}, events_each=1)
+    rows = session.execute(_CARRY, {"accounts": [str(balance.account_id) for balance in carried]})
+    versions = {row.id: row.version for row in rows}
     for balance in carried:
         event = events.balance_carried(
             balance.account_id,
@@ -166,95 +204,3 @@ def _carry(session: Session, books: Books, day: date, carried: Sequence[_Balance
             carried_at=books.now,
         )
         publish(session, event)
-
-
-def _change_accounts(session: Session, changes: dict[UUID, int], *, events_each: int) -> dict[UUID, int]:
-    """Change the balances by so much and make room for the events; return the new versions."""
-    rows = session.execute(
-        _CHANGE_ACCOUNTS,
-        {
-            "ids": [str(account_id) for account_id in changes],
-            "cents": list(changes.values()),
-            "events": [events_each] * len(changes),
-        },
-    )
-    return {row.id: row.version for row in rows}
-
-
-def _transaction_row(payment: _Payment, books: Books, day: date) -> dict[str, object]:
-    return {
-        "id": payment.transaction_id,
-        "kind": payment.transaction.kind.value,
-        "business_day": day,
-        "posted_at": books.now,
-    }
-
-
-def _entry_rows(payment: _Payment, day: date) -> tuple[dict[str, object], dict[str, object]]:
-    common = {"transaction_id": payment.transaction_id, "business_day": day}
-    return (
-        {
-            **common,
-            "account_id": payment.balance.account_id,
-            "amount_cents": payment.transaction.employee.amount_cents,
-            "balance_after_cents": payment.balance_after_cents,
-        },
-        {
-            **common,
-            "account_id": BANK_ACCOUNT,
-            "amount_cents": payment.transaction.other.amount_cents,
-            "balance_after_cents": None,
-        },
-    )
-
-
-def _payout_row(payment: _Payment, books: Books, day: date) -> dict[str, object]:
-    return {
-        "id": payment.payout_id,
-        "account_id": payment.balance.account_id,
-        "day": day,
-        "block_sequence": 0,
-        "amount_cents": payment.amount_cents,
-        "transaction_id": payment.transaction_id,
-        "made_at": books.now,
-        "letter": PENDING,
-        "attempts": 0,
-        "next_attempt_at": books.now,
-    }
-
-
-def _publish_payout(session: Session, books: Books, day: date, payment: _Payment, version: int) -> None:
-    account_id, user_id = payment.balance.account_id, payment.balance.user_id
-    made = events.payout_made(
-        account_id,
-        user_id,
-        sequence=version - 2,
-        payout_id=payment.payout_id,
-        day=day,
-        amount_cents=payment.amount_cents,
-        made_at=books.now,
-    )
-    publish(session, made)
-    movement = events.transaction_posted(
-        account_id,
-        user_id,
-        sequence=version - 1,
-        transaction_id=payment.transaction_id,
-        kind=payment.transaction.kind.value,
-        task_id=None,
-        amount_cents=payment.transaction.employee.amount_cents,
-        balance_after_cents=payment.balance_after_cents,
-        business_day=day,
-        posted_at=books.now,
-        cause_event_id=None,
-    )
-    publish(session, movement)
-    balance = events.balance_changed(
-        account_id,
-        user_id,
-        sequence=version,
-        balance_cents=payment.balance_after_cents,
-        business_day=day,
-        changed_at=books.now,
-    )
-    publish(session, balance)

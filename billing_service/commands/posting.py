@@ -240,6 +240,23 @@ def publish_movement(
     publish(session, balance)
 
 
+def publish_payout(
+    session: Session, books: Books, posted: Posted, payout_id: UUID, *, cause_event_id: UUID | None = None
+) -> None:
+    """Publish a payout and the movement that it is: three events in all."""
+    made = events.payout_made(
+        posted.account_id,
+        posted.user_id,
+        sequence=posted.version - 2,
+        payout_id=payout_id,
+        day=posted.day,
+        amount_cents=-posted.amount_cents,
+        made_at=books.now,
+    )
+    publish(session, made)
+    publish_movement(session, books, posted, cause_event_id=cause_event_id)
+
+
 def _post_for_task(
     session: Session,
     books: Books,

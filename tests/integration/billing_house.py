@@ -49,11 +49,11 @@ class House:
         """Let go of the database."""
         self.database.engine.dispose()
 
-    def person(self, role: str = "popug", name: str = "Rio") -> UUID:
+    def person(self, role: str = "popug", name: str = "Rio", *, at: datetime = NOON) -> UUID:
         """Somebody whom auth has told of."""
         user_id = someone()
         self.roles[user_id] = role
-        self.handle(user(user_id, name=name, role=role))
+        self.handle(user(user_id, name=name, role=role), at=at)
         return user_id
 
     def api(self, user_id: UUID) -> "Api":

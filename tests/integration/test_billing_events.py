@@ -92,9 +92,7 @@ def test_shuffled_and_doubled_the_same_history_leads_to_the_same_money(
     made = history(Random(seed), people=6, tasks=25)
     other = House(migrated("billing"))
     for each in (house, other):  # ranges of one cent: the houses draw the same prices
-        set_rules(
-            each, PricingRules(fee_min_cents=1234, fee_max_cents=1234, reward_min_cents=3210, reward_max_cents=3210)
-        )
+        set_rules(each, fee_cents=1234, reward_cents=3210)
     for batch in batches(made.random, made.events):
         house.handle(*batch)
     shuffled = made.events * 2

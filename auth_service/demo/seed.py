@@ -1,0 +1,63 @@
+"""Puts the demo company into the database, through the same commands as everybody else, so that its events go out."""
+
+from itertools import count
+from pathlib import Path
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from auth_service import commands, queries
+from auth_service.config import AuthSettings
+from auth_service.demo.parrot import draw_parrot
+from auth_service.demo.people import PEOPLE, DemoPerson
+from auth_service.errors import BeakTaken
+from auth_service.models import User
+from auth_service.queries import BeakMemory
+from chassis.db import Database
+
+_PNG = "image/png"
+#: Drawn anew so often, at most, when somebody has such a beak already.
+_ATTEMPTS = 20
+
+
+def seed(settings: AuthSettings, database: Database) -> list[dict[str, str]]:
+    """Register who is missing, and return everybody with the photo that signs them in.
+
+    Who is there already stays as they are, beak, name and role; a photo that was lost is drawn again.
+    """
+    settings.beaks_dir.mkdir(parents=True, exist_ok=True)
+    memory = BeakMemory()
+    entries = []
+    for person in PEOPLE:
+        with database.transaction() as session:
+            user = _registered(session, person)
+            photo = _photo(session, memory, user, settings.beaks_dir / f"{person.key}.png")
+            entries.append(
+                {"id": str(user.id), "name": user.name, "email": user.email, "role": user.role, "beak": str(photo)}
+            )
+    return entries
+
+
+def _registered(session: Session, person: DemoPerson) -> User:
+    user = session.scalar(select(User).where(User.external_id == person.external_id))
+    return user or commands.create_user(
+        session, name=person.name, email=person.email, role=person.role, external_id=person.external_id
+    )
+
+
+def _photo(session: Session, memory: BeakMemory, user: User, file: Path) -> Path:
+    """Enrol the beak and keep its photo. Should somebody else have such a beak, another one is drawn."""
+    if file.exists() and queries.has_beak(session, user.id):
+        return file.resolve()
+    for attempt in count(1):
+        photo = draw_parrot(file.stem if attempt == 1 else f"{file.stem}/{attempt}")
+        try:
+            with session.begin_nested():
+                commands.enrol_beak(session, memory, user.id, photo=photo, content_type=_PNG)
+        except BeakTaken:
+            if attempt == _ATTEMPTS:
+                raise
+        else:
+            break
+    file.write_bytes(photo)
+    return file.resolve()

@@ -1,0 +1,18 @@
+"""What auth does by the clock."""
+
+from apscheduler.schedulers.blocking import BlockingScheduler
+
+from auth_service import commands
+from chassis.db import Database, utc_now
+from chassis.settings import Settings
+
+
+def add_jobs(scheduler: BlockingScheduler, _settings: Settings, database: Database) -> None:
+    """Add auth's jobs to its scheduler."""
+    scheduler.add_job(forget_expired, "interval", minutes=10, args=[database], id="forget_expired")
+
+
+def forget_expired(database: Database) -> None:
+    """Delete codes and revocations that nobody can use any more."""
+    with database.transaction() as session:
+        commands.forget_expired(session, now=utc_now())

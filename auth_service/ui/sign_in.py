@@ -1,0 +1,120 @@
+"""Showing one's beak, and leaving."""
+
+from base64 import b64decode, b64encode
+from dataclasses import dataclass
+from uuid import UUID
+
+from flask import flash, redirect, render_template, request, session, url_for
+from flask_babel import gettext as _
+from werkzeug.wrappers import Response
+
+from auth_service import commands, queries
+from auth_service.api.oauth import SIGN_IN_ID
+from auth_service.config import AuthSettings
+from auth_service.demo.people import PREFIX
+from auth_service.errors import NotAPicture
+from auth_service.ui.blueprint import pages
+from auth_service.ui.refusals import Refusal, refusal_of
+from chassis.errors import ServiceError
+from chassis.identity import end_page_session, principal_or_none, start_page_session
+from chassis.people import Role
+from chassis.runtime import runtime
+from chassis.settings import DEFAULT_PORTS
+from chassis.signin import local_path, session_cookie
+
+
+@dataclass(frozen=True)
+class DemoParrot:
+    """Somebody of the demo company, and the photo that a click sends."""
+
+    name: str
+    role: Role
+    #: The PNG in Base64.
+    photo: str
+
+
+@pages.get("/sign-in")
+def show_sign_in() -> str | Response:
+    """The sign-in page; who is signed in already goes on."""
+    if SIGN_IN_ID in session and principal_or_none() is not None:
+        return redirect(local_path(request.args.get("next")))
+    return _sign_in_page(request.args.get("next"))
+
+
+@pages.post("/sign-in")
+def sign_in() -> tuple[str, int] | Response:
+    """Let in whose beak is in the photo; a refusal says why and lets one try again."""
+    try:
+        photo, content_type = _photo()
+        with runtime().database.transaction() as transaction:
+            entry, user = commands.sign_in(
+                transaction,
+                commands.tools().beaks,
+                photo=photo,
+                content_type=content_type,
+                via="pages",
+                address=request.remote_addr,
+            )
+    except ServiceError as error:
+        return _sign_in_page(request.form.get("next"), refusal_of(error)), error.status
+    start_page_session(user.id, name=user.name, role=Role(user.role))
+    session[SIGN_IN_ID] = str(entry.id)
+    return redirect(local_path(request.form.get("next")), 303)
+
+
+@pages.get("/sign-out")
+def show_sign_out() -> str | Response:
+    """Where the other services send who signed out there.
+
+    A link on somebody else's page must not sign people out, so only our own pages are taken at their word. They are
+    on other ports, which to a browser are the same site.
+    """
+    if request.headers.get("Sec-Fetch-Site") in ("same-origin", "same-site") or SIGN_IN_ID not in session:
+        return sign_out()
+    return render_template("auth/sign_out.html")
+
+
+@pages.post("/sign-out")
+def sign_out() -> Response:
+    """End the session here and in the other services."""
+    if SIGN_IN_ID in session:
+        with runtime().database.transaction() as transaction:
+            commands.sign_out(transaction, UUID(session[SIGN_IN_ID]))
+    end_page_session()
+    flash(_("You are signed out. Fly safely!"))
+    response = redirect(url_for("auth.show_sign_in"), 303)
+    # Cookies are not kept apart by port, so where the services share a host their sessions can be ended from here.
+    for service in DEFAULT_PORTS:
+        if service != "auth":
+            response.delete_cookie(session_cookie(service))
+    return response
+
+
+def _photo() -> tuple[bytes, str]:
+    """The file that was chosen, or the picture that was clicked on."""
+    file = request.files.get("photo")
+    if file is not None and file.filename:
+        return file.read(), file.mimetype
+    try:
+        return b64decode(request.form.get("picture", ""), validate=True), "image/png"
+    except ValueError as error:
+        raise NotAPicture from error
+
+
+def _sign_in_page(back: str | None, refusal: Refusal | None = None) -> str:
+    return render_template("auth/sign_in.html", back=local_path(back), refusal=refusal, parrots=_demo_parrots())
+
+
+def _demo_parrots() -> list[DemoParrot]:
+    settings = runtime().settings
+    if not isinstance(settings, AuthSettings) or not settings.demo:
+        return []
+    with runtime().database.reading() as reading:
+        found = queries.imported_users(reading, PREFIX)
+    order = list(Role)[::-1]
+    parrots = []
+    for user in sorted(found, key=lambda one: order.index(Role(one.role))):
+        file = settings.beaks_dir / f"{(user.external_id or '').removeprefix(PREFIX)}.png"
+        if file.is_file():
+            parrots.append(DemoParrot(user.name, Role(user.role), b64encode(file.read_bytes()).decode("ascii")))
+    return parrots

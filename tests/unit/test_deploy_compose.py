@@ -1,0 +1,95 @@
+"""docker-compose.yml says the same as `make up` does."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from chassis.settings import load_settings
+from deploy.compose import compose
+from deploy.processes import process_names
+from deploy.settings import REPOSITORY, SERVICES
+
+yaml = pytest.importorskip("yaml")
+
+PROCESSES = [name for kind in ("web", "relay", "consumer", "scheduler") for name in process_names(kind)]
+
+
+@pytest.fixture(scope="module")
+def containers() -> dict[str, Any]:
+    """The services of the file with every `${NAME:-default}` replaced by its default."""
+    text = (REPOSITORY / "docker-compose.yml").read_text()
+    found: dict[str, Any] = yaml.safe_load(re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", text))["services"]
+    return found
+
+
+def told(container: dict[str, Any]) -> dict[str, str]:
+    return {name: str(value) for name, value in container.get("environment", {}).items()}
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+def test_every_process_has_a_container_that_can_read_its_settings(containers: dict[str, Any], name: str) -> None:
+    service, _, kind = name.partition(".")
+    container = containers[f"{service}-{kind}"]
+    assert container["command"] == ["python", "-m", f"{service}_service", kind]
+    settings = load_settings(service, told(container))
+    assert settings.port == SERVICES[service]
+    assert settings.host == "0.0.0.0"  # noqa: S104 -- inside the container; outside it is 127.0.0.1
+    assert not [name for name in told(container) if "OWNER" in name]
+
+
+def test_no_two_processes_answer_probes_on_the_same_port(containers: dict[str, Any]) -> None:
+    ports = [
+        told(container)["ATES_HEALTH_PORT"]
+        for container in containers.values()
+        if "ATES_HEALTH_PORT" in told(container)
+    ]
+    assert len(ports) == len(set(ports)) == len(PROCESSES) - len(SERVICES)
+
+
+def test_nothing_is_reached_from_other_machines(containers: dict[str, Any]) -> None:
+    published = [port for container in containers.values() for port in container.get("ports", [])]
+    assert published
+    assert all(port.startswith("127.0.0.1:") for port in published)
+
+
+def test_whoever_is_waited_for_exists_and_can_be_healthy(containers: dict[str, Any]) -> None:
+    for container in containers.values():
+        for name, how in container.get("depends_on", {}).items():
+            if how["condition"] == "service_healthy":
+                assert "healthcheck" in containers[name]
+
+
+def test_no_relay_publishes_before_the_queues_are_there(containers: dict[str, Any]) -> None:
+    for name in process_names("relay"):
+        assert "consumers-are-there" in containers[name.replace(".", "-")]["depends_on"]
+
+
+def test_the_definitions_have_the_passwords_of_the_urls(
+    containers: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in told(containers["definitions"]).items():
+        monkeypatch.setenv(name, value)
+    file = tmp_path / "definitions.json"
+    result = CliRunner().invoke(compose, ["definitions", str(file)], catch_exceptions=False)
+    assert result.exit_code == 0
+    written = json.loads(file.read_text())
+    assert [user["name"] for user in written["users"]] == ["ates", *SERVICES]
+    assert written["vhosts"] == [{"name": "ates"}]
+
+
+def test_the_setup_knows_the_owners_and_everything_that_seeding_needs(containers: dict[str, Any]) -> None:
+    variables = told(containers["databases"])
+    for service in SERVICES:
+        load_settings(service, variables)
+        assert variables[f"{service.upper()}_OWNER_DATABASE_URL"].endswith(f"/ates_{service}")
+    assert variables["ATES_POSTGRES_URL"].startswith("postgresql://postgres:")
+
+
+def test_the_image_has_every_package_that_a_container_runs() -> None:
+    dockerfile = (REPOSITORY / "Dockerfile").read_text()
+    for package in ("messaging", "chassis", "deploy", "event_schemas", *(f"{name}_service" for name in SERVICES)):
+        assert f"COPY {package} {package}" in dockerfile

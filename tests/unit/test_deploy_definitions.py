@@ -1,0 +1,80 @@
+"""What RabbitMQ is told about users, permissions and shared exchanges."""
+
+import base64
+import hashlib
+import json
+import re
+
+import pytest
+
+from deploy import definitions
+from deploy.settings import SERVICES
+from messaging.topology import consumer_topology
+
+
+def permission(service: str) -> dict[str, str]:
+    found = definitions.vhost("ates", SERVICES)["permissions"]
+    (one,) = [row for row in found if row["user"] == service]
+    return one
+
+
+def test_a_password_is_kept_as_a_salted_hash() -> None:
+    decoded = base64.b64decode(definitions.password_hash("beak"))
+    salt, digest = decoded[:4], decoded[4:]
+    assert digest == hashlib.sha256(salt + b"beak").digest()
+
+
+def test_the_example_of_rabbitmqs_own_documentation_comes_out_the_same() -> None:
+    assert (
+        definitions.password_hash("test12", bytes.fromhex("908DC60A"))
+        == "kI3GCqW5JLMJa4iX1lo7X4D6XbYqlLgxIs30+P6tENUV2POR"
+    )
+
+
+def test_two_hashes_of_a_password_differ() -> None:
+    assert definitions.password_hash("beak") != definitions.password_hash("beak")
+
+
+def test_no_password_is_written_down_and_guest_is_nobody() -> None:
+    text = definitions.as_json(definitions.users({"ates": "secret-1", "tracker": "secret-2"}))
+    assert "secret" not in text
+    assert [(user["name"], user["tags"]) for user in json.loads(text)["users"]] == [
+        ("ates", ["administrator"]),
+        ("tracker", []),
+    ]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_may_declare_everything_that_its_consumer_needs(service: str) -> None:
+    topology = consumer_topology(service, ["auth.user_registered"])
+    rights = permission(service)
+    for made in (*topology.exchanges, *topology.queues):
+        assert re.search(rights["configure"], made.name)
+    for binding in topology.bindings:
+        assert re.search(rights["write"], binding.queue)
+        assert re.search(rights["read"], binding.exchange)
+    for queue in topology.queues:
+        assert re.search(rights["read"], queue.name)
+
+
+@pytest.mark.parametrize("right", ["configure", "write", "read"])
+@pytest.mark.parametrize("name", ["billing.events", "trackerx.events", "ates.unrouted", "amq.default", "atesXevents"])
+def test_a_service_has_no_right_on_what_is_not_its_own(right: str, name: str) -> None:
+    assert not re.search(permission("tracker")[right], name)
+
+
+def test_a_service_publishes_under_its_own_name_only() -> None:
+    topics = definitions.vhost("ates", SERVICES)["topic_permissions"]
+    (tracker,) = [row for row in topics if row["user"] == "tracker"]
+    assert re.search(tracker["write"], "tracker.task_created.v1")
+    assert not re.search(tracker["write"], "billing.task_priced.v1")
+
+
+def test_events_that_nobody_bound_are_kept_up_to_a_limit() -> None:
+    vhost = definitions.vhost("ates", SERVICES)
+    (events,) = [exchange for exchange in vhost["exchanges"] if exchange["name"] == "ates.events"]
+    (unrouted,) = vhost["queues"]
+    assert (events["type"], events["durable"]) == ("topic", True)
+    assert events["arguments"] == {"alternate-exchange": "ates.unrouted"}
+    assert unrouted["arguments"] == {"x-queue-type": "quorum", "x-max-length": 100_000, "x-overflow": "drop-head"}
+    assert [(row["source"], row["destination"]) for row in vhost["bindings"]] == [("ates.unrouted", "ates.unrouted")]
