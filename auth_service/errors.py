@@ -40,6 +40,13 @@ class UnusablePhoto(Invalid):
         super().__init__(self.explanation, errors={"photo": [self.explanation]})
 
 
+class NoPhoto(UnusablePhoto):
+    """The form came without one."""
+
+    title = N_("There is no photo")
+    explanation = N_("Choose a photo first, or take one.")
+
+
 class NotAPicture(UnusablePhoto):
     """The bytes are no picture, or a damaged one."""
 

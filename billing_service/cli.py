@@ -7,6 +7,7 @@ from datetime import datetime
 from types import MappingProxyType
 
 import click
+import structlog
 
 from billing_service import config, queries
 from billing_service.errors import DayNotFound, FutureDay
@@ -56,6 +57,7 @@ COMMANDS: Mapping[str, click.Command] = MappingProxyType({"verify": verify, "clo
 
 
 def _database() -> Database:
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))  # the answer alone is for stdout
     try:
         return Database(config.load())
     except SettingsError as error:

@@ -53,11 +53,8 @@ class System:
         self._start_processes("web", "scheduler")
         self._run_to_end([seeding(self._deployment, self._access)])
         self._wait_for_server(self._rabbitmq)
-        self._start_processes("consumer")
-        # An event must not be published before the queues of those who wait for it are there.
-        self._wait_for_processes(readiness, "consumer")
-        self._start_processes("relay")
-        self._wait_for_processes(readiness, "web", "relay", "scheduler")
+        self._start_processes("consumer", "relay")
+        self._wait_for_processes(readiness, "web", "scheduler", "consumer", "relay")
         self._people = self._read_people()
         self._write_down()
         return self._run(self._people)

@@ -5,10 +5,10 @@
   const LONGEST_SIDE = 1280;
   const form = document.querySelector("[data-beak-form]");
   if (!form) return;
-  const input = form.querySelector("input[type=file]");
+  const inputs = form.querySelectorAll("input[type=file]");
   const texts = form.dataset;
 
-  function put(blob) {
+  function put(input, blob) {
     const files = new DataTransfer();
     files.items.add(new File([blob], "beak.jpg", { type: "image/jpeg" }));
     input.files = files.files;
@@ -23,16 +23,17 @@
     return new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", 0.92));
   }
 
-  input.addEventListener("change", async () => {
+  async function shrink(input) {
     const file = input.files[0];
     if (!file || file.size < 1500000) return;
     try {
       const picture = await createImageBitmap(file);
-      put(await shrunk(picture, picture.width, picture.height));
+      put(input, await shrunk(picture, picture.width, picture.height));
     } catch {
       // Not a picture that the browser can read: the server will say what is wrong with it.
     }
-  });
+  }
+  inputs.forEach((input) => input.addEventListener("change", () => shrink(input)));
 
   if (!navigator.mediaDevices?.getUserMedia) return;
   const button = document.createElement("button");
@@ -48,7 +49,7 @@
 
   button.addEventListener("click", async () => {
     if (stream) {
-      put(await shrunk(video, video.videoWidth, video.videoHeight));
+      put(inputs[0], await shrunk(video, video.videoWidth, video.videoHeight));
       stream.getTracks().forEach((track) => track.stop());
       form.requestSubmit();
       return;
@@ -67,8 +68,7 @@
     view.className = "camera";
     video.srcObject = stream;
     view.append(video);
-    input.before(view);
-    input.required = false;
+    form.querySelector(".actions").before(view);
     button.textContent = texts.shoot;
   });
 })();

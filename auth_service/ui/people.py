@@ -9,6 +9,7 @@ from werkzeug.wrappers import Response
 
 from auth_service import commands, queries
 from auth_service.domain.permissions import permissions_of
+from auth_service.errors import NoPhoto
 from auth_service.ui.blueprint import pages
 from auth_service.ui.refusals import Refusal, refusal_of
 from chassis.errors import Conflict, Invalid, ServiceError
@@ -85,13 +86,11 @@ def enrol_beak(user_id: UUID) -> tuple[str, int] | Response:
     """Make the beak in the photo the user's."""
     photo = _chosen_photo()
     try:
+        if photo is None:
+            raise NoPhoto
         with runtime().database.transaction() as session:
             commands.enrol_beak(
-                session,
-                commands.tools().beaks,
-                user_id,
-                photo=photo.read() if photo else b"",
-                content_type=photo.mimetype if photo else "image/png",
+                session, commands.tools().beaks, user_id, photo=photo.read(), content_type=photo.mimetype
             )
     except ServiceError as error:
         return _user_page(user_id, beak_refusal=refusal_of(error)), error.status

@@ -12,7 +12,7 @@ from auth_service import commands, queries
 from auth_service.api.oauth import SIGN_IN_ID
 from auth_service.config import AuthSettings
 from auth_service.demo.people import PREFIX
-from auth_service.errors import NotAPicture
+from auth_service.errors import NoPhoto, NotAPicture
 from auth_service.ui.blueprint import pages
 from auth_service.ui.refusals import Refusal, refusal_of
 from chassis.errors import ServiceError
@@ -91,12 +91,15 @@ def sign_out() -> Response:
 
 
 def _photo() -> tuple[bytes, str]:
-    """The file that was chosen, or the picture that was clicked on."""
-    file = request.files.get("photo")
-    if file is not None and file.filename:
-        return file.read(), file.mimetype
+    """The file that was chosen, the photo just taken, or the picture that was clicked on. Raises NoPhoto."""
+    for name in ("photo", "camera"):
+        file = request.files.get(name)
+        if file is not None and file.filename:
+            return file.read(), file.mimetype
+    if not request.form.get("picture"):
+        raise NoPhoto
     try:
-        return b64decode(request.form.get("picture", ""), validate=True), "image/png"
+        return b64decode(request.form["picture"], validate=True), "image/png"
     except ValueError as error:
         raise NotAPicture from error
 

@@ -7,7 +7,7 @@ from billing_service.commands.accounts import follow_user
 from billing_service.commands.books import Books, open_books
 from billing_service.commands.closing import close_next_day
 from billing_service.commands.letters import send_next_letter
-from billing_service.commands.posting import charge_fee, pay_reward, post_correction
+from billing_service.commands.movements import charge_fee, pay_reward, post_correction
 from billing_service.commands.pricing import note_words, price_task, set_pricing_rules
 from billing_service.commands.robot import finish_run, start_run
 

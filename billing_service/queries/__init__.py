@@ -12,6 +12,7 @@ from billing_service.queries.days import (
     income,
     income_of,
     last_closed_day,
+    open_days_before,
     robot_run,
 )
 from billing_service.queries.entries import EntryView, entries, prices
@@ -37,6 +38,7 @@ __all__ = [
     "income",
     "income_of",
     "last_closed_day",
+    "open_days_before",
     "payout_letter",
     "payouts",
     "prices",

@@ -95,6 +95,11 @@ def last_closed_day(session: Session) -> date | None:
     return session.scalar(select(func.max(Day.day)).where(Day.status == CLOSED))
 
 
+def open_days_before(session: Session, wanted: date) -> Sequence[date]:
+    """Return the days that would be closed along with this one, the earliest first."""
+    return session.scalars(select(Day.day).where(Day.status != CLOSED, Day.day < wanted).order_by(Day.day)).all()
+
+
 def day(session: Session, wanted: date) -> Day:
     """Return a business day. Raises DayNotFound."""
     found = session.get(Day, wanted)

@@ -93,11 +93,11 @@ def test_guest_is_gone(rabbitmq: RabbitServer, vhost: Vhost) -> None:
 
 
 def test_an_event_that_nobody_bound_is_kept_as_unrouted(channel: pika.channel.Channel, vhost: Vhost) -> None:
-    channel.basic_publish("ates.events", "tracker.task_created.v1", b"{}", mandatory=True)
+    channel.basic_publish("ates.events", "tracker.nothing_like_it.v1", b"{}", mandatory=True)
     administrator = pika.BlockingConnection(pika.URLParameters(vhost.administrator_url))
     method, _, body = administrator.channel().basic_get("ates.unrouted", auto_ack=True)
     administrator.close()
-    assert (method.routing_key, body) == ("tracker.task_created.v1", b"{}")
+    assert (method.routing_key, body) == ("tracker.nothing_like_it.v1", b"{}")
 
 
 def test_a_service_cannot_publish_the_events_of_another(channel: pika.channel.Channel) -> None:
@@ -106,8 +106,8 @@ def test_a_service_cannot_publish_the_events_of_another(channel: pika.channel.Ch
 
 
 def test_a_service_declares_and_binds_its_own_queue_and_no_other(channel: pika.channel.Channel) -> None:
-    channel.queue_declare("tracker.events", durable=True, arguments={"x-queue-type": "quorum"})
-    channel.queue_bind("tracker.events", "ates.events", "auth.user_registered.*")
+    channel.queue_declare("tracker.replay", durable=True, arguments={"x-queue-type": "quorum"})
+    channel.queue_bind("tracker.replay", "ates.events", "auth.user_registered.*")
     with pytest.raises(ChannelClosedByBroker, match="ACCESS_REFUSED"):
         channel.queue_declare("billing.events", durable=True)
 

@@ -63,11 +63,6 @@ def test_whoever_is_waited_for_exists_and_can_be_healthy(containers: dict[str, A
                 assert "healthcheck" in containers[name]
 
 
-def test_no_relay_publishes_before_the_queues_are_there(containers: dict[str, Any]) -> None:
-    for name in process_names("relay"):
-        assert "consumers-are-there" in containers[name.replace(".", "-")]["depends_on"]
-
-
 def test_the_definitions_have_the_passwords_of_the_urls(
     containers: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from deploy import definitions
-from deploy.settings import SERVICES
+from deploy.settings import CONSUMING_SERVICES, SERVICES
 from messaging.topology import consumer_topology
 
 
@@ -73,8 +73,15 @@ def test_a_service_publishes_under_its_own_name_only() -> None:
 def test_events_that_nobody_bound_are_kept_up_to_a_limit() -> None:
     vhost = definitions.vhost("ates", SERVICES)
     (events,) = [exchange for exchange in vhost["exchanges"] if exchange["name"] == "ates.events"]
-    (unrouted,) = vhost["queues"]
+    (unrouted,) = [queue for queue in vhost["queues"] if queue["name"] == "ates.unrouted"]
     assert (events["type"], events["durable"]) == ("topic", True)
     assert events["arguments"] == {"alternate-exchange": "ates.unrouted"}
     assert unrouted["arguments"] == {"x-queue-type": "quorum", "x-max-length": 100_000, "x-overflow": "drop-head"}
-    assert [(row["source"], row["destination"]) for row in vhost["bindings"]] == [("ates.unrouted", "ates.unrouted")]
+    assert ("ates.unrouted", "ates.unrouted") in [(row["source"], row["destination"]) for row in vhost["bindings"]]
+
+
+@pytest.mark.parametrize("service", CONSUMING_SERVICES)
+def test_the_queue_of_a_consumer_is_there_before_the_consumer(service: str) -> None:
+    vhost = definitions.vhost("ates", SERVICES)
+    assert f"{service}.events" in [queue["name"] for queue in vhost["queues"]]
+    assert ("ates.events", f"{service}.events") in [(row["source"], row["destination"]) for row in vhost["bindings"]]

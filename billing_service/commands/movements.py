@@ -1,0 +1,128 @@
+"""What people are charged, paid and corrected by."""
+
+from uuid import UUID, uuid4, uuid5
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from billing_service.commands.books import Books
+from billing_service.commands.opening import open_account_at_first_sight
+from billing_service.commands.posting import Posted, post, publish_movement
+from billing_service.domain import ledger
+from billing_service.domain.ledger import Transaction
+from billing_service.domain.pricing import Prices
+from billing_service.errors import N_, AccountNotFound, InvalidCorrection, KeyUsedOtherwise
+
+NOTE_LENGTH = 500
+
+#: The transaction of a correction is named after its Idempotency-Key, so that a repeated request finds it.
+_CORRECTIONS = UUID("6f2f6d2e-7a39-4b5e-9d0b-0c0ffee0ba4c")
+
+
+def charge_fee(
+    session: Session,
+    books: Books,
+    prices: Prices,
+    *,
+    task_id: UUID,
+    assignment_no: int,
+    assignee_id: UUID,
+    cause_event_id: UUID,
+) -> None:
+    """Charge the assignee for an assignment; once, however often this is asked for."""
+    _post_for_task(
+        session,
+        books,
+        ledger.fee(prices.fee_cents),
+        user_id=assignee_id,
+        task_id=task_id,
+        assignment_no=assignment_no,
+        cause_event_id=cause_event_id,
+    )
+
+
+def pay_reward(
+    session: Session, books: Books, prices: Prices, *, task_id: UUID, assignee_id: UUID, cause_event_id: UUID
+) -> None:
+    """Pay for the completion of a task; once, however often this is asked for."""
+    _post_for_task(
+        session,
+        books,
+        ledger.reward(prices.reward_cents),
+        user_id=assignee_id,
+        task_id=task_id,
+        cause_event_id=cause_event_id,
+    )
+
+
+def post_correction(
+    session: Session, books: Books, *, user_id: UUID, amount_cents: int, note: str, by: UUID, key: str | None = None
+) -> UUID:
+    """Correct an employee's balance by a new movement, positive in their favour; return its id.
+
+    Money already paid out or charged stays in the log as it is. The same `key` of the same person posts once.
+    Raises AccountNotFound, InvalidCorrection, KeyUsedOtherwise.
+    """
+    note = note.strip()
+    errors = {}
+    if amount_cents == 0:
+        errors["amount_cents"] = [N_("A correction of nothing corrects nothing.")]
+    if not 1 <= len(note) <= NOTE_LENGTH:
+        errors["note"] = [N_("Say why, in up to 500 characters.")]
+    if errors:
+        raise InvalidCorrection(errors)
+    transaction_id = uuid4() if key is None else uuid5(_CORRECTIONS, f"{by}/{key}")
+    correction = ledger.correction(amount_cents)
+    posted = post(session, books, correction, user_id=user_id, transaction_id=transaction_id, note=note, made_by=by)
+    if posted is None:
+        _check_twin(session, transaction_id, user_id, amount_cents, note)
+    else:
+        publish_movement(session, books, posted)
+    return transaction_id
+
+
+def _post_for_task(
+    session: Session,
+    books: Books,
+    transaction: Transaction,
+    *,
+    user_id: UUID,
+    task_id: UUID,
+    assignment_no: int | None = None,
+    cause_event_id: UUID,
+) -> None:
+    def once() -> Posted | None:
+        return post(
+            session,
+            books,
+            transaction,
+            user_id=user_id,
+            task_id=task_id,
+            assignment_no=assignment_no,
+            cause_event_id=cause_event_id,
+        )
+
+    posted = once()
+    if posted is None and open_account_at_first_sight(session, books, user_id):
+        posted = once()
+    if posted is not None:
+        publish_movement(session, books, posted, task_id=task_id, cause_event_id=cause_event_id)
+
+
+def _check_twin(session: Session, transaction_id: UUID, user_id: UUID, amount_cents: int, note: str) -> None:
+    """Raise AccountNotFound if nothing was posted, KeyUsedOtherwise if something else was."""
+    twin = session.execute(
+        text(
+            """
+            SELECT account.user_id, entry.amount_cents, twin.note FROM ledger_transactions twin
+            JOIN ledger_entries entry ON entry.transaction_id = twin.id
+            JOIN accounts account ON account.id = entry.account_id AND account.kind = 'employee'
+            WHERE twin.id = :id
+            """
+        ),
+        {"id": transaction_id},
+    ).one_or_none()
+    if twin is None:
+        raise AccountNotFound
+    if (twin.user_id, twin.amount_cents, twin.note) != (user_id, amount_cents, note):
+        raise KeyUsedOtherwise

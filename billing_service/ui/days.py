@@ -1,0 +1,109 @@
+"""The management's income, business days and their reports."""
+
+from datetime import date, timedelta
+
+from flask import flash, redirect, render_template, url_for
+from flask_babel import gettext as _
+from werkzeug.wrappers import Response
+
+from billing_service import queries
+from billing_service.domain import business_day
+from billing_service.domain.chart import bar_chart
+from billing_service.domain.closing import amount_to_pay
+from billing_service.errors import BadPeriod, FutureDay
+from billing_service.jobs import close_days_up_to
+from billing_service.models import CLOSED
+from billing_service.queries.days import MONTH
+from billing_service.ui.frame import SEE_ALL, pages, wanted_day, wanted_page
+from chassis.db import utc_now
+from chassis.i18n import format_day, translate
+from chassis.identity import Role, current_principal, require_roles
+from chassis.runtime import runtime
+
+
+@pages.get("/income")
+@require_roles(*SEE_ALL)
+def show_income() -> tuple[str, int]:
+    """The management's income today and by day."""
+    fault = None
+    with runtime().database.reading() as session:
+        today = queries.current_day(session, now=utc_now())
+        try:
+            last = wanted_day("to") or today
+            first = wanted_day("from") or last - timedelta(days=MONTH - 1)
+            days = queries.income(session, first, last)
+        except BadPeriod as error:
+            fault = translate(error.message)
+            first, last = today - timedelta(days=MONTH - 1), today
+            days = queries.income(session, first, last)
+        page = render_template(
+            "billing/income.html",
+            today=queries.income_of(session, today),
+            days=days,
+            chart=bar_chart([(each.day, each.income_cents) for each in days]),
+            first=first,
+            last=last,
+            fault=fault,
+        )
+    return page, 422 if fault else 200
+
+
+@pages.get("/days")
+@require_roles(*SEE_ALL)
+def list_days() -> str:
+    """All business days, and when the robot last looked."""
+    with runtime().database.reading() as session:
+        return render_template(
+            "billing/days.html",
+            days=queries.days(session, page=wanted_page()),
+            wall_day=business_day.today(utc_now(), runtime().settings.business_timezone),
+            run=queries.robot_run(session),
+            may_close=_may_close(),
+        )
+
+
+@pages.get("/days/<day:day>")
+@require_roles(*SEE_ALL)
+def show_day(day: date) -> str:
+    """The financial report of a day."""
+    with runtime().database.reading() as session:
+        report = queries.day_report(session, day)
+    closable = report.status != CLOSED and day <= business_day.today(utc_now(), runtime().settings.business_timezone)
+    return render_template("billing/day.html", report=report, may_close=_may_close() and closable)
+
+
+@pages.get("/days/<day:day>/close")
+@require_roles(Role.ADMIN)
+def confirm_close(day: date) -> str | Response:
+    """Ask whether the day is really to be closed, and say what that would do."""
+    with runtime().database.reading() as session:
+        report = queries.day_report(session, day)
+        earlier = queries.open_days_before(session, day)
+    if report.status == CLOSED:
+        return redirect(url_for("billing.show_day", day=day), 303)
+    due = [amount_to_pay(line.movements.closing_cents) for line in report.lines]
+    return render_template(
+        "billing/close_day.html",
+        report=report,
+        earlier=earlier,
+        people=sum(cents > 0 for cents in due),
+        due_cents=sum(due),
+    )
+
+
+@pages.post("/days/<day:day>/close")
+@require_roles(Role.ADMIN)
+def close_day(day: date) -> Response:
+    """Close the day and all before it; a second click on the button does no harm."""
+    try:
+        closed = close_days_up_to(runtime().database, day, now=utc_now())
+    except FutureDay as error:
+        flash(translate(error.message), "bad")
+        return redirect(url_for("billing.list_days"), 303)
+    for each in closed:
+        flash(_("Closed: %(day)s.", day=format_day(each)))
+    return redirect(url_for("billing.show_day", day=day), 303)
+
+
+def _may_close() -> bool:
+    return current_principal().role is Role.ADMIN

@@ -1,0 +1,195 @@
+"""The pages of auth on a real database."""
+
+import re
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from auth_service.demo.parrot import draw_parrot
+from auth_service.demo.people import PEOPLE
+from auth_service.demo.seed import seed
+from tests.integration.auth_house import House
+
+
+@pytest.fixture
+def house(migrated: Callable[..., Any]) -> Iterator[House]:
+    house = House(migrated("auth", ATES_DEMO="1"))
+    yield house
+    house.close()
+
+
+def photo(key: str) -> tuple[BytesIO, str, str]:
+    """A file field with the photo of this parrot."""
+    return BytesIO(draw_parrot(key)), "beak.png", "image/png"
+
+
+def flashed(client: FlaskClient, path: str) -> str:
+    """The page after a redirect, with the notice that was left for it."""
+    text: str = client.get(path).text
+    return text
+
+
+def test_a_chosen_photo_signs_in_and_leads_to_the_services_of_the_role(house: House) -> None:
+    house.person("kesha", name="Кеша")
+    browser = house.browser("kesha")
+    text = browser.get("/").text
+    assert "Кеша" in text
+    assert 'href="http://127.0.0.1:8002"' in text
+    assert 'href="http://127.0.0.1:8004"' not in text
+    assert 'href="http://127.0.0.1:8004"' in house.browser("root").get("/").text
+
+
+def test_the_photo_just_taken_by_a_telephone_serves_as_well(house: House) -> None:
+    taken = {"photo": (BytesIO(), "", "application/octet-stream"), "camera": photo("root")}
+    assert house.browser(None).post("/sign-in", data=taken).status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("form", "status", "reason"),
+    [
+        ({}, 422, "Choose a photo first"),
+        ({"picture": "%%%"}, 422, "not a picture"),
+        ({"picture": b64encode(b"text").decode()}, 422, "not a picture"),
+        ({"photo": (BytesIO(b"GIF89a"), "x.gif", "image/gif")}, 415, "Send a PNG or JPEG"),
+        ({"picture": b64encode(draw_parrot("stranger")).decode()}, 401, "Nobody here has a beak like this"),
+    ],
+)
+def test_a_refusal_says_why_and_lets_one_try_again(
+    house: House, form: dict[str, Any], status: int, reason: str
+) -> None:
+    answer = house.browser(None).post("/sign-in", data={**form, "next": "/users"})
+    assert answer.status_code == status
+    assert reason in answer.text
+    assert '<input type="hidden" name="next" value="/users">' in answer.text
+
+
+def test_who_is_blocked_is_told_so_at_the_door(house: House) -> None:
+    kesha = house.person("kesha")
+    browser = house.browser("kesha")
+    house.api().post(f"/users/{kesha}/block")
+    assert browser.get("/").location.startswith("/sign-in")
+    answer = house.browser(None).post("/sign-in", data={"photo": photo("kesha")})
+    assert answer.status_code == 401
+    assert "You were blocked" in answer.text
+
+
+@pytest.mark.parametrize("back", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)"])
+def test_nobody_is_sent_to_a_foreign_place_after_the_sign_in(house: House, back: str) -> None:
+    answer = house.browser(None).post("/sign-in", data={"photo": photo("root"), "next": back})
+    assert answer.location == "/"
+    assert house.browser("root").get("/sign-in", query_string={"next": back}).location == "/"
+
+
+def test_a_click_on_a_demo_parrot_sends_its_photo(house: House) -> None:
+    people = seed(house.settings, house.database)
+    browser = house.browser(None)
+    pictures = re.findall(r'name="picture" value="([^"]+)"', browser.get("/sign-in").text)
+    assert len(pictures) == len(people)
+    signed_in = set()
+    for picture in pictures[:3]:
+        visitor = house.browser(None)
+        assert visitor.post("/sign-in", data={"picture": picture}).status_code == 303
+        signed_in |= {name for person in people if (name := person["name"]) in visitor.get("/").text}
+    assert len(signed_in) == 3
+
+
+def test_without_the_demo_nobody_is_shown_at_the_door(migrated: Callable[..., Any]) -> None:
+    house = House(migrated("auth"))
+    seed(house.settings, house.database)
+    text = house.browser(None).get("/sign-in").text
+    assert PEOPLE[0].name not in text
+    assert "picture" not in re.findall(r'name="([^"]+)"', text)
+    house.close()
+
+
+def test_signing_out_ends_the_session_and_is_announced(house: House) -> None:
+    browser = house.browser("root")
+    assert browser.post("/sign-out").location == "/sign-in"
+    assert "You are signed out" in browser.get("/sign-in").text
+    assert browser.get("/").location.startswith("/sign-in")
+    signed_in, signed_out = house.published("user_signed_in")[-1], house.published("user_signed_out")[-1]
+    assert signed_in.subject == signed_out.subject
+    assert signed_out.sequence == 2
+
+
+def test_only_our_own_pages_sign_people_out_without_asking(house: House) -> None:
+    browser = house.browser("root")
+    asked = browser.get("/sign-out", headers={"Sec-Fetch-Site": "cross-site"})
+    assert asked.status_code == 200
+    assert browser.get("/").status_code == 200
+    assert browser.get("/sign-out", headers={"Sec-Fetch-Site": "same-site"}).location == "/sign-in"
+    assert browser.get("/").status_code == 302
+
+
+def test_an_administrator_registers_somebody_with_the_beak(house: House) -> None:
+    browser = house.browser("root")
+    form = {"name": "Кеша", "email": "kesha@uberpopug.example", "role": "popug", "photo": photo("kesha")}
+    created = browser.post("/users", data=form)
+    assert created.status_code == 303
+    assert "A beak is enrolled" in flashed(browser, created.location)
+    assert house.show_beak("kesha").status_code == 200
+
+
+def test_a_registration_with_a_useless_photo_registers_nobody(house: House) -> None:
+    browser = house.browser("root")
+    form = {"name": "Кеша", "email": "kesha@uberpopug.example", "role": "boss", "photo": photo("root")}
+    answer = browser.post("/users", data=form)
+    assert answer.status_code == 409
+    assert "Somebody else has a beak like this" in answer.text
+    assert 'value="Кеша"' in answer.text
+    assert "Кеша" not in browser.get("/users").text
+    assert len(house.published("user_registered")) == 1
+
+
+def test_an_administrator_changes_blocks_and_lets_in_again(house: House) -> None:
+    kesha = house.person("kesha")
+    browser = house.browser("root")
+    page = f"/users/{kesha}"
+    saved = browser.post(page, data={"name": "Кеша", "email": "k@uberpopug.example", "role": "boss"})
+    assert "Saved." in flashed(browser, saved.location)
+    refused = browser.post(page, data={"name": "", "email": "nonsense", "role": "boss"})
+    assert refused.status_code == 422
+    assert "A user needs a name." in refused.text
+    assert "Not a valid email address." in refused.text
+    assert house.user(kesha).name == "Кеша"
+    assert "is blocked" in flashed(browser, browser.post(f"{page}/block").location)
+    assert "Let in again" in browser.get(page).text
+    assert "may come in again" in flashed(browser, browser.post(f"{page}/unblock").location)
+    assert "opens the door" in flashed(browser, browser.post(f"{page}/beak", data={"photo": photo("new")}).location)
+    assert house.show_beak("new").json["user"]["name"] == "Кеша"
+    assert browser.post(f"{page}/beak").status_code == 422
+
+
+def test_the_last_administrator_cannot_be_blocked_by_page_either(house: House) -> None:
+    browser = house.browser("root")
+    assert "last active administrator" in flashed(browser, browser.post(f"/users/{house.root}/block").location)
+    answer = browser.post(f"/users/{house.root}", data={"name": "r", "email": "r@b.example", "role": "popug"})
+    assert answer.status_code == 409
+    assert "last active administrator" in answer.text
+
+
+def test_users_are_filtered_and_sign_ins_are_shown(house: House) -> None:
+    house.person("kesha", name="Иннокентий")
+    browser = house.browser("root")
+    assert "Иннокентий" in browser.get("/users?role=popug").text
+    assert "Иннокентий" not in browser.get("/users?role=boss").text
+    assert "Nobody like this" in browser.get("/users?status=blocked").text
+    assert "root" in browser.get("/sign-ins").text
+
+
+def test_management_pages_are_for_administrators(house: House) -> None:
+    kesha = house.person("kesha")
+    browser = house.browser("kesha")
+    for path in ("/users", "/users/new", f"/users/{kesha}", "/sign-ins"):
+        assert browser.get(path).status_code == 403
+    assert browser.post(f"/users/{kesha}/block").status_code == 403
+    assert browser.post("/users", data={"name": "x", "email": "x@y.example", "role": "admin"}).status_code == 403
+
+
+def test_forms_without_their_token_are_refused(house: House) -> None:
+    house.app.config["WTF_CSRF_ENABLED"] = True
+    assert house.app.test_client().post("/sign-in", data={"photo": photo("root")}).status_code == 400
