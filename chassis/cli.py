@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 import click
+from apscheduler.events import EVENT_SCHEDULER_STARTED
 from apscheduler.schedulers.blocking import BlockingScheduler
 from flask import Flask
 from prometheus_client import Counter, start_http_server
@@ -57,7 +58,6 @@ def main(service: Service[S]) -> None:
     @click.argument("process", type=click.Choice(list(processes)))
     def command(process: str) -> None:
         configure_logging(service.name, process)
-        _serve_health(process)
         try:
             processes[process](service)
         except SettingsError as error:
@@ -72,16 +72,20 @@ def _web(service: Service[S]) -> None:
 
 
 def _relay(service: Service[S]) -> None:
+    stop = _stop_event()
     settings = service.load_settings()
+    _serve_health(settings.host)
     broker = RabbitBroker(settings.amqp_url, name=f"{service.name}.relay")
     relay = Relay(settings.database_url, broker, on_published=PUBLISHED.labels(service.name).inc)
-    relay.run(_stop_event())
+    relay.run(stop)
 
 
 def _consumer(service: Service[S]) -> None:
     if not service.handlers:
         raise click.ClickException(f"{service.name} consumes no events")
+    stop = _stop_event()
     settings = service.load_settings()
+    _serve_health(settings.host)
     database = Database(settings)
 
     def count(outcome: str, event: Event | None) -> None:
@@ -89,32 +93,35 @@ def _consumer(service: Service[S]) -> None:
 
     broker = RabbitBroker(settings.amqp_url, name=f"{service.name}.consumer")
     consumer = Consumer(service.name, broker, database.sessions, service.handlers, database.registry, on_outcome=count)
-    consumer.run(_stop_event())
+    consumer.run(stop)
 
 
 def _scheduler(service: Service[S]) -> None:
+    stop = _stop_event()
     settings = service.load_settings()
+    _serve_health(settings.host)
     database = Database(settings)
     scheduler = build_scheduler(settings, database)
     service.jobs(scheduler, settings, database)
-    _on_stop_signal(scheduler.shutdown)
+
+    def end_when_told(_started: object) -> None:
+        threading.Thread(target=lambda: stop.wait() and scheduler.shutdown(), daemon=True).start()
+
+    scheduler.add_listener(end_when_told, EVENT_SCHEDULER_STARTED)
     scheduler.start()
 
 
 def _stop_event() -> threading.Event:
+    """Return an event that is set at SIGTERM and SIGINT. Called first of all, so that neither is ever missed."""
     stop = threading.Event()
-    _on_stop_signal(stop.set)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # On a thread of its own: the handler may have interrupted somebody who holds the event's lock.
+        signal.signal(number, lambda *_: threading.Thread(target=stop.set).start())
     return stop
 
 
-def _on_stop_signal(action: Callable[[], None]) -> None:
-    """Do it on a thread of its own: the handler may have interrupted somebody who holds the lock that it needs."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: threading.Thread(target=action).start())
-
-
-def _serve_health(process: str) -> None:
+def _serve_health(host: str) -> None:
     """Answer probes and Prometheus where there is no web server, if a port is given for it."""
     port = os.environ.get("ATES_HEALTH_PORT")
-    if port and process in ("relay", "consumer", "scheduler"):
-        start_http_server(int(port), addr=os.environ.get("ATES_HOST", "127.0.0.1"))
+    if port:
+        start_http_server(int(port), addr=host)

@@ -27,7 +27,9 @@ def process_names(kind: str) -> list[str]:
 def process(deployment: Deployment, access: Mapping[str, Access], name: str) -> Program:
     """Return the program of a process that goes on for ever: web, relay, consumer or scheduler of a service."""
     service, _, kind = name.partition(".")
-    return _python(deployment, name, service, kind, environment(deployment, service, access[service]))
+    # A standby is the same process: which of the two works is decided by the lock in the database.
+    word = kind.removesuffix("-standby")
+    return _python(deployment, name, service, word, environment(deployment, service, access[service]))
 
 
 def migration(deployment: Deployment, access: Mapping[str, Access], service: str) -> Program:
@@ -53,7 +55,9 @@ def environment(deployment: Deployment, service: str, access: Access) -> dict[st
         f"{prefix}_SECRET_KEY": access.secret_key,
     }
     ports = {variable: str(port) for variable, port in deployment.ports.items()}
-    return {**deployment.environment, **ports, "ATES_STATE_DIR": str(deployment.state_dir), **own}
+    # The demo company may sign in with a click; a real one would find its beaks published on the sign-in page.
+    demo = {"ATES_DEMO": deployment.environment.get("ATES_DEMO", "1")}
+    return {**deployment.environment, **ports, **demo, "ATES_STATE_DIR": str(deployment.state_dir), **own}
 
 
 def _python(deployment: Deployment, name: str, service: str, word: str, variables: Mapping[str, str]) -> Program:

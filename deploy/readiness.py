@@ -30,6 +30,7 @@ class Readiness:
         self._kinds: Mapping[str, Callable[[str], bool]] = {
             "web": self._web_answers,
             "relay": self._relay_is_connected,
+            "relay-standby": self._relay_is_connected,
             "consumer": lambda service: self._consumers_of(service) > 0,
             "scheduler": lambda service: self._supervisor.lived(f"{service}.scheduler") > _SETTLED,
         }

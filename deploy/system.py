@@ -1,15 +1,17 @@
 """One running copy of the system: the servers and all processes, from nothing to ready and back."""
 
 import json
+import subprocess
 
 from deploy import definitions
 from deploy.accounts import server_home
 from deploy.databases import create_service_database
 from deploy.errors import DeployError
 from deploy.lock import StateLock
+from deploy.migrations import is_up_to_date
 from deploy.ports import LOOPBACK, pick_free, require_free
 from deploy.processes import Access, migration, process, process_names, seeding
-from deploy.programs import Program, end_session, start
+from deploy.programs import Program, start, stop
 from deploy.readiness import Readiness
 from deploy.run_file import Run, run_file, write_run
 from deploy.secrets import Secrets
@@ -39,6 +41,7 @@ class System:
         self._postgres = self._make_postgres()
         self._rabbitmq = self._make_rabbitmq()
         self._access: dict[str, Access] = {}
+        self._tasks: list[tuple[Program, subprocess.Popen[bytes]]] = []
         self._people: list[dict[str, str]] | None = None
 
     def bring_up(self) -> Run:
@@ -56,6 +59,7 @@ class System:
         self._start_processes("consumer", "relay")
         self._wait_for_processes(readiness, "web", "scheduler", "consumer", "relay")
         self._people = self._read_people()
+        self._start_processes("relay-standby")  # nobody needs to wait for these
         self._write_down()
         return self._run(self._people)
 
@@ -68,6 +72,7 @@ class System:
         self._lock.say_stopping()
         self._people = None
         run_file(self._deployment.state_dir).unlink(missing_ok=True)
+        self._abandon()
         self.supervisor.end_all(grace=_GRACE.__getitem__)
 
     def _make_postgres(self) -> PostgresServer:
@@ -140,22 +145,32 @@ class System:
             log = self._deployment.logs_dir / f"{name}.log"
             raise DeployError(f"{error} {name} is not ready. The end of {log}:\n{tail(log)}") from error
 
-    def _run_to_end(self, programs: list[Program]) -> None:
-        """Run programs side by side until they have ended, all with success."""
-        running = [(program, start(program)) for program in programs]
-        try:
-            self.supervisor.wait_for(
-                " and ".join(program.name for program in programs),
-                lambda: all(running_one.poll() is not None for _, running_one in running),
-                timeout=_STEP_TIMEOUT,
-            )
-        finally:
-            for _, started in running:
-                end_session(started.pid)
-                started.wait()
-        for program, ended in running:
-            if ended.returncode:
-                raise DeployError(f"{program.name} failed. The end of {program.log}:\n{tail(program.log)}")
+    def _migrate(self) -> None:
+        for service, access in self._access.items():
+            if not is_up_to_date(service, access.database.owner_url):
+                self._begin(migration(self._deployment, self._access, service))
+        self._finish()
+
+    def _begin(self, task: Program) -> None:
+        """Start a program that is to end by itself, beside all others."""
+        self._tasks.append((task, start(task)))
+
+    def _finish(self) -> None:
+        """Wait until every such program has ended with success. Raises DeployError with the log of one that has not."""
+        names = " and ".join(task.name for task, _ in self._tasks)
+        self.supervisor.wait_for(names, self._tasks_have_ended, timeout=_STEP_TIMEOUT)
+        for task, process in self._tasks:
+            if process.returncode:
+                raise DeployError(f"{task.name} failed. The end of {task.log}:\n{tail(task.log)}")
+        self._tasks.clear()
+
+    def _tasks_have_ended(self) -> bool:
+        return all(process.poll() is not None for _, process in self._tasks)
+
+    def _abandon(self) -> None:
+        for task, process in self._tasks:
+            stop(task, process, grace=0.5)
+        self._tasks.clear()
 
     def _read_people(self) -> list[dict[str, str]]:
         path = self._deployment.state_dir / "people.json"

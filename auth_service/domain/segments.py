@@ -107,7 +107,8 @@ def _centred(palette: Colours, colours: Colours, weights: Colours) -> Colours:
 
 def _label(lab: Colours, palette: Colours) -> Labels:
     """Give every pixel the nearest colour, then the one that most of its neighbours have."""
-    distances = np.stack([((lab - colour) ** 2).sum(axis=2) for colour in palette])
-    raw = np.argmin(distances, axis=0)
+    # |x - c|^2 without |x|^2, which is the same for all colours: one multiplication of matrices.
+    distances = (palette**2).sum(axis=1) - 2 * lab.reshape(-1, 3) @ palette.T
+    raw = np.argmin(distances, axis=1).reshape(lab.shape[:2])
     votes = [cv2.GaussianBlur((raw == number).astype(np.float32), (0, 0), 1.6) for number in range(len(palette))]
     return np.asarray(np.argmax(np.stack(votes), axis=0), dtype=np.int32)

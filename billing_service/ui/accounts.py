@@ -60,9 +60,7 @@ def show_account(user_id: UUID) -> str:
 def post_correction(user_id: UUID) -> tuple[str, int] | Response:
     """Correct a balance; with its faults, the form comes back as it was filled in."""
     try:
-        amount_cents = cents_of(request.form.get("amount", ""))
-        if amount_cents is None:
-            raise InvalidCorrection({"amount_cents": [NO_AMOUNT]})
+        amount_cents = _sent_amount()
         with runtime().database.transaction() as session:
             commands.post_correction(
                 session,
@@ -102,3 +100,10 @@ def _account(user_id: UUID, refusal: InvalidCorrection | None = None) -> str:
         form_key=uuid4(),
         errors=translated_errors(refusal),
     )
+
+
+def _sent_amount() -> int:
+    amount_cents = cents_of(request.form.get("amount", ""))
+    if amount_cents is None:
+        raise InvalidCorrection({"amount_cents": [NO_AMOUNT]})
+    return amount_cents
