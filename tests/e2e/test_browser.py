@@ -1,0 +1,159 @@
+"""What people do with the pages, in a real browser."""
+
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.e2e.parrots import Parrot
+
+PATIENCE_MS = 30_000
+#: Debian's browser asks nobody on the internet for anything.
+_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    assert path, "there is no chromium: `make env` installs it"
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=_ARGUMENTS)
+        yield chromium
+        chromium.close()
+
+
+OpenPage = Callable[..., Page]
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[OpenPage]:
+    """Open a page with nobody signed in; at the end nothing may have been complained about in the console."""
+    complaints: list[str] = []
+    contexts = []
+
+    def open_one(language: str = "en-US") -> Page:
+        context = browser.new_context(locale=language)
+        context.set_default_timeout(PATIENCE_MS)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda m: complaints.append(m.text) if "Content Security Policy" in m.text else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        return page
+
+    yield open_one
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+def show_beak(page: Page, url: str, photo: str | Path) -> None:
+    page.goto(url)
+    page.set_input_files("input[name=photo]", photo)
+    page.get_by_role("button", name=re.compile("^(Sign in|Войти)$")).click()
+
+
+@pytest.fixture
+def people(system: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {person["role"]: person for person in system["people"]}
+
+
+def test_a_photo_without_a_beak_is_refused_with_a_reason(
+    system: dict[str, Any], open_page: OpenPage, tmp_path: Path
+) -> None:
+    Image.new("RGB", (400, 400), "white").save(tmp_path / "wall.png")
+    page = open_page()
+    show_beak(page, system["services"]["tracker"], tmp_path / "wall.png")
+    expect(page.get_by_role("alert")).to_contain_text("beak")
+    expect(page).to_have_url(re.compile("/sign-in"))
+
+
+def test_a_parrot_creates_a_task_and_whoever_it_fell_on_completes_it_and_is_paid(
+    system: dict[str, Any], people: dict[str, dict[str, Any]], open_page: OpenPage
+) -> None:
+    worker = open_page()
+    show_beak(worker, system["services"]["tracker"], people["popug"]["beak"])
+    expect(worker.get_by_role("heading", level=1)).to_have_text("My tasks")
+
+    worker.get_by_label("Title").fill("[POPUG-7] Sharpen claws")
+    worker.get_by_role("button", name="Create").click()
+    expect(worker.get_by_text(re.compile("Jira", re.IGNORECASE)).first).to_be_visible()
+    expect(worker.get_by_label("Title")).to_have_value("[POPUG-7] Sharpen claws")
+    expect(worker.get_by_label("Title")).to_have_attribute("aria-invalid", "true")
+
+    worker.get_by_label("Title").fill("Sharpen claws")
+    worker.get_by_label(re.compile("Jira")).fill("POPUG-7")
+    worker.get_by_role("button", name="Create").click()
+    manager = Parrot(system, people["manager"])
+    (task,) = [
+        task
+        for person in system["people"]
+        for task in manager.get("tracker", "/api/v1/tasks", assignee=person["id"], limit=200)["items"]
+        if task["title"] == "Sharpen claws"
+    ]
+    assert task["jira_id"] == "POPUG-7"
+
+    owner = open_page()
+    beak = next(person["beak"] for person in system["people"] if person["id"] == task["assignee"]["id"])
+    show_beak(owner, system["services"]["tracker"], beak)
+    owner.get_by_role("button", name="Sharpen claws").first.click()
+    owner.goto(system["services"]["billing"])  # signed in there too: one sign-in for all
+    expect(owner.get_by_role("heading", level=1)).to_have_text("My account")
+    row = owner.locator("tr", has_text="Sharpen claws")
+    for _ in range(50):
+        if row.count() >= 2:
+            break
+        owner.wait_for_timeout(200)
+        owner.reload()
+    expect(row).to_have_count(2)  # the fee and the reward
+
+
+def test_the_manager_has_the_button_and_watches_its_progress_and_a_worker_has_not(
+    system: dict[str, Any], people: dict[str, dict[str, Any]], open_page: OpenPage
+) -> None:
+    worker = open_page()
+    show_beak(worker, system["services"]["tracker"], people["popug"]["beak"])
+    expect(worker.get_by_role("button", name="Reassign all open tasks")).to_have_count(0)
+    manager = open_page()
+    show_beak(manager, system["services"]["tracker"], people["manager"]["beak"])
+    manager.get_by_role("button", name="Reassign all open tasks").click()
+    expect(manager).to_have_url(re.compile("/reassignments/"))
+    expect(manager.get_by_text(re.compile("finished", re.IGNORECASE)).first).to_be_visible(timeout=PATIENCE_MS)
+
+
+def test_the_management_sees_its_figures_in_russian_and_a_worker_a_friendly_refusal(
+    system: dict[str, Any], people: dict[str, dict[str, Any]], open_page: OpenPage
+) -> None:
+    admin = open_page("ru-RU")
+    show_beak(admin, system["services"]["analytics"], people["admin"]["beak"])
+    expect(admin.get_by_role("heading", level=1)).to_have_text("Аналитика")
+    admin.goto(f"{system['services']['billing']}/income")
+    expect(admin.locator("svg").first).to_be_visible()
+    worker = open_page()
+    show_beak(worker, system["services"]["analytics"], people["popug"]["beak"])
+    expect(worker.get_by_role("heading", level=1)).to_be_visible()
+    assert worker.locator("table").count() == 0
+
+
+def test_whoever_signs_out_is_out_and_a_foreign_site_gets_nobody_back(
+    system: dict[str, Any], people: dict[str, dict[str, Any]], open_page: OpenPage
+) -> None:
+    page = open_page()
+    page.goto(f"{system['services']['tracker']}/sign-in?next=https://evil.example/")
+    page.set_input_files("input[name=photo]", people["popug"]["beak"])
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    expect(page).to_have_url(re.compile(re.escape(system["services"]["tracker"])))
+    page.get_by_role("button", name="Sign out").click()
+    page.goto(system["services"]["tracker"])
+    expect(page.locator("input[name=photo]")).to_be_visible()
