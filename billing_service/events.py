@@ -21,12 +21,12 @@ def task_priced(task_id: UUID, *, fee_cents: int, reward_cents: int, priced_at: 
 
 def account_opened(account_id: UUID, user_id: UUID, *, sequence: int, opened_at: datetime) -> Event:
     """An account was opened, or opened again."""
-    return _of_account("account_opened", account_id, user_id, sequence, {"opened_at": opened_at.isoformat()})
+    return _of_account("billing.account_opened.v1", account_id, user_id, sequence, {"opened_at": opened_at.isoformat()})
 
 
 def account_closed(account_id: UUID, user_id: UUID, *, sequence: int, closed_at: datetime) -> Event:
     """A blocked person's account was closed."""
-    return _of_account("account_closed", account_id, user_id, sequence, {"closed_at": closed_at.isoformat()})
+    return _of_account("billing.account_closed.v1", account_id, user_id, sequence, {"closed_at": closed_at.isoformat()})
 
 
 def transaction_posted(
@@ -54,7 +54,7 @@ def transaction_posted(
         "posted_at": posted_at.isoformat(),
         "cause_event_id": _id(cause_event_id),
     }
-    return _of_account("transaction_posted", account_id, user_id, sequence, data)
+    return _of_account("billing.transaction_posted.v1", account_id, user_id, sequence, data)
 
 
 def balance_changed(
@@ -66,7 +66,7 @@ def balance_changed(
         "business_day": business_day.isoformat(),
         "changed_at": changed_at.isoformat(),
     }
-    return _of_account("balance_changed", account_id, user_id, sequence, data)
+    return _of_account("billing.balance_changed.v1", account_id, user_id, sequence, data)
 
 
 def payout_made(
@@ -86,7 +86,7 @@ def payout_made(
         "amount_cents": amount_cents,
         "made_at": made_at.isoformat(),
     }
-    return _of_account("payout_made", account_id, user_id, sequence, data)
+    return _of_account("billing.payout_made.v1", account_id, user_id, sequence, data)
 
 
 def payout_failed(
@@ -108,7 +108,7 @@ def payout_failed(
         "reason": reason,
         "failed_at": failed_at.isoformat(),
     }
-    return _of_account("payout_failed", account_id, user_id, sequence, data)
+    return _of_account("billing.payout_failed.v1", account_id, user_id, sequence, data)
 
 
 def balance_carried(
@@ -116,7 +116,7 @@ def balance_carried(
 ) -> Event:
     """There was nothing to pay out: the balance goes on to the next day."""
     data = {"day": day.isoformat(), "balance_cents": balance_cents, "carried_at": carried_at.isoformat()}
-    return _of_account("balance_carried", account_id, user_id, sequence, data)
+    return _of_account("billing.balance_carried.v1", account_id, user_id, sequence, data)
 
 
 def management_income_changed(
@@ -124,7 +124,7 @@ def management_income_changed(
 ) -> Event:
     """The management earned or lost something: the totals of the day so far."""
     data = {**_income(fees_cents, rewards_cents), "changed_at": changed_at.isoformat()}
-    return _of_day("management_income_changed", day, sequence, data)
+    return _of_day("billing.management_income_changed.v1", day, sequence, data)
 
 
 def day_closed(
@@ -146,22 +146,20 @@ def day_closed(
         "negative_accounts": negative_accounts,
         "closed_at": closed_at.isoformat(),
     }
-    return _of_day("day_closed", day, sequence, data)
+    return _of_day("billing.day_closed.v1", day, sequence, data)
 
 
-def _of_account(name: str, account_id: UUID, user_id: UUID, sequence: int, data: dict[str, Any]) -> Event:
+def _of_account(event_type: str, account_id: UUID, user_id: UUID, sequence: int, data: dict[str, Any]) -> Event:
     return Event.new(
-        f"billing.{name}.v1",
+        event_type,
         subject=str(account_id),
         sequence=sequence,
         data={"account_id": str(account_id), "user_id": str(user_id), **data},
     )
 
 
-def _of_day(name: str, day: date, sequence: int, data: dict[str, Any]) -> Event:
-    return Event.new(
-        f"billing.{name}.v1", subject=day.isoformat(), sequence=sequence, data={"day": day.isoformat(), **data}
-    )
+def _of_day(event_type: str, day: date, sequence: int, data: dict[str, Any]) -> Event:
+    return Event.new(event_type, subject=day.isoformat(), sequence=sequence, data={"day": day.isoformat(), **data})
 
 
 def _income(fees_cents: int, rewards_cents: int) -> dict[str, int]:
