@@ -15,7 +15,7 @@ class UnsupportedPhoto(ServiceError):
     title = N_("Not a kind of photo that can be read")
 
     def __init__(self) -> None:
-        super().__init__(N_("Send a PNG or JPEG photo, and say which in Content-Type."))
+        super().__init__(N_("Only PNG and JPEG photos can be read."))
 
 
 class PhotoTooLarge(ServiceError):

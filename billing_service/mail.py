@@ -108,7 +108,10 @@ class FolderPost:
         unfinished = self._folder / f".{name}.{os.getpid()}"
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            unfinished.write_bytes(compose(letter, self._sender).as_bytes())
+            with unfinished.open("wb") as file:
+                file.write(compose(letter, self._sender).as_bytes())
+                file.flush()
+                os.fsync(file.fileno())  # it is about to be noted as sent
             unfinished.replace(self._folder / name)
         except OSError as error:
             raise PostIsAway(f"{self._folder}: {error.strerror}") from error

@@ -57,12 +57,6 @@ class EntrySchema(Schema):
     note = fields.String(required=True, allow_none=True, metadata={"description": "Why a correction was made"})
 
 
-class DayArgs(Schema):
-    """A business day; without one, today."""
-
-    day = fields.Date(load_default=None)
-
-
 class EntryArgs(PageArgs):
     """Which part of the log is wanted."""
 

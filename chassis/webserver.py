@@ -8,7 +8,7 @@ from gunicorn.glogging import Logger
 
 _THREADS = 8
 #: Seconds that requests in progress get at SIGTERM.
-_GRACE = 4
+_GRACE = 3
 
 
 class _QuietLogger(Logger):  # type: ignore[misc]

@@ -24,8 +24,8 @@ _WEIGHTS = np.sqrt(np.abs(_NUMBERS))
 LENGTH = len(_NUMBERS)
 
 _POINTS = 256
-#: Starting points that are tried.
-_STARTS = 128
+#: Starting points that are tried. With half as many, the steps between them alone put equal shapes 0.014 apart.
+_STARTS = 256
 
 
 def describe(outline: Outline) -> Descriptor:

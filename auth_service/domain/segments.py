@@ -22,7 +22,9 @@ _ONE_COLOUR = 17.0
 #: A colour on less than this share of the picture is noise.
 _RARE = 0.001
 _MOST_COLOURS = 14
+#: The step to which colours are rounded before they are counted, and how many of the counted ones are looked at.
 _BIN = 4.0
+_TRIED = 2000
 
 
 @dataclass(frozen=True)
@@ -75,21 +77,26 @@ def _palette(lab: Colours) -> Colours:
 
     The same picture always gives the same ones: nothing is drawn at random, as k-means would.
     """
-    bins = np.round(lab.reshape(-1, 3) / _BIN).astype(np.int32) + 64
-    codes, counts = np.unique(bins @ np.array([1 << 16, 1 << 8, 1], dtype=np.int32), return_counts=True)
-    codes, counts = codes[np.argsort(-counts, kind="stable")], np.sort(counts)[::-1]
-    colours = (np.stack([codes >> 16, codes >> 8 & 255, codes & 255], axis=1) - 64).astype(np.float32) * _BIN
-    weights = counts.astype(np.float32)
-    leaders = [colours[0]]
-    for colour in colours[:2000]:
-        if len(leaders) == _MOST_COLOURS:
+    colours, weights = _histogram(lab)
+    palette = colours[:1]
+    for colour in colours[:_TRIED]:
+        if len(palette) == _MOST_COLOURS:
             break
-        if min(float(np.sum((colour - leader) ** 2)) for leader in leaders) > _ONE_COLOUR**2:
-            leaders.append(colour)
-    palette = np.array(leaders)
+        if ((palette - colour) ** 2).sum(axis=1).min() > _ONE_COLOUR**2:
+            palette = np.vstack([palette, colour])
     for _ in range(3):
         palette = _centred(palette, colours, weights)
     return palette
+
+
+def _histogram(lab: Colours) -> tuple[Colours, Colours]:
+    """The colours that occur, rounded, and how often each does, commonest first."""
+    bins = np.round(lab.reshape(-1, 3) / _BIN).astype(np.int32) + 64
+    codes, counts = np.unique(bins @ np.array([1 << 16, 1 << 8, 1], dtype=np.int32), return_counts=True)
+    order = np.argsort(-counts, kind="stable")
+    codes = codes[order]
+    rounded = np.stack([codes >> 16, codes >> 8 & 255, codes & 255], axis=1) - 64
+    return rounded.astype(np.float32) * _BIN, counts[order].astype(np.float32)
 
 
 def _centred(palette: Colours, colours: Colours, weights: Colours) -> Colours:

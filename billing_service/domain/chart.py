@@ -11,6 +11,8 @@ _LEFT, _TOP, _BOTTOM = 92, 12, 32
 _FILLED = 0.7
 _LINES = 4
 _LABELS = 6
+#: Room for the words of a label, on a small screen.
+_LABEL = 76
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def bar_chart(amounts: Sequence[tuple[date, int]]) -> Chart:
             y=y_of(max(cents, 0)),
             width=round(room * _FILLED, 1),
             height=round(abs(cents) * scale, 1),
-            label_x=round(_LEFT + (number + 0.5) * room, 1) if number % every == 0 else None,
+            label_x=round(min(_LEFT + (number + 0.5) * room, WIDTH - _LABEL / 2), 1) if number % every == 0 else None,
         )
         for number, (day, cents) in enumerate(amounts)
     ]

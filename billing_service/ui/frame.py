@@ -47,15 +47,19 @@ def sections() -> dict[str, Any]:
     principal = principal_or_none()
     if principal is None:
         return {"sections": []}
-    entries = [(_("My account"), "billing.own_account"), (_("Payouts"), "billing.list_payouts")]
+    entries = [
+        (_("My account"), ["own_account"]),
+        (_("Payouts"), ["list_payouts", "show_letter"]),
+    ]
     if may_see_all(principal.role):
         entries += [
-            (_("Everybody"), "billing.list_accounts"),
-            (_("Income"), "billing.show_income"),
-            (_("Days"), "billing.list_days"),
-            (_("Prices"), "billing.show_rules"),
+            (_("Everybody"), ["list_accounts", "show_account", "post_correction"]),
+            (_("Income"), ["show_income"]),
+            (_("Days"), ["list_days", "show_day", "confirm_close"]),
+            (_("Prices"), ["show_rules", "change_rules"]),
         ]
-    return {"sections": [Section(text, url_for(view), request.endpoint == view) for text, view in entries]}
+    here = (request.endpoint or "").removeprefix("billing.")
+    return {"sections": [Section(text, url_for(f"billing.{views[0]}"), here in views) for text, views in entries]}
 
 
 def wanted_page() -> PageRequest:

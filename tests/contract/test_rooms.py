@@ -27,8 +27,8 @@ ROOMS = {
     "templates",
     "ui",
 }
-#: What only this house needs: the company that `make up` seeds, the operator's commands about money.
-EXTRA_ROOMS = {"auth_service": {"demo"}, "billing_service": {"cli"}}
+#: What only this house needs: the company that `make up` seeds, the operator's commands about money, letters.
+EXTRA_ROOMS = {"auth_service": {"demo"}, "billing_service": {"cli", "mail", "routing"}}
 
 
 @pytest.mark.parametrize("house", HOUSES)

@@ -54,7 +54,7 @@ def test_the_photo_just_taken_by_a_telephone_serves_as_well(house: House) -> Non
         ({}, 422, "Choose a photo first"),
         ({"picture": "%%%"}, 422, "not a picture"),
         ({"picture": b64encode(b"text").decode()}, 422, "not a picture"),
-        ({"photo": (BytesIO(b"GIF89a"), "x.gif", "image/gif")}, 415, "Send a PNG or JPEG"),
+        ({"photo": (BytesIO(b"GIF89a"), "x.gif", "image/gif")}, 415, "Only PNG and JPEG"),
         ({"picture": b64encode(draw_parrot("stranger")).decode()}, 401, "Nobody here has a beak like this"),
     ],
 )

@@ -1,5 +1,7 @@
 """Letters about payouts: each once, again when the post is away, given up in the end."""
 
+import socketserver
+import threading
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from email import message_from_bytes, policy
@@ -132,3 +134,68 @@ def test_a_letter_to_somebody_unknown_waits_until_it_is_known_who_it_is(house: H
     house.handle(user(rio, name="Kea"))
     assert send(house, post)
     assert post.letters[0].address == "kea@uberpopug.example"
+
+
+class MailServer(socketserver.ThreadingTCPServer):
+    """A mail server that takes every letter, but none for `nobody@`."""
+
+    allow_reuse_address = True
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), MailSession)
+        self.taken: list[tuple[str, bytes]] = []
+
+
+class MailSession(socketserver.StreamRequestHandler):
+    """As much of RFC 5321 as smtplib needs."""
+
+    def handle(self) -> None:
+        self._say("220 ready")
+        to, letter = "", b""
+        while line := self.rfile.readline():
+            word = line[:4].upper()
+            if word == b"RCPT":
+                to = line.decode().partition("<")[2].partition(">")[0]
+                self._say("550 no such popug" if to.startswith("nobody@") else "250 ok")
+            elif word == b"DATA":
+                self._say("354 go on")
+                letter = b"".join(iter(self.rfile.readline, b".\r\n"))
+                self.server.taken.append((to, letter))  # type: ignore[attr-defined]
+                self._say("250 taken")
+            else:
+                self._say("221 bye" if word == b"QUIT" else "250 ok")
+
+    def _say(self, words: str) -> None:
+        self.wfile.write(words.encode() + b"\r\n")
+
+
+@pytest.fixture
+def mail_server() -> Iterator[MailServer]:
+    with MailServer() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def test_with_a_mail_server_letters_go_there_and_a_refused_one_waits(
+    migrated: Callable[..., Any], mail_server: MailServer
+) -> None:
+    house = House(migrated("billing", SMTP_URL=f"smtp://127.0.0.1:{mail_server.server_address[1]}"))
+    for name in ("Rio", "Nobody", "Kea"):
+        house.post(house.person(name=name), 1234)
+    house.close(DAY, at=NOON)
+    with time_machine.travel(NOON, tick=False):
+        send_letters(house.settings, house.database)
+    assert sorted(to for to, _ in mail_server.taken) == ["kea@uberpopug.example", "rio@uberpopug.example"]
+    for _, letter in mail_server.taken:
+        assert letter.isascii()  # for servers that take no more than RFC 5321 asks
+        message = message_from_bytes(letter, policy=policy.default)
+        assert "вам выплачено $12.34" in message.get_content()
+    assert sorted(letters(house)) == [("pending", 1), ("sent", 1), ("sent", 1)]
+    ((error,),) = house.rows("SELECT last_error FROM payouts WHERE letter = 'pending'")
+    assert "no such popug" in error
+    assert not house.settings.letters_dir.exists()
+    house.dispose()

@@ -71,8 +71,8 @@ def test_a_process_is_alive_without_its_servers_and_ends_within_seconds(
         eventually(lambda: is_alive(port), timeout=30)
         since = time.monotonic()
         running.send_signal(told)
-        _, log = running.communicate(timeout=10)
-        assert time.monotonic() - since < 5
+        _, log = running.communicate(timeout=20)
+        assert time.monotonic() - since < 8  # mostly below one, but the machine may be busy with other tests
     assert running.returncode == 0
     for line in log.splitlines():
         record = json.loads(line)

@@ -1,0 +1,94 @@
+"""Starts the whole system as `make up` does, in a folder and on ports of its own, and looks at what it leaves."""
+
+import json
+import os
+import signal
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from deploy.ports import pick_free
+from deploy.settings import REPOSITORY, load_deployment
+from tests.waiting import eventually
+
+START_TIMEOUT = 150
+STOP_TIMEOUT = 30
+
+
+class RunningSystem:
+    """One copy of the system: it can be started, stopped and killed any number of times, and keeps its data."""
+
+    def __init__(self) -> None:
+        """Choose a folder and ports; nothing is started."""
+        # Not pytest's own temporary folder: the users that the servers run as cannot reach that one.
+        self.state_dir = Path(tempfile.mkdtemp(prefix="ates-e2e-"))
+        variables = list(load_deployment({}).ports)
+        self.ports = dict(zip(variables, pick_free(len(variables)), strict=True))
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def run_file(self) -> Path:
+        """Return where run.json is while the system is ready."""
+        return self.state_dir / "run.json"
+
+    @property
+    def output(self) -> str:
+        """Return what it has printed so far."""
+        return (self.state_dir / "output").read_text()
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        """Return the process in the foreground."""
+        assert self._process is not None
+        return self._process
+
+    def launch(self, *command: str) -> subprocess.Popen[bytes]:
+        """Start it in a session of its own and return at once. Its output begins anew."""
+        environment = os.environ | {name: str(port) for name, port in self.ports.items()}
+        environment["ATES_STATE_DIR"] = str(self.state_dir)
+        with (self.state_dir / "output").open("wb") as output:
+            self._process = subprocess.Popen(
+                command or ("make", "up"),
+                cwd=REPOSITORY,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        return self._process
+
+    def wait_until_ready(self) -> dict[str, Any]:
+        """Return the content of run.json once there is one that was written after the start."""
+        process = self.process
+
+        def ready() -> dict[str, Any]:
+            if process.poll() is not None:
+                raise RuntimeError(f"it ended:\n{self.output}")
+            assert "aTES is ready" in self.output, self.output
+            found: dict[str, Any] = json.loads(self.run_file.read_text())
+            return found
+
+        return eventually(ready, timeout=START_TIMEOUT)
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Send the signal to the process in the foreground alone and return its exit code when it has ended."""
+        self.process.send_signal(number)
+        return self.process.wait(STOP_TIMEOUT)
+
+    def left_over(self) -> list[str]:
+        """Return the processes that belong to this copy: by their environment, words or working directory."""
+        mark = str(self.state_dir).encode()
+        found = []
+        for entry in Path("/proc").iterdir():
+            try:
+                if not entry.name.isdecimal() or int(entry.name) == os.getpid():
+                    continue
+                words = (entry / "cmdline").read_bytes()
+                place = os.fsencode((entry / "cwd").readlink())
+                if mark in words or mark in place or mark in (entry / "environ").read_bytes():
+                    found.append(f"{entry.name} {words.replace(bytes(1), b' ').decode(errors='replace')[:100]}")
+            except OSError:  # it has ended meanwhile, or is waiting to be reaped
+                continue
+        return found

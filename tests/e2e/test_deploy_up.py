@@ -1,0 +1,111 @@
+"""`make up` from the first start to the last signal."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+import requests
+
+from deploy.settings import REPOSITORY
+from tests.e2e.running import RunningSystem
+from tests.waiting import eventually
+
+STOP_LIMIT = 15
+
+
+def processes(system: RunningSystem) -> dict[str, int]:
+    return {one["name"]: one["pid"] for one in json.loads(system.run_file.read_text())["processes"]}
+
+
+def start_and_kill_make(system: RunningSystem) -> None:
+    system.launch()
+    system.wait_until_ready()
+    os.kill(system.process.pid, signal.SIGKILL)
+    system.process.wait()
+
+
+@pytest.mark.timeout(900)
+def test_it_starts_refuses_a_second_restarts_what_dies_and_leaves_nothing(running_system: RunningSystem) -> None:
+    system = running_system
+
+    # A taken port is named before anything is started.
+    with socket.create_server(("127.0.0.1", system.ports["ATES_PORT_BILLING"])) as taken:
+        system.launch()
+        assert system.process.wait(120) != 0
+        assert f"Port {taken.getsockname()[1]} is already taken" in system.output
+        assert "ATES_PORT_BILLING=<port> make up" in system.output
+    assert system.left_over() == []
+
+    # The first start: contract of run.json, people who can sign in, guest gone.
+    system.launch()
+    run = system.wait_until_ready()
+    assert set(run) >= {"services", "rabbitmq", "databases", "processes", "people"}
+    assert {person["role"] for person in run["people"]} == {"popug", "boss", "accountant", "manager", "admin"}
+    assert len(run["people"]) >= 8
+    assert all(requests.get(f"{url}/readyz", timeout=5).ok for url in run["services"].values())
+    assert {"postgres", "rabbitmq", "auth.web", "tracker.relay", "billing.consumer", "analytics.scheduler"} <= set(
+        processes(system)
+    )
+    assert "auth.consumer" not in processes(system)
+    management = run["rabbitmq"]["management"]
+    assert requests.get(f"{management}/api/whoami", auth=("guest", "guest"), timeout=5).status_code == 401
+
+    # A second system in the same folder is refused, and the first goes on.
+    second = subprocess.run(
+        [sys.executable, "-m", "deploy.up"],
+        cwd=REPOSITORY,
+        env=os.environ | {"ATES_STATE_DIR": str(system.state_dir)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert second.returncode == 1
+    assert "running already" in second.stderr
+    assert "Traceback" not in second.stderr
+
+    # Whatever is killed is started again within about a second.
+    for name, pid in processes(system).items():
+        os.kill(pid, signal.SIGKILL)
+        killed = time.monotonic()
+        eventually(lambda name=name, pid=pid: processes(system).get(name) not in (None, pid), timeout=10)
+        assert time.monotonic() - killed < 5, name
+    eventually(lambda: all(_is_ready(url) for url in run["services"].values()), timeout=60)
+
+    # Ctrl-C.
+    began = time.monotonic()
+    os.killpg(system.process.pid, signal.SIGINT)
+    system.process.wait(STOP_LIMIT + 15)
+    assert time.monotonic() - began < STOP_LIMIT
+    assert not system.run_file.exists()
+    eventually(lambda: system.left_over() == [], timeout=2)
+
+    # make is killed; the next start waits for what is still ending, and everything is as it was.
+    start_and_kill_make(system)
+    system.launch()
+    again = system.wait_until_ready()
+    assert again["people"] == run["people"]
+    assert again["rabbitmq"]["password"] == run["rabbitmq"]["password"]
+
+    # The supervisor itself is killed: its programs end by themselves, and the next start works.
+    supervisor = next(line for line in system.left_over() if re.search(r"python -m deploy\.up", line))
+    os.kill(int(supervisor.split()[0]), signal.SIGKILL)
+    assert system.process.wait(30) != 0
+    system.launch()
+    system.wait_until_ready()
+
+    # SIGINT to make alone, which make does not pass on.
+    system.stop(signal.SIGINT)
+    eventually(lambda: system.left_over() == [], timeout=2)
+
+
+def _is_ready(url: str) -> bool:
+    try:
+        return requests.get(f"{url}/readyz", timeout=5).ok
+    except requests.RequestException:
+        return False

@@ -1,0 +1,99 @@
+"""Billing's real processes and a real broker, with the consumer killed in the middle of its work."""
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from random import Random
+from typing import Any
+
+import pytest
+
+from chassis.settings import REPOSITORY
+from messaging import Event, RabbitBroker
+from messaging.envelope import CONTENT_TYPE
+from messaging.topology import DEFAULT_EXCHANGE, consumer_topology
+from messaging.transport import Message
+from tests.conftest import Vhost
+from tests.integration.billing_house import House, history
+from tests.waiting import eventually
+
+
+@pytest.fixture
+def house(migrated: Callable[..., Any]) -> Iterator[House]:
+    house = House(migrated("billing", broker=True))
+    yield house
+    house.dispose()
+
+
+@contextmanager
+def process(house: House, name: str) -> Iterator[subprocess.Popen[bytes]]:
+    """`python -m billing_service consumer`, and so on; killed at the end unless it is dead by then."""
+    settings = house.settings
+    env = os.environ | {
+        "BILLING_DATABASE_URL": settings.database_url,
+        "BILLING_AMQP_URL": settings.amqp_url,
+        "BILLING_SECRET_KEY": settings.secret_key,
+        "ATES_STATE_DIR": str(settings.state_dir),
+    }
+    command = [sys.executable, "-m", "billing_service", name]
+    with subprocess.Popen(command, cwd=REPOSITORY, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as it:
+        try:
+            yield it
+        finally:
+            it.kill()
+
+
+def send(vhost: Vhost, events: Sequence[Event]) -> None:
+    """Publish the events as auth's and the tracker's relays do."""
+    publisher = RabbitBroker(vhost.administrator_url, name="test").publisher()
+    try:
+        assert publisher.wait_until_connected(10)
+        publisher.send(
+            [
+                Message(number, DEFAULT_EXCHANGE, event.type, event.to_bytes(), CONTENT_TYPE, message_id=str(event.id))
+                for number, event in enumerate(events)
+            ]
+        )
+        confirmed = 0
+        while confirmed < len(events):
+            outcomes = publisher.outcomes(10)
+            assert outcomes
+            assert all(outcome.confirmed for outcome in outcomes)
+            confirmed += len(outcomes)
+    finally:
+        publisher.close()
+
+
+def count(house: House, what: str) -> int:
+    ((number,),) = house.rows(f"SELECT count(*) FROM {what}")
+    return int(number)
+
+
+def test_a_consumer_that_is_killed_loses_no_cent_and_posts_none_twice(house: House, vhost: Vhost) -> None:
+    made = history(Random(21), people=20, tasks=500)
+    postings = made.fees + made.rewards
+    names = {event.name for event in made.events}
+    RabbitBroker(vhost.administrator_url, name="test").declare(consumer_topology("billing", names))
+    doubled = made.events + made.random.sample(made.events, len(made.events) // 3)
+    made.random.shuffle(doubled)
+    send(vhost, doubled)
+
+    with process(house, "consumer") as consumer:
+        eventually(lambda: count(house, "ledger_transactions") > postings // 5, timeout=60, every=0.01)
+        consumer.kill()
+    assert count(house, "ledger_transactions") < postings
+    with process(house, "consumer"):
+        eventually(lambda: count(house, "ledger_transactions") == postings, timeout=60)
+        eventually(lambda: count(house, "inbox") == len(made.events), timeout=30)
+
+    assert house.problems() == []
+    kinds = Counter(row.kind for row in house.rows("SELECT kind FROM ledger_transactions"))
+    assert kinds == {"fee": made.fees, "reward": made.rewards}
+
+    with process(house, "relay"), process(house, "scheduler"):
+        eventually(lambda: count(house, "outbox WHERE published_at IS NULL") == 0, timeout=60)
+        eventually(lambda: count(house, "robot_run WHERE finished_at IS NOT NULL") == 1, timeout=30)
+    assert count(house, "outbox") == len(house.events())
