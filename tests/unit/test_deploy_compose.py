@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from chassis.settings import load_settings
 from deploy.compose import compose
 from deploy.processes import process_names
 from deploy.settings import REPOSITORY, SERVICES
-
-yaml = pytest.importorskip("yaml")
 
 PROCESSES = [name for kind in ("web", "relay", "consumer", "scheduler") for name in process_names(kind)]
 
