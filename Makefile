@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help up test check bench demo env clean
+.PHONY: help up test check bench env clean
 
 help: ## Show this
 	@echo "aTES. On a fresh Debian or Ubuntu with Python 3.11, 'make up' is all it takes."
@@ -23,10 +23,6 @@ check: env ## Linters, types, import contracts
 
 bench: env ## The benchmarks, with the naive way beside ours
 	.venv/bin/python -m tests.benchmarks
-
-demo: ## Drive the running system through a busy month
-	@deploy/bootstrap.sh run
-	@exec .venv/bin/python -m deploy.demo
 
 env: ## Install what is missing for development
 	@deploy/bootstrap.sh dev

@@ -20,7 +20,7 @@ from chassis.observe import configure_logging
 from chassis.scheduler import build_scheduler
 from chassis.settings import Settings, SettingsError
 from chassis.webserver import serve
-from messaging import Consumer, Event, HandlerTable, RabbitBroker, Relay
+from messaging import Consumer, DeadLetterDesk, Event, HandlerTable, RabbitBroker, Relay
 
 S = TypeVar("S", bound=Settings)
 
@@ -93,7 +93,15 @@ def _consumer(service: Service[S]) -> None:
 
     broker = RabbitBroker(settings.amqp_url, name=f"{service.name}.consumer")
     consumer = Consumer(service.name, broker, database.sessions, service.handlers, database.registry, on_outcome=count)
-    consumer.run(stop)
+    desk_broker = RabbitBroker(settings.amqp_url, name=f"{service.name}.dead-letters")
+    desk = DeadLetterDesk(service.name, desk_broker, database.engine)
+    desk_thread = threading.Thread(target=desk.run, args=(stop,), name="dead-letters")
+    desk_thread.start()
+    try:
+        consumer.run(stop)
+    finally:
+        stop.set()
+        desk_thread.join()
 
 
 def _scheduler(service: Service[S]) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy import URL, Engine, MetaData, create_engine, make_url
 from sqlalchemy.orm import Mapped, Session, mapped_column, sessionmaker
 
 from chassis.settings import Settings
+from chassis.upcasters import UPCASTERS
 from messaging import SchemaRegistry, bind_outbox
 
 #: Constraints have predictable names, so that migrations can name them.
@@ -76,7 +77,7 @@ class Database:
                 "options": "-c timezone=UTC -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s",
             },
         )
-        self.registry = registry or SchemaRegistry.load(settings.schemas_dir)
+        self.registry = registry or SchemaRegistry.load(settings.schemas_dir, upcasters=UPCASTERS)
         self.sessions = sessionmaker(self.engine, expire_on_commit=False, info={_ZONE: settings.business_timezone})
         bind_outbox(self.sessions, self.registry, self.engine)
 

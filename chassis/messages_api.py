@@ -1,15 +1,38 @@
-"""REST under /api/v1/messages, the same in every service: how far the outbox is, and what could not be handled."""
+"""REST under /api/v1/messages, the same in every service: how far the outbox is, and what could not be handled.
+
+A decision about dead letters is written down and answered with 202: the dead-letter desk carries it out.
+"""
 
 from typing import Any
+from uuid import UUID
 
 import flask_smorest
-from marshmallow import Schema, fields
+from flask import request
+from marshmallow import Schema, fields, validate
+from werkzeug.exceptions import UnsupportedMediaType
 
+from chassis.dead_letters import (
+    decide_about,
+    decide_about_all,
+    event_of_text,
+    letter_story,
+    page_of_letters,
+    replay_with,
+)
 from chassis.identity import require_roles
-from chassis.paging import Page, PageArgs, PageRequest, decode_cursor, encode_cursor, page_schema
+from chassis.paging import Page, PageArgs, page_schema
 from chassis.people import Role
 from chassis.runtime import runtime
-from messaging import DeadLetterView, OutboxStatus, list_dead_letters, outbox_status
+from messaging import OutboxStatus, outbox_status
+from messaging.dead_letters import (
+    STATE_FILTERS,
+    DeadLetterGroup,
+    DeadLetterView,
+    Decision,
+    Selection,
+    State,
+    dead_letter_groups,
+)
 
 messages = flask_smorest.Blueprint(
     "messages", __name__, url_prefix="/api/v1/messages", description="Events on their way, and those that died"
@@ -33,7 +56,48 @@ class DeadLetterSchema(Schema):
     reason = fields.String(metadata={"description": "Short, for grouping"})
     detail = fields.String(metadata={"description": "What is wrong, for a person"})
     attempts = fields.Integer()
+    deaths = fields.Integer(metadata={"description": "How often it died: more than once if a replay failed"})
     died_at = fields.AwareDateTime()
+    state = fields.Enum(State, by_value=True)
+
+
+class HistorySchema(Schema):
+    """Something that happened to a dead letter."""
+
+    at = fields.AwareDateTime()
+    action = fields.String()
+    actor_id = fields.UUID(allow_none=True)
+    actor_name = fields.String(allow_none=True, metadata={"description": "null for what happened by itself"})
+    detail = fields.String()
+
+
+class DeadLetterStorySchema(DeadLetterSchema):
+    """A dead letter with all that is known of it."""
+
+    content_type = fields.String()
+    headers = fields.Dict(metadata={"description": "Of the message"})
+    properties = fields.Dict()
+    size = fields.Integer(metadata={"description": "Of the body, in bytes"})
+    text = fields.String(metadata={"description": "The body as a person reads it"})
+    replacement = fields.String(allow_none=True, metadata={"description": "The edited event, sent in its place"})
+    history = fields.List(fields.Nested(HistorySchema))
+
+
+class DeadLetterGroupSchema(Schema):
+    """The open dead letters of one type and reason."""
+
+    type = fields.String()
+    reason = fields.String()
+    count = fields.Integer()
+    undecided = fields.Integer(metadata={"description": "Those that nobody has decided about yet"})
+    oldest_died_at = fields.AwareDateTime()
+    newest_died_at = fields.AwareDateTime()
+
+
+class DeadLetterGroupsSchema(Schema):
+    """All groups, the largest first."""
+
+    items = fields.List(fields.Nested(DeadLetterGroupSchema))
 
 
 class DeadLetterArgs(PageArgs):
@@ -41,6 +105,33 @@ class DeadLetterArgs(PageArgs):
 
     type = fields.String(load_default=None)
     reason = fields.String(load_default=None)
+    state = fields.String(
+        load_default="open",
+        validate=validate.OneOf([*STATE_FILTERS]),
+        metadata={"description": "`open`: those whose message is in RabbitMQ's queue"},
+    )
+
+
+class SelectionSchema(Schema):
+    """Which dead letters a decision is about; without a field, all."""
+
+    type = fields.String(load_default=None)
+    reason = fields.String(load_default=None)
+
+
+class DecidedSchema(Schema):
+    """A decision that the desk will carry out."""
+
+    id = fields.UUID()
+    state = fields.Enum(State, by_value=True)
+    event_id = fields.UUID(metadata={"description": "Of the new event, if it was edited"})
+
+
+class DecidedAllSchema(Schema):
+    """How many letters a decision is about."""
+
+    requested = fields.Integer()
+    state = fields.Enum(State, by_value=True)
 
 
 @messages.get("/outbox")
@@ -57,10 +148,84 @@ def get_outbox() -> OutboxStatus:
 @messages.response(200, page_schema(DeadLetterSchema))
 @require_roles(Role.ADMIN)
 def get_dead_letters(args: dict[str, Any]) -> Page[DeadLetterView]:
-    """The dead letters, oldest first"""
-    page: PageRequest = args.pop("page")
-    after = decode_cursor(page.cursor, int)[0] if page.cursor else 0
+    """The dead letters, in the order they died"""
+    return page_of_letters(args["page"], Selection(args["type"], args["reason"]), args["state"])
+
+
+@messages.get("/dead-letters/groups")
+@messages.response(200, DeadLetterGroupsSchema)
+@require_roles(Role.ADMIN)
+def get_groups() -> dict[str, list[DeadLetterGroup]]:
+    """The open dead letters by type and reason"""
     with runtime().database.reading() as session:
-        found = list_dead_letters(session, limit=page.limit + 1, after=after, **args)
-    shown = found[: page.limit]
-    return Page(shown, encode_cursor(shown[-1].position) if len(found) > page.limit else None)
+        return {"items": dead_letter_groups(session)}
+
+
+@messages.get("/dead-letters/<uuid:letter_id>")
+@messages.response(200, DeadLetterStorySchema)
+@messages.alt_response(404, description="No dead letter has this id")
+@require_roles(Role.ADMIN)
+def get_dead_letter(letter_id: UUID) -> dict[str, Any]:
+    """One dead letter with headers, body and history"""
+    story = letter_story(letter_id)
+    return {**vars(story.letter), **vars(story)}
+
+
+@messages.post("/dead-letters/<uuid:letter_id>/replay")
+@messages.doc(
+    requestBody={
+        "description": "The edited event, or those of its attributes that are to change. It becomes a new event, "
+        "caused by the dead one. Without a body the letter is replayed as it is.",
+        "required": False,
+        "content": {"application/json": {"schema": {"type": "object"}}},
+    }
+)
+@messages.response(202, DecidedSchema)
+@messages.alt_response(404, description="No dead letter has this id")
+@messages.alt_response(409, description="Somebody has decided about it before")
+@messages.alt_response(422, description="The edited event is none, or does not fit its schema")
+@require_roles(Role.ADMIN)
+def replay_letter(letter_id: UUID) -> dict[str, Any]:
+    """Have a dead letter handled once more"""
+    changes = event_of_text(request.get_data()) if request.get_data() else None
+    answer = {"id": letter_id, "state": State.REPLAY_REQUESTED}
+    if not changes:
+        decide_about(letter_id, Decision.REPLAY)
+        return answer
+    return answer | {"event_id": replay_with(letter_id, changes)}
+
+
+@messages.post("/dead-letters/<uuid:letter_id>/discard")
+@messages.response(202, DecidedSchema)
+@messages.alt_response(404, description="No dead letter has this id")
+@messages.alt_response(409, description="Somebody has decided about it before")
+@require_roles(Role.ADMIN)
+def discard_letter(letter_id: UUID) -> dict[str, Any]:
+    """Give a dead letter up; it stays on record"""
+    decide_about(letter_id, Decision.DISCARD)
+    return {"id": letter_id, "state": State.DISCARD_REQUESTED}
+
+
+@messages.post("/dead-letters/replay")
+@messages.arguments(SelectionSchema)
+@messages.response(202, DecidedAllSchema)
+@require_roles(Role.ADMIN)
+def replay_group(selection: dict[str, str | None]) -> dict[str, Any]:
+    """Have all dead letters of a type or a reason, or all there are, handled once more"""
+    return _decide_about_all(selection, Decision.REPLAY)
+
+
+@messages.post("/dead-letters/discard")
+@messages.arguments(SelectionSchema)
+@messages.response(202, DecidedAllSchema)
+@require_roles(Role.ADMIN)
+def discard_group(selection: dict[str, str | None]) -> dict[str, Any]:
+    """Give up all dead letters of a type or a reason, or all there are; they stay on record"""
+    return _decide_about_all(selection, Decision.DISCARD)
+
+
+def _decide_about_all(selection: dict[str, str | None], decision: Decision) -> dict[str, Any]:
+    if request.get_data() and not request.is_json:
+        raise UnsupportedMediaType  # it would go unread, and the decision would be about all letters
+    wanted = Selection(selection["type"], selection["reason"])
+    return {"requested": decide_about_all(wanted, decision), "state": State(decision.value)}

@@ -2,11 +2,15 @@
 
 from dataclasses import dataclass
 
+from flask import request
 from flask_babel import gettext as _
 
 from chassis.identity import principal_or_none
 from chassis.people import Role
 from chassis.runtime import runtime
+
+#: Every service has these pages, about its own messages.
+_MESSAGES = "/messages"
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,7 @@ def role_name(role: Role) -> str:
 
 
 def navigation() -> list[Link]:
-    """Return the links to the four services that the person who is signed in may follow."""
+    """Return the links that the person who is signed in may follow: to the services, and to this one's messages."""
     principal = principal_or_none()
     if principal is None:
         return []
@@ -40,6 +44,11 @@ def navigation() -> list[Link]:
     if principal.role is Role.ADMIN:
         entries += [("analytics", _("Analytics"), "/"), ("auth", _("Users"), "/users")]
     settings = runtime().settings
-    return [
-        Link(text, settings.public_urls[service] + path, service == settings.service) for service, text, path in entries
+    about_messages = request.path.startswith(_MESSAGES)
+    links = [
+        Link(text, settings.public_urls[service] + path, service == settings.service and not about_messages)
+        for service, text, path in entries
     ]
+    if principal.role is Role.ADMIN:
+        links.append(Link(_("Messages"), _MESSAGES, about_messages))
+    return links

@@ -16,6 +16,7 @@ from chassis.db import Database
 from chassis.i18n import init_i18n
 from chassis.identity import principal_or_none
 from chassis.messages_api import messages
+from chassis.messages_ui import messages_pages
 from chassis.navigation import navigation, role_name
 from chassis.observe import init_observation
 from chassis.people import FindUser
@@ -72,7 +73,7 @@ def build_app(
         api.register_blueprint(blueprint)
         csrf.exempt(blueprint)  # a bearer token is not sent by browsers on their own
     register_error_handlers(app)
-    for page in (*pages, *([] if sign_in_url else [sign_in])):
+    for page in (*pages, messages_pages, *([] if sign_in_url else [sign_in])):
         app.register_blueprint(page)
     _add_docs(app, title)
     app.after_request(_keep_pages_private)

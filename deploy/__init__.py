@@ -6,11 +6,15 @@ settings.py     ports, folders and names, as the environment says
 secrets.py      passwords, made once and kept
 servers/        Postgres and RabbitMQ as programs: prepare, command, ready
 databases.py    roles and databases of the services
-definitions.py  users, permissions and shared exchanges of RabbitMQ
+migrations.py   is a database up to date?
+definitions.py  users, permissions, exchanges and queues of RabbitMQ
 programs.py     what a program is, how it is started and ended
 processes.py    the table of all that `make up` starts
 supervisor.py   keeps programs alive
+readiness.py    does a process do its work yet?
+system.py       one running copy: everything from nothing to ready and back
 lock.py         one system per state folder, and the clean-up after one that was killed
 run_file.py     run.json
+compose.py      the same databases and definitions for docker compose
 cli/            ./ates
 """

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from deploy.errors import DeployError
 from deploy.files import write_atomically
-from deploy.programs import Identity, kill, wait_until_ended
+from deploy.programs import Identity, end_session, identity_of, kill, wait_until_ended
 
 #: Seconds: a system that is stopping has stopped by then.
 _STOPPING_TIMEOUT = 20.0
@@ -65,6 +65,10 @@ class StateLock:
         for orphan in wait_until_ended(orphans, _ORPHANS_GRACE):
             kill(orphan.pid)
         wait_until_ended(orphans, _ORPHANS_GRACE)
+        for orphan in orphans:
+            # Workers may outlive their master. While they do, its number is nobody else's.
+            if identity_of(orphan.pid) in (None, orphan):
+                end_session(orphan.pid)
         self._record.unlink(missing_ok=True)
 
     def release(self) -> None:

@@ -57,7 +57,9 @@ def environment(deployment: Deployment, service: str, access: Access) -> dict[st
     ports = {variable: str(port) for variable, port in deployment.ports.items()}
     # The demo company may sign in with a click; a real one would find its beaks published on the sign-in page.
     demo = {"ATES_DEMO": deployment.environment.get("ATES_DEMO", "1")}
-    return {**deployment.environment, **ports, **demo, "ATES_STATE_DIR": str(deployment.state_dir), **own}
+    # Without bytecode each of a score of processes would compile the same files at every start.
+    given = {name: value for name, value in deployment.environment.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**given, **ports, **demo, "ATES_STATE_DIR": str(deployment.state_dir), **own}
 
 
 def _python(deployment: Deployment, name: str, service: str, word: str, variables: Mapping[str, str]) -> Program:

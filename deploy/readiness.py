@@ -14,7 +14,7 @@ from deploy.supervisor import Supervisor
 from messaging.topology import events_queue
 
 #: Seconds between two looks: the processes need the processor more than we do.
-_EVERY = 0.3
+_EVERY = 0.5
 #: A scheduler serves nobody that could be asked; if it lives that long it has read its settings and its jobs.
 _SETTLED = 1.5
 
@@ -63,6 +63,7 @@ class Readiness:
         url = f"{self._rabbitmq.management_url}/api/vhosts/{quote(VHOST, safe='')}/connections"
         try:
             answer = requests.get(url, auth=self._rabbitmq.credentials, timeout=2)
+            answer.raise_for_status()
         except requests.RequestException:
             return False
         names = {found.get("client_properties", {}).get("connection_name") for found in answer.json()}

@@ -48,9 +48,10 @@ class Supervisor:
         self._watched: list[Callable[[], bool]] = []
 
     def stop_on_signals(self) -> None:
-        """Stop at Ctrl-C, SIGTERM and when the terminal is closed."""
+        """Stop at Ctrl-C, SIGTERM and, unless we run under nohup, when the terminal is closed."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, lambda *_: self.request_stop())
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, lambda *_: self.request_stop())
 
     def stop_when(self, condition: Callable[[], bool]) -> None:
         """Stop as soon as this is true; it is asked at every tick."""
@@ -62,6 +63,8 @@ class Supervisor:
 
     def add(self, program: Program, *, stage: int = 0, may_start: Callable[[], bool] = lambda: True) -> None:
         """Start the program and keep it alive. It is started only when `may_start` says so, as often as it takes."""
+        if program.name in self._kept:
+            raise ValueError(f"{program.name} is looked after already")
         _put_aside(program.log)
         self._stages[program.name] = stage
         self._kept[program.name] = _Kept(program, may_start)

@@ -59,7 +59,6 @@ class System:
         self._start_processes("consumer", "relay")
         self._finish()
         self._wait_for_processes(readiness, "web", "scheduler", "consumer", "relay")
-        self._start_processes("relay-standby")  # nobody waits for these
         self._people = self._read_people()
         self._start_processes("relay-standby")  # nobody needs to wait for these
         self._write_down()

@@ -17,6 +17,7 @@ from deploy.system import System
 
 def main() -> int:
     """Run the system; return 0 when it was stopped as asked, 1 when it could not start."""
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr] # a log is to show what happens when it does
     arguments = argparse.ArgumentParser(prog="deploy.up", description="Run aTES until Ctrl-C.")
     arguments.add_argument("--for-make", action="store_true", help="stop when the make that started this does")
     for_make: bool = arguments.parse_args().for_make
@@ -36,17 +37,17 @@ def _run(deployment: Deployment, *, for_make: bool) -> int:
     if for_make:
         system.supervisor.stop_when(parent.has_given_up())
     try:
-        print("Starting Postgres, RabbitMQ and the services ...", flush=True)
+        print("Starting Postgres, RabbitMQ and the services ...")
         run = system.bring_up()
-        print(_welcome(run, deployment), flush=True)
+        print(_welcome(run, deployment))
         system.keep_up()
     except StopRequested:
         pass
     finally:
-        print("Stopping ...", flush=True)
+        print("Stopping ...")
         system.bring_down()
         lock.release()
-    print("Stopped. The data stays; the next `make up` goes on with it.", flush=True)
+    print("Stopped. The data stays; the next `make up` goes on with it.")
     return 0
 
 

@@ -1,13 +1,15 @@
 """Reliable events: a transactional outbox, a relay, and consumers that apply every event exactly once.
 
 A service publishes with `publish` inside its own transaction, runs a `Relay` and a `Consumer` as processes, and
-lists what it handles in a `HandlerTable`. Everything else is inside.
+lists what it handles in a `HandlerTable`. What cannot be handled ends with the dead letters: see
+`messaging.dead_letters`, and `DeadLetterDesk`, which carries out what people decide about them.
 """
 
 from messaging.broker import RabbitBroker
 from messaging.consumer import Consumer, Handler, HandlerTable
 from messaging.context import MessageContext, current_context, message_context
 from messaging.dead_letters import DeadLetterView, list_dead_letters
+from messaging.desk import DeadLetterDesk
 from messaging.envelope import Event
 from messaging.errors import (
     MessagingError,
@@ -33,6 +35,7 @@ from messaging.retry import RetryPolicy
 
 __all__ = [
     "Consumer",
+    "DeadLetterDesk",
     "DeadLetterView",
     "Event",
     "Handler",

@@ -21,7 +21,7 @@ from pika.exceptions import AMQPError, ChannelClosedByBroker, ConnectionWrongSta
 
 from messaging.errors import BrokerUnavailable, TopologyConflict
 from messaging.topology import Topology
-from messaging.transport import Delivery, Message, Outcome, Publisher, Receiver
+from messaging.transport import Delivery, Message, Outcome, Publisher, QueueState, Receiver
 
 _log = logging.getLogger(__name__)
 
@@ -48,9 +48,21 @@ class RabbitBroker:
 
     def declare(self, topology: Topology) -> None:
         """Declare exchanges, queues and bindings; what exists already is left as it is."""
+        with self._short_channel() as channel:
+            _declare(channel, topology)
+
+    def queue_state(self, queue: str) -> QueueState:
+        """See `Broker`."""
+        with self._short_channel() as channel:
+            found = channel.queue_declare(queue, passive=True).method
+            return QueueState(found.message_count, found.consumer_count)
+
+    @contextmanager
+    def _short_channel(self) -> Iterator[Any]:
+        """Yield a channel for a few answers. Raises BrokerUnavailable, or TopologyConflict."""
         try:
             with pika.BlockingConnection(self._parameters) as connection:
-                _declare(connection.channel(), topology)
+                yield connection.channel()
         except ChannelClosedByBroker as error:
             if error.reply_code == _PRECONDITION_FAILED:
                 raise TopologyConflict(error.reply_text) from error
@@ -160,7 +172,10 @@ class _Link:
                 on_close_callback=self._failed,
             )
             self._connection = connection
-            connection.ioloop.start()
+            try:
+                connection.ioloop.start()
+            except Exception:  # noqa: BLE001 (without this thread nobody would ever connect again)
+                _log.exception("the connection to RabbitMQ failed in an unexpected way: opening another one")
             self.ready.clear()
             self._connection = None
             connection.ioloop.close()
@@ -390,13 +405,31 @@ def _delivery(connection: int, method: Any, properties: Any, body: bytes) -> Del
         tag=method.delivery_tag,
         connection=connection,
         body=body,
-        content_type=properties.content_type or "",
-        routing_key=method.routing_key,
-        message_id=properties.message_id or "",
-        type=properties.type or "",
-        app_id=properties.app_id or "",
-        correlation_id=properties.correlation_id or "",
+        content_type=_text(properties.content_type),
+        routing_key=_text(method.routing_key),
+        message_id=_text(properties.message_id),
+        type=_text(properties.type),
+        app_id=_text(properties.app_id),
+        correlation_id=_text(properties.correlation_id),
         timestamp=properties.timestamp,
-        headers=properties.headers or {},
+        headers={_text(name): _plain(value) for name, value in (properties.headers or {}).items()},
         redelivered=bool(method.redelivered),
     )
+
+
+def _text(value: str | bytes | None) -> str:
+    """pika gives bytes where a foreign client sent what is no UTF-8."""
+    return value.decode(errors="ignore") if isinstance(value, bytes) else value or ""
+
+
+def _plain(value: Any) -> Any:
+    """Make a header one that can be sent on: pika reads more kinds of values than it can write."""
+    if isinstance(value, dict):
+        return {_text(name): _plain(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_plain(inner) for inner in value]
+    if value is None or isinstance(value, str | bool):
+        return value
+    if isinstance(value, int) and abs(value) < 2**63:
+        return value
+    return _text(value) if isinstance(value, bytes) else str(value)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Literal
+from uuid import UUID
 
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, sessionmaker
@@ -101,6 +102,8 @@ class Consumer:
         self._on_outcome = on_outcome
         self._stop = threading.Event()
         self._redirect: Redirector
+        #: Redelivered events that this process has begun, with how often that was done by whichever process.
+        self._started: dict[UUID, int] = {}
         #: Set while it is subscribed to its queue.
         self.active = threading.Event()
 
@@ -115,6 +118,7 @@ class Consumer:
             return
         receiver = self._broker.receiver(events_queue(self._service), prefetch=2 * self._batch)
         try:
+            self._until_database_answers(self._resume_waiting)
             while not stop.is_set():
                 self._receive(receiver)
         except _Stopped:
@@ -123,6 +127,10 @@ class Consumer:
             self.active.clear()
             receiver.close()
             self._redirect.close()
+
+    def _resume_waiting(self) -> None:
+        with self._sessions.begin() as session:
+            inbox.resume_waiting(session)
 
     def _receive(self, receiver: Receiver) -> None:
         deliveries = receiver.receive(self._batch, _POLL)
@@ -202,8 +210,7 @@ class Consumer:
 
     def _handle_suspect(self, received: _Received) -> None:
         """Handle a redelivered event on its own, so that it is known whom to blame if the process dies."""
-        with self._sessions.begin() as session:
-            starts = inbox.start_suspect(session, received.event.id)
+        starts = self._start_suspect(received)
         if starts > _FATAL_STARTS:
             times = f"the process died {starts - 1} times while it handled this event"
             self._bury(received.delivery, received.event, KillsTheProcess(times))
@@ -211,6 +218,16 @@ class Consumer:
             self._handle_alone(received)
         with self._sessions.begin() as session:
             inbox.clear_suspect(session, received.event.id)
+        self._started.pop(received.event.id, None)
+
+    def _start_suspect(self, received: _Received) -> int:
+        """Count the start once for this process: to wait for the database and begin again is no death."""
+        event_id = received.event.id
+        if event_id not in self._started:
+            with self._sessions.begin() as session:
+                starts = inbox.start_suspect(session, event_id)
+            self._started[event_id] = starts
+        return self._started[event_id]
 
     def _in_one_transaction(self, batch: list[_Received]) -> None:
         """Inbox, handlers and commit; then, outside, what has to wait in line is sent to a wait queue."""
@@ -264,11 +281,11 @@ class Consumer:
     ) -> None:
         died_after = _attempts(delivery) + 1 if attempts is None else attempts
         with self._sessions.begin() as session:
-            letter_id = record_dead_letter(session, delivery, event, error, attempts=died_after)
+            label = record_dead_letter(session, delivery, error, attempts=died_after)
             if event:
                 inbox.stop_waiting(session, [event.id])
-        _log.error("dead letter %s (%s): %s", letter_id, error.reason, error)
-        self._redirect.to_dead_letters(delivery, letter_id, error, attempts=died_after)
+        _log.error("dead letter %s (%s): %s", label.letter_id, error.reason, error)
+        self._redirect.to_dead_letters(delivery, label, error, attempts=died_after)
         self._on_outcome("dead", event)
 
 

@@ -74,3 +74,22 @@ class KillsTheProcess(PermanentError):
     """The consumer's process ended without a word, more than once, while it handled this event."""
 
     reason = "kills-the-process"
+
+
+class GivenUpByBroker(PermanentError):
+    """Somebody other than the consumer put the message among the dead letters: RabbitMQ, or a person at its console."""
+
+    reason = "given-up-by-broker"
+
+
+class LetterUnknown(MessagingError):
+    """No dead letter has this id."""
+
+
+class LetterNotDead(MessagingError):
+    """Somebody has decided about the dead letter before."""
+
+    def __init__(self, state: str) -> None:
+        """Take the state that it is in instead."""
+        super().__init__(f"the letter is not dead any more: {state}")
+        self.state = state

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Text, Uuid, any_, bindparam, delete, select, text
+from sqlalchemy import ARRAY, Text, Uuid, any_, bindparam, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -19,6 +19,10 @@ _OVERDUE = timedelta(minutes=10)
 _REMEMBER = text("""
     INSERT INTO inbox (event_id) SELECT unnest(CAST(:event_ids AS uuid[])) ON CONFLICT DO NOTHING RETURNING event_id
 """).bindparams(bindparam("event_ids", type_=ARRAY(Uuid)))
+
+_LINES = select(WaitingEvent.event_id, WaitingEvent.aggregate, WaitingEvent.sequence, WaitingEvent.retry_at).where(
+    WaitingEvent.aggregate == any_(bindparam("aggregates", type_=ARRAY(Text)))
+)
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,7 @@ class Lines:
             return None
         head = min(line)
         if head < sequence:
+            line[sequence] = line[head]  # from now on others wait behind this one, too
             return line[head]
         line.pop(sequence, None)
         return None
@@ -47,15 +52,21 @@ class Lines:
 def lines(session: Session, aggregates: Collection[str]) -> Lines:
     """Return the lines of these aggregates."""
     found: dict[str, dict[int, datetime]] = {}
-    rows = session.execute(
-        select(WaitingEvent.aggregate, WaitingEvent.sequence, WaitingEvent.retry_at)
-        .where(WaitingEvent.aggregate == any_(bindparam("aggregates", type_=ARRAY(Text))))
-        .where(WaitingEvent.retry_at > datetime.now(UTC) - _OVERDUE),
-        {"aggregates": list(aggregates)},
-    )
-    for aggregate, sequence, retry_at in rows:
-        found.setdefault(aggregate, {})[sequence] = retry_at
+    overdue: list[UUID] = []
+    deadline = datetime.now(UTC) - _OVERDUE
+    for event_id, aggregate, sequence, retry_at in session.execute(_LINES, {"aggregates": list(aggregates)}):
+        if retry_at < deadline:
+            overdue.append(event_id)
+        else:
+            found.setdefault(aggregate, {})[sequence] = retry_at
+    if overdue:
+        stop_waiting(session, overdue)
     return Lines(found)
+
+
+def resume_waiting(session: Session) -> None:
+    """Count what is overdue from now on: while no consumer ran, nobody could have come back."""
+    session.execute(update(WaitingEvent).values(retry_at=func.greatest(WaitingEvent.retry_at, func.now())))
 
 
 def wait(session: Session, event: Event, aggregate: str, retry_at: datetime) -> None:

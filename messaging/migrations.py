@@ -10,10 +10,27 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
 _NOW = sa.func.now()
+_REQUESTED = "'replay_requested', 'discard_requested'"
+_OPEN = f"'dead', {_REQUESTED}"
+_STATES = f"{_OPEN}, 'replayed', 'discarded'"
+
+#: By default the app role may do anything with rows; of what people did with dead letters it can change nothing.
+#: The role is named after the owner who runs this, unless `ates.app_role` says otherwise.
+_ONLY_ADDED_TO = """
+    DO $$
+    DECLARE
+        app_role text := coalesce(
+            nullif(current_setting('ates.app_role', true), ''), regexp_replace(current_user, '_owner$', '_app'));
+    BEGIN
+        IF app_role <> current_user AND EXISTS (SELECT FROM pg_roles WHERE rolname = app_role) THEN
+            EXECUTE format('REVOKE UPDATE, DELETE, TRUNCATE ON dead_letter_action FROM %I', app_role);
+        END IF;
+    END $$
+"""
 
 
 def create_tables_v1(op: ModuleType) -> None:
-    """Create outbox, relay_progress, inbox, waiting, suspect and dead_letter."""
+    """Create outbox, relay_progress, inbox, waiting, suspect, dead_letter and dead_letter_action."""
     _create_outbox(op)
     op.create_table(
         "relay_progress",
@@ -41,6 +58,7 @@ def create_tables_v1(op: ModuleType) -> None:
         sa.Column("starts", sa.Integer(), nullable=False),
     )
     _create_dead_letter(op)
+    _create_dead_letter_action(op)
 
 
 def _create_outbox(op: ModuleType) -> None:
@@ -63,14 +81,51 @@ def _create_dead_letter(op: ModuleType) -> None:
     op.create_table(
         "dead_letter",
         sa.Column("id", sa.Uuid(), primary_key=True),
-        sa.Column("position", sa.BigInteger(), sa.Identity(always=True), nullable=False, unique=True),
+        sa.Column("position", sa.BigInteger(), sa.Identity(), nullable=False, unique=True),
+        sa.Column("state", sa.Text(), nullable=False, server_default="dead"),
+        sa.Column("deaths", sa.Integer(), nullable=False, server_default="1"),
         sa.Column("type", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("detail", sa.Text(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("replacement", sa.LargeBinary()),
         sa.Column("content_type", sa.Text(), nullable=False),
         sa.Column("headers", JSONB(), nullable=False),
+        sa.Column("properties", JSONB(), nullable=False, server_default=sa.text("'{}'")),
         sa.Column("died_at", sa.DateTime(timezone=True), nullable=False, server_default=_NOW),
+        sa.CheckConstraint(f"state IN ({_STATES})", name="dead_letter_state_check"),
     )
-    op.create_index("dead_letter_type_reason", "dead_letter", ["type", "reason", "position"])
+    op.create_index(
+        "dead_letter_open",
+        "dead_letter",
+        ["type", "reason", "position"],
+        postgresql_where=sa.text(f"state IN ({_OPEN})"),
+    )
+    op.create_index(
+        "dead_letter_requested",
+        "dead_letter",
+        ["position"],
+        postgresql_where=sa.text(f"state IN ({_REQUESTED})"),
+    )
+
+
+def _create_dead_letter_action(op: ModuleType) -> None:
+    op.create_table(
+        "dead_letter_action",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=True), primary_key=True),
+        sa.Column("letter_id", sa.Uuid(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False, server_default=_NOW),
+        sa.Column("action", sa.Text(), nullable=False),
+        sa.Column("actor_id", sa.Uuid()),
+        sa.Column("actor_name", sa.Text()),
+        sa.Column("detail", sa.Text(), nullable=False, server_default=""),
+    )
+    op.create_index("dead_letter_action_letter", "dead_letter_action", ["letter_id", "id"])
+    op.create_index(
+        "dead_letter_action_decisions",
+        "dead_letter_action",
+        ["at"],
+        postgresql_where=sa.text("actor_name IS NOT NULL"),
+    )
+    op.execute(_ONLY_ADDED_TO)

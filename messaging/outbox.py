@@ -32,7 +32,8 @@ def bind_outbox(sessions: sessionmaker[Session], registry: SchemaRegistry, engin
     sessions.configure(info={**(sessions.kw.get("info") or {}), _REGISTRY: registry})
 
     def wake_after_commit(session: Session) -> None:
-        if session.info.pop(_PUBLISHED, False):
+        # The release of a savepoint comes here as well, and commits nothing.
+        if not session.in_nested_transaction() and session.info.pop(_PUBLISHED, False):
             waker.wake()
 
     event.listen(sessions, "after_commit", wake_after_commit)

@@ -4,6 +4,7 @@ import logging
 import threading
 from dataclasses import replace
 
+from messaging.dead_letters.rules import Label, death_headers
 from messaging.envelope import CONTENT_TYPE
 from messaging.errors import BrokerUnavailable, PermanentError
 from messaging.topology import Topology, dead_exchange, retry_exchange
@@ -49,18 +50,13 @@ class Redirector:
         headers = _own_headers(delivery) | {"attempts": attempts}
         if error is not None:
             headers["error"] = f"{type(error).__name__}: {error}"[:_MAX_HEADER]
-        self._send(_copy(delivery, retry_exchange(self._service), str(delay_ms), headers))
+        self.send(_copy(delivery, retry_exchange(self._service), str(delay_ms), headers))
 
-    def to_dead_letters(self, delivery: Delivery, letter_id: str, error: PermanentError, *, attempts: int) -> None:
+    def to_dead_letters(self, delivery: Delivery, label: Label, error: PermanentError, *, attempts: int) -> None:
         """Put the message into the dead-letter queue, with the reason where the management console shows it."""
-        headers = _own_headers(delivery) | {
-            "attempts": attempts,
-            "reason": error.reason,
-            "detail": str(error)[:_MAX_HEADER],
-            "routing-key": delivery.routing_key,
-            "dead-letter-id": letter_id,
-        }
-        self._send(_copy(delivery, dead_exchange(self._service), "", headers))
+        why = death_headers(label, reason=error.reason, detail=str(error), attempts=attempts)
+        headers = _own_headers(delivery) | {"routing-key": delivery.routing_key} | why
+        self.send(_copy(delivery, dead_exchange(self._service), "", headers))
 
     def confirmed(self) -> bool:
         """Wait until the broker has all that was sent, sending again what it refused. False when stopped before."""
@@ -78,7 +74,8 @@ class Redirector:
         """Close the connection."""
         self._publisher.close()
 
-    def _send(self, message: Message) -> None:
+    def send(self, message: Message) -> None:
+        """Send a message; its tag is given here."""
         self._tag += 1
         numbered = replace(message, tag=self._tag)
         self._unconfirmed[self._tag] = numbered

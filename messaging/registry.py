@@ -4,37 +4,52 @@ A schema lies at `<producer>/<event>/<version>.json` and describes the `data` of
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from copy import deepcopy
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
 
-from jsonschema import Draft202012Validator, FormatChecker
+from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError, ValidationError
 
 from messaging.envelope import Event
 from messaging.errors import SchemaInvalid, SchemaRegistryError, UnknownType
+from messaging.json_schema import Schema, as_object, filled, opened, validator
 
-_FORMATS = ("date", "date-time", "uuid")
+#: Turns the data of one version into that of the next. It gets a copy.
+Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
+#: For what a default cannot say: the type that is lifted, as `shop.item_sold.v1`, -> how.
+UpcasterTable = Mapping[str, Upcaster]
 
 
 class SchemaRegistry:
-    """All versions of all events, by name: `{"tracker.task_created": {1: schema, 2: schema}}`."""
+    """All versions of all events, by name: `{"shop.item_sold": {1: schema, 2: schema}}`."""
 
-    def __init__(self, schemas: dict[str, dict[int, dict[str, Any]]]) -> None:
-        """Prepare a validator per version. Raises SchemaRegistryError for one that is no JSON Schema."""
+    def __init__(self, schemas: dict[str, dict[int, Schema]], *, upcasters: UpcasterTable | None = None) -> None:
+        """Prepare a validator per version.
+
+        Raises SchemaRegistryError for one that is no JSON Schema, and for an upcaster that has nothing to lift.
+        """
         self.schemas = schemas
+        self.upcasters = upcasters or {}
         self._newest = {name: max(versions) for name, versions in schemas.items()}
-        formats = _format_checker()
         self._validators = {
-            f"{name}.v{version}": _validator(f"{name}.v{version}", schema, formats)
+            f"{name}.v{version}": _validator(f"{name}.v{version}", schema)
             for name, versions in schemas.items()
             for version, schema in versions.items()
         }
+        self._readers = {
+            name: validator(as_object(opened(versions[self._newest[name]])))
+            for name, versions in schemas.items()
+            if len(versions) > 1
+        }
+        self._refuse_idle_upcasters()
 
     @classmethod
-    def load(cls, folder: Path) -> Self:
+    def load(cls, folder: Path, *, upcasters: UpcasterTable | None = None) -> Self:
         """Read every schema below the folder. Raises SchemaRegistryError naming the file at fault."""
-        schemas: dict[str, dict[int, dict[str, Any]]] = {}
+        schemas: dict[str, dict[int, Schema]] = {}
         for path in sorted(folder.glob("*/*/*.json")):
             producer, event, file_name = path.relative_to(folder).parts
             version = file_name.removesuffix(".json")
@@ -47,7 +62,7 @@ class SchemaRegistry:
             schemas.setdefault(f"{producer}.{event}", {})[int(version)] = schema
         if not schemas:
             raise SchemaRegistryError(f"{folder}: no schema found there")
-        return cls(schemas)
+        return cls(schemas, upcasters=upcasters)
 
     def names(self) -> Iterable[str]:
         """Return the names of all events, without versions."""
@@ -71,32 +86,48 @@ class SchemaRegistry:
             raise SchemaInvalid(f"{event.type}: {_explain(error)}")
 
     def upcast(self, event: Event) -> Event:
-        """Return the event in the newest version: what it lacks is filled with the `default` of each schema between."""
+        """Return the event in the newest version, lifted through each version between.
+
+        Each step is the upcaster of the older version, if it has one; what is still missing then is filled with the
+        `default`s of the newer schema. Fields that a newer version dropped are left where they are.
+        Raises SchemaInvalid if what comes out does not fit the newest version: no handler ever sees that.
+        """
         newest = self.newest(event.name)
         if event.version >= newest:
             return event
-        data = dict(event.data)
-        for version in sorted(v for v in self.schemas[event.name] if v > event.version):
-            for field, rule in self.schemas[event.name][version].get("properties", {}).items():
-                if field not in data and "default" in rule:
-                    data[field] = rule["default"]
+        data = event.data
+        versions = sorted(version for version in self.schemas[event.name] if version >= event.version)
+        for older, newer in pairwise(versions):
+            data = filled(self.schemas[event.name][newer], self._explicitly(f"{event.name}.v{older}", data))
+        error = next(self._readers[event.name].iter_errors(data), None)
+        if error is not None:
+            raise SchemaInvalid(f"{event.type}, lifted to v{newest}: {_explain(error)}")
         return event.as_version(newest, data)
 
+    def _explicitly(self, type: str, data: dict[str, Any]) -> dict[str, Any]:
+        upcaster = self.upcasters.get(type)
+        if upcaster is None:
+            return data
+        try:
+            return upcaster(deepcopy(data))
+        except Exception as error:
+            raise SchemaInvalid(f"{type} cannot be lifted: {error!r}") from error
 
-def _format_checker() -> FormatChecker:
-    checker = FormatChecker(_FORMATS)
-    if "date-time" not in checker.checkers:
-        # Without this package jsonschema takes any text for a time, and says nothing.
-        raise SchemaRegistryError("the package rfc3339-validator is missing: times would not be checked")
-    return checker
+    def _refuse_idle_upcasters(self) -> None:
+        for type in self.upcasters:
+            name, _, version = type.rpartition(".v")
+            if type not in self._validators or int(version) == self._newest[name]:
+                raise SchemaRegistryError(
+                    f"the upcaster of {type!r} has nothing to lift: no such version, or the newest"
+                )
 
 
-def _validator(name: str, schema: dict[str, Any], formats: FormatChecker) -> Any:
+def _validator(name: str, schema: Schema) -> Any:
     try:
         Draft202012Validator.check_schema(schema)
     except SchemaError as error:
         raise SchemaRegistryError(f"{name}: no JSON Schema: {error.message}") from error
-    return Draft202012Validator(schema, format_checker=formats)
+    return validator(schema)
 
 
 def _explain(error: ValidationError) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from messaging.errors import TopologyConflict
 from messaging.topology import Exchange, Queue, Topology
-from messaging.transport import Delivery, Message, Outcome, Publisher, Receiver
+from messaging.transport import Delivery, Message, Outcome, Publisher, QueueState, Receiver
 
 
 @dataclass
@@ -26,6 +26,7 @@ class _StoredMessage:
 class _StoredQueue:
     declared: Queue
     ready: deque[_StoredMessage] = field(default_factory=deque)
+    consumers: int = 0
 
 
 class StubBroker:
@@ -58,11 +59,17 @@ class StubBroker:
         """See `Broker`."""
         return StubReceiver(self, queue, prefetch)
 
-    def depth(self, queue: str) -> int:
-        """How many messages are ready in the queue."""
+    def queue_state(self, queue: str) -> QueueState:
+        """See `Broker`."""
         with self.changed:
             self._expire()
-            return len(self._queues[queue].ready)
+            found = self._queues[queue]
+            return QueueState(len(found.ready), found.consumers)
+
+    def count_consumer(self, queue: str, change: int) -> None:
+        """Note that somebody begins (+1) or ends (-1) to receive from the queue."""
+        with self.changed:
+            self._queues[queue].consumers += change
 
     def route(self, message: Message) -> bool:
         """Put the message into every queue it is bound for; False if there is none."""
@@ -159,6 +166,7 @@ class StubReceiver:
         self._prefetch = prefetch
         self._tag = 0
         self._unsettled: dict[int, _StoredMessage] = {}
+        broker.count_consumer(queue, 1)
 
     def receive(self, limit: int, timeout: float) -> list[Delivery]:
         """See `Receiver`."""
@@ -183,6 +191,7 @@ class StubReceiver:
         """See `Receiver`."""
         self._broker.give_back(self._queue, list(self._unsettled.values()))
         self._unsettled = {}
+        self._broker.count_consumer(self._queue, -1)
 
     def _take(self, limit: int) -> list[Delivery]:
         found: list[Delivery] = []

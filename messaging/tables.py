@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import (
     BigInteger,
+    CheckConstraint,
     DateTime,
     Identity,
     Index,
@@ -26,6 +27,9 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 metadata = MetaData()
 
 _NOW = func.now()
+_REQUESTED = "'replay_requested', 'discard_requested'"
+_OPEN = f"'dead', {_REQUESTED}"
+_STATES = f"{_OPEN}, 'replayed', 'discarded'"
 
 
 class Base(DeclarativeBase):
@@ -95,20 +99,59 @@ class SuspectEvent(Base):
 
 
 class DeadLetter(Base):
-    """A message that could not be handled, as it stands in the dead-letter queue, with the reason."""
+    """A message that could not be handled, with the reason. Its twin stands in the dead-letter queue while it is open.
+
+    The row is the record: what is replayed is sent from here, and the queue is brought into line with it.
+    """
 
     __tablename__ = "dead_letter"
+    #: The event's id, wherever the message is an event.
     id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
-    #: Orders the list: newest last.
-    position: Mapped[int] = mapped_column(BigInteger, Identity(always=True), unique=True)
+    #: Orders the list by death: newest last. A letter that died again has a new one.
+    position: Mapped[int] = mapped_column(BigInteger, Identity(), unique=True)
+    #: One of `dead_letters.State`.
+    state: Mapped[str] = mapped_column(Text, server_default="dead")
+    #: How often it died. The message in the queue carries the number, so an older copy of it can be told.
+    deaths: Mapped[int] = mapped_column(Integer, server_default="1")
     #: The event's type as the message claims it; empty when it claims none.
     type: Mapped[str] = mapped_column(Text)
     reason: Mapped[str] = mapped_column(Text)
     detail: Mapped[str] = mapped_column(Text)
+    #: Tries before it died this time.
     attempts: Mapped[int] = mapped_column(Integer)
     body: Mapped[bytes] = mapped_column(LargeBinary)
+    #: The envelope that is sent in its place, when it is replayed edited.
+    replacement: Mapped[bytes | None] = mapped_column(LargeBinary)
     content_type: Mapped[str] = mapped_column(Text)
     headers: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    #: The message's own `message_id`, `app_id`, `correlation_id` and `timestamp`.
+    properties: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'"))
     died_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=_NOW)
 
-    __table_args__ = (Index("dead_letter_type_reason", "type", "reason", "position"),)
+    __table_args__ = (
+        CheckConstraint(f"state IN ({_STATES})", name="dead_letter_state_check"),
+        Index("dead_letter_open", "type", "reason", "position", postgresql_where=text(f"state IN ({_OPEN})")),
+        Index("dead_letter_requested", "position", postgresql_where=text(f"state IN ({_REQUESTED})")),
+    )
+
+
+class DeadLetterAction(Base):
+    """What happened to a dead letter, and who wanted it. Rows are only ever added."""
+
+    __tablename__ = "dead_letter_action"
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    letter_id: Mapped[UUID] = mapped_column(Uuid)
+    #: The same for everything that one decision set off: it is the time of the transaction.
+    at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=_NOW)
+    #: One of `dead_letters.Action`.
+    action: Mapped[str] = mapped_column(Text)
+    #: The person who decided; both are NULL for what happened by itself.
+    actor_id: Mapped[UUID | None] = mapped_column(Uuid)
+    actor_name: Mapped[str | None] = mapped_column(Text)
+    #: Why it died, or the id of the event that was sent in its place.
+    detail: Mapped[str] = mapped_column(Text, server_default="")
+
+    __table_args__ = (
+        Index("dead_letter_action_letter", "letter_id", "id"),
+        Index("dead_letter_action_decisions", "at", postgresql_where=text("actor_name IS NOT NULL")),
+    )

@@ -78,6 +78,11 @@ def retry_queue(service: str, delay_ms: int) -> str:
     return f"{service}.retry.{delay_ms}"
 
 
+def requeue_exchange(service: str) -> str:
+    """Where a message is sent that this service alone is to handle again, with its events queue as the routing key."""
+    return f"{service}.requeue"
+
+
 def dead_exchange(service: str) -> str:
     """Where a message is sent that cannot be handled."""
     return f"{service}.dead"
@@ -119,7 +124,7 @@ def consumer_topology(
     delays_ms: Iterable[int] = RETRY_DELAYS_MS,
 ) -> Topology:
     """What a consumer of these events (names without version) needs: declared by itself when it starts."""
-    requeue = f"{service}.requeue"
+    requeue = requeue_exchange(service)
     events, dead = events_queue(service), dead_queue(service)
     delays = tuple(delays_ms)
     return Topology(

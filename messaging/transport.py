@@ -55,6 +55,16 @@ class Delivery:
     redelivered: bool
 
 
+@dataclass(frozen=True)
+class QueueState:
+    """A queue at a moment."""
+
+    #: Messages that wait to be delivered; those in somebody's hands are not counted.
+    ready: int
+    #: Who receives from it.
+    consumers: int
+
+
 class Publisher(Protocol):
     """Sends messages without waiting, and reports the outcome of each. Reconnects by itself."""
 
@@ -100,6 +110,10 @@ class Broker(Protocol):
 
     def declare(self, topology: Topology) -> None:
         """Declare all of it. Raises BrokerUnavailable or TopologyConflict."""
+        ...
+
+    def queue_state(self, queue: str) -> QueueState:
+        """Look at a queue without touching it. Raises BrokerUnavailable."""
         ...
 
     def publisher(self) -> Publisher:

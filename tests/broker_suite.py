@@ -7,7 +7,7 @@ import pytest
 
 from messaging.errors import TopologyConflict
 from messaging.topology import Binding, Exchange, Queue, Topology, consumer_topology, shared_topology
-from messaging.transport import Broker, Delivery, Message, Outcome, Publisher, Receiver
+from messaging.transport import Broker, Delivery, Message, Outcome, Publisher, QueueState, Receiver
 
 PATIENCE = 20.0
 
@@ -155,6 +155,19 @@ class BrokerSuite:
         assert [d.message_id for d in receive(receiver, 1)] == ["m-1"]
         publisher.close()
         receiver.close()
+
+    def test_a_queue_tells_how_many_messages_wait_in_it_and_who_receives_from_it(
+        self, broker: Broker, exchange: str, service: str
+    ) -> None:
+        publisher = broker.publisher()
+        publisher.send([a_message(tag, exchange=exchange) for tag in range(3)])
+        assert len(outcomes_of(publisher, 3)) == 3
+        assert broker.queue_state(f"{service}.events") == QueueState(ready=3, consumers=0)
+        receiver = broker.receiver(f"{service}.events", prefetch=10)
+        assert len(receive(receiver, 3)) == 3
+        assert broker.queue_state(f"{service}.events") == QueueState(ready=0, consumers=1)
+        receiver.close()
+        publisher.close()
 
     def test_declaring_again_changes_nothing_and_declaring_otherwise_is_refused(
         self, broker: Broker, exchange: str, service: str

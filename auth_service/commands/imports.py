@@ -27,7 +27,7 @@ def read_import(text: str, *, json_format: bool) -> list[Row]:
 
     CSV has a header line; JSON is a list of objects. Raises UnreadableImport naming every row at fault.
     """
-    raw = _from_json(text) if json_format else list(csv.DictReader(io.StringIO(text), strict=True))
+    raw = _from_json(text) if json_format else _from_csv(text)
     errors: dict[str, list[str]] = {}
     seen: Counter[str] = Counter()
     for number, row in enumerate(raw, start=1):
@@ -88,6 +88,13 @@ def _from_json(text: str) -> list[Any]:
     if not isinstance(found, list):
         raise UnreadableImport({"file": [N_("This is not a list of users.")]})
     return found
+
+
+def _from_csv(text: str) -> list[Any]:
+    try:
+        return list(csv.DictReader(io.StringIO(text), strict=True))
+    except csv.Error:
+        raise UnreadableImport({"file": [N_("This is not CSV.")]}) from None
 
 
 def _faults(row: Any) -> list[str]:

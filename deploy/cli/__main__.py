@@ -2,6 +2,7 @@
 
 import click
 
+from deploy.cli.dead_letters import dead_letters
 from deploy.cli.status import status
 from deploy.errors import DeployError
 
@@ -20,6 +21,7 @@ def ates() -> None:
 
 
 ates.add_command(status)
+ates.add_command(dead_letters)
 
 if __name__ == "__main__":
     ates(prog_name="ates")

@@ -56,11 +56,20 @@ def test_it_starts_refuses_a_second_restarts_what_dies_and_leaves_nothing(runnin
     management = run["rabbitmq"]["management"]
     assert requests.get(f"{management}/api/whoami", auth=("guest", "guest"), timeout=5).status_code == 401
 
+    # ./ates sees the same.
+    environment = os.environ | {"ATES_STATE_DIR": str(system.state_dir)}
+    status = subprocess.run(
+        ["./ates", "status", "--json"], cwd=REPOSITORY, env=environment, capture_output=True, check=True
+    )
+    told = json.loads(status.stdout)
+    assert told["well"]
+    assert {one["name"]: one["pid"] for one in told["processes"]} == processes(system)
+
     # A second system in the same folder is refused, and the first goes on.
     second = subprocess.run(
         [sys.executable, "-m", "deploy.up"],
         cwd=REPOSITORY,
-        env=os.environ | {"ATES_STATE_DIR": str(system.state_dir)},
+        env=environment,
         capture_output=True,
         text=True,
         check=False,

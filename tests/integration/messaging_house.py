@@ -12,6 +12,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sess
 
 from messaging import (
     Consumer,
+    DeadLetterDesk,
     DeadLetterView,
     Event,
     RabbitBroker,
@@ -109,6 +110,12 @@ class House:
         eventually(consumer.active.is_set)
         return consumer
 
+    def desk(self, **options: Any) -> DeadLetterDesk:
+        """Start a desk for the dead letters."""
+        desk = DeadLetterDesk(self.service, self.broker, self.engine, **{"poll": 0.1, "compare_every": 0.5} | options)
+        self._start(desk.run)
+        return desk
+
     @property
     def service(self) -> str:
         return f"{self.name}shop"
@@ -191,6 +198,10 @@ class House:
         """All dead letters on record."""
         with self.sessions() as session:
             return list_dead_letters(session, limit=1000)
+
+    def dead_in_queue(self) -> int:
+        """How many messages the dead-letter queue holds, as the management console counts them."""
+        return self.broker.queue_state(f"{self.service}.dead").ready
 
     def queued(self, queue: str, count: int) -> Iterable[bytes]:
         """Take exactly so many messages out of a queue."""

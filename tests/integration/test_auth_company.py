@@ -107,6 +107,11 @@ def test_json_that_is_no_list_of_users_is_refused(text: str) -> None:
         commands.read_import(text, json_format=True)
 
 
+def test_what_is_no_csv_is_refused() -> None:
+    with pytest.raises(UnreadableImport):
+        commands.read_import('external_id,name\n"a"b,c\n', json_format=False)
+
+
 def test_the_operator_seeds_and_imports_by_the_command_line(house: House, tmp_path: Path) -> None:
     given = house.settings
     environment = os.environ | {

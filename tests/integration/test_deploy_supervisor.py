@@ -96,6 +96,12 @@ def test_a_program_is_not_started_before_it_may(supervisor: Supervisor, tmp_path
     keeping(supervisor, lambda: "parrot" in supervisor.running())
 
 
+def test_a_name_is_given_once_so_that_no_process_is_forgotten(supervisor: Supervisor, tmp_path: Path) -> None:
+    supervisor.add(program(tmp_path, "exec sleep 1000"))
+    with pytest.raises(ValueError, match="parrot is looked after already"):
+        supervisor.add(program(tmp_path, "exec sleep 1000"))
+
+
 def test_later_stages_end_first_and_who_does_not_listen_is_killed(supervisor: Supervisor, tmp_path: Path) -> None:
     supervisor.add(program(tmp_path, "trap 'date +%s%N > server; exit' TERM; while :; do sleep 0.05; done", "server"))
     deaf = "trap '' TERM; touch deaf; while :; do sleep 0.05; done"

@@ -2,8 +2,10 @@
 
 import json
 import threading
+from datetime import UTC, datetime
 from uuid import uuid4
 
+import pika
 import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -229,3 +231,74 @@ def test_the_dead_letter_in_the_queue_carries_its_reason_for_the_management_cons
     assert "data.n" in delivery.headers["detail"]
     assert delivery.headers["routing-key"] == f"{SOLD}.v1"
     assert json.loads(delivery.body)["data"] == {"n": "many"}
+
+
+def test_later_events_do_not_overtake_one_that_was_sent_back_when_the_head_returns(house: House) -> None:
+    first, second, third = (sold(n, subject="apples", sequence=n) for n in (1, 2, 3))
+    house.consumer()
+    house.stop_last()
+    waits(house, first)
+    house.send_raw(second.to_bytes(), first.to_bytes(), third.to_bytes())
+    house.consumer()
+    house.wait_for_effects(3)
+    assert house.sequences("apples") == [1, 2, 3]
+
+
+def test_an_event_that_waited_while_the_system_was_off_is_still_waited_for(house: House) -> None:
+    first, second = (sold(n, subject="apples", sequence=n) for n in (1, 2))
+    house.consumer()
+    house.stop_last()
+    waits(house, first, minutes=-600)
+    house.send_raw(second.to_bytes(), first.to_bytes())
+    house.consumer()
+    house.wait_for_effects(2)
+    assert house.sequences("apples") == [1, 2]
+
+
+def waits(house: House, event: Event, minutes: int = 0) -> None:
+    with house.engine.begin() as connection:
+        connection.execute(
+            text("INSERT INTO waiting VALUES (:id, :line, :sequence, now() + :minutes * interval '1 minute')"),
+            {
+                "id": event.id,
+                "line": f"shop/{event.subject}",
+                "sequence": event.sequence,
+                "minutes": minutes,
+            },
+        )
+
+
+def test_a_redelivered_event_is_not_blamed_for_a_database_that_goes_away_again_and_again(house: House) -> None:
+    cuts = iter(range(4))
+
+    def cut_the_line(session: Session, event: Event) -> None:
+        if next(cuts, None) is not None:
+            session.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+
+    house.handler = cut_the_line
+    house.consumer()
+    house.stop_last()
+    house.send_raw(sold(5).to_bytes())
+    dying = house.broker.receiver(f"{house.service}.events", prefetch=10)
+    eventually(lambda: dying.receive(10, 0.1))
+    dying.close()
+    house.consumer()
+    house.wait_for_effects(1)
+    assert house.dead_letters() == []
+
+
+def test_headers_and_types_that_no_one_of_ours_would_send_stop_nobody(house: House) -> None:
+    house.consumer()
+    parameters = pika.URLParameters(house.amqp_url)
+    with pika.BlockingConnection(parameters) as connection:
+        for type_ in ("x\x00y", b"\xff\xfe"):
+            properties = pika.BasicProperties(
+                content_type="text/\x00plain",
+                type=type_,
+                headers={"when": datetime.now(UTC), "none": None, "nul": "a\x00b", "list": [{"deep": 2**40}]},
+            )
+            connection.channel().basic_publish(house.exchange, f"{SOLD}.v1", b"\x00", properties)
+    house.send_raw(sold(5).to_bytes())
+    house.wait_for_effects(1)
+    eventually(lambda: len(house.dead_letters()) == 2)
+    assert {letter.reason for letter in house.dead_letters()} == {"wrong-content-type"}

@@ -191,7 +191,7 @@ def test_a_language_that_we_do_not_speak_is_not_kept(client):
 
 @pytest.mark.parametrize(
     ("role", "texts"),
-    [("popug", ["Tasks", "Accounts"]), ("admin", ["Tasks", "Accounts", "Analytics", "Users"])],
+    [("popug", ["Tasks", "Accounts"]), ("admin", ["Tasks", "Accounts", "Analytics", "Users", "Messages"])],
 )
 def test_the_header_leads_to_what_the_role_may_see(client, people, role, texts):
     people.know(role=role)

@@ -1,6 +1,7 @@
 """The schema registry: what fits passes, what does not is named, older versions are lifted."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from messaging import Event, SchemaInvalid, SchemaRegistry, UnknownType
 from messaging.errors import SchemaRegistryError
+from messaging.registry import UpcasterTable
 
 ONE: dict[str, Any] = {
     "type": "object",
@@ -19,8 +21,8 @@ TWO = {**ONE, "properties": {**ONE["properties"], "jira_id": {"type": ["string",
 THREE = {**TWO, "properties": {**TWO["properties"], "weight": {"type": "integer", "default": 7}}}
 
 
-def registry(*versions: dict[str, Any]) -> SchemaRegistry:
-    return SchemaRegistry({"tracker.task_created": dict(enumerate(versions, start=1))})
+def registry(*versions: dict[str, Any], upcasters: UpcasterTable | None = None) -> SchemaRegistry:
+    return SchemaRegistry({"tracker.task_created": dict(enumerate(versions, start=1))}, upcasters=upcasters)
 
 
 def created(version: int = 1, **data: Any) -> Event:
@@ -74,6 +76,61 @@ def test_lifting_changes_neither_the_original_nor_what_is_there() -> None:
 def test_the_newest_version_is_left_as_it_is() -> None:
     event = created(2, title="a", jira_id=None)
     assert registry(ONE, TWO).upcast(event) is event
+
+
+def test_what_a_newer_version_dropped_is_left_for_handlers_that_do_not_know_yet() -> None:
+    without_title = {**ONE, "required": [], "properties": {"at": ONE["properties"]["at"]}}
+    assert registry(ONE, without_title).upcast(created(title="a")).data == {"title": "a"}
+
+
+def test_defaults_are_filled_in_inside_objects_and_lists_too_and_nobody_shares_them() -> None:
+    line = {"type": "object", "properties": {"marks": {"default": []}}}
+    older = {"type": "object", "properties": {"line": {}, "lines": {}}}
+    newer = {"type": "object", "properties": {"line": line, "lines": {"type": "array", "items": line}}}
+    lifting = registry(older, newer)
+    lifted = lifting.upcast(created(line={}, lines=[{}, {"marks": [1]}]))
+    assert lifted.data == {"line": {"marks": []}, "lines": [{"marks": []}, {"marks": [1]}]}
+    lifted.data["line"]["marks"].append(2)
+    assert lifting.upcast(created(line={}, lines=[])).data == {"line": {"marks": []}, "lines": []}
+
+
+def split(data: dict[str, Any]) -> dict[str, Any]:
+    data["jira_id"], _, data["title"] = data["title"].rpartition(": ")
+    return data
+
+
+UPCASTERS = {"tracker.task_created.v1": split}
+
+
+def test_an_upcaster_of_a_version_says_what_a_default_cannot() -> None:
+    original = created(title="POPUG-1: Feed")
+    lifted = registry(ONE, TWO, THREE, upcasters=UPCASTERS).upcast(original)
+    assert lifted.data == {"title": "Feed", "jira_id": "POPUG-1", "weight": 7}
+    assert original.data == {"title": "POPUG-1: Feed"}
+
+
+def test_an_upcaster_leaves_other_versions_alone() -> None:
+    lifted = registry(ONE, TWO, THREE, upcasters=UPCASTERS).upcast(created(2, title="a: b", jira_id=None))
+    assert lifted.data == {"title": "a: b", "jira_id": None, "weight": 7}
+
+
+@pytest.mark.parametrize("wrong", [lambda data: {"title": 5}, lambda data: data["nothing"]])
+def test_what_an_upcaster_does_wrong_never_reaches_a_handler(wrong: Callable[[Any], Any]) -> None:
+    lifting = registry(ONE, TWO, upcasters={"tracker.task_created.v1": wrong})
+    with pytest.raises(SchemaInvalid, match=r"tracker\.task_created\.v1.*(lifted to v2: data\.title|KeyError)"):
+        lifting.upcast(created(title="a"))
+
+
+def test_what_no_default_can_cure_is_not_handed_on_either() -> None:
+    newer = {**TWO, "required": ["title", "at"]}
+    with pytest.raises(SchemaInvalid, match="'at' is a required property"):
+        registry(ONE, newer).upcast(created(title="a"))
+
+
+@pytest.mark.parametrize("type", ["tracker.task_created.v2", "tracker.task_created.v7", "tracker.task_forgotten.v1"])
+def test_an_upcaster_with_nothing_to_lift_is_a_mistake(type: str) -> None:
+    with pytest.raises(SchemaRegistryError, match=type):
+        registry(ONE, TWO, upcasters={type: split})
 
 
 def write(folder: Path, name: str, content: str) -> None:

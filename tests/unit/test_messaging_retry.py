@@ -55,3 +55,10 @@ def test_the_head_of_a_line_goes_and_lets_the_next_one_go_too() -> None:
 
 def test_an_earlier_event_is_not_held_up_by_a_later_one() -> None:
     assert Lines({"tracker/1": {7: NOW}}).ask("tracker/1", 6) is None
+
+
+def test_who_is_sent_back_to_wait_holds_up_the_later_ones_although_the_head_goes() -> None:
+    lines = Lines({"tracker/1": {1: NOW}})
+    assert lines.ask("tracker/1", 2) == NOW
+    assert lines.ask("tracker/1", 1) is None
+    assert lines.ask("tracker/1", 3) == NOW

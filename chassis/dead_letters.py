@@ -1,0 +1,115 @@
+"""What people do with dead letters, by REST and by page: reading them, and writing down what they decide."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+from uuid import UUID
+
+from chassis.errors import N_, Conflict, Invalid, NotFound
+from chassis.identity import current_principal
+from chassis.paging import Page, PageRequest, decode_cursor, encode_cursor
+from chassis.runtime import runtime
+from messaging import PermanentError
+from messaging.dead_letters import (
+    STATE_FILTERS,
+    Actor,
+    DeadLetterStory,
+    DeadLetterView,
+    Decision,
+    Selection,
+    decide,
+    decide_all,
+    list_dead_letters,
+    read_dead_letter,
+    replay_edited,
+)
+from messaging.errors import LetterNotDead, LetterUnknown
+
+
+class DeadLetterNotFound(NotFound):
+    """There is no dead letter of this id."""
+
+
+class AlreadyDecided(Conflict):
+    """Somebody has decided about the letter before: once is enough."""
+
+
+class InvalidEvent(Invalid):
+    """The edited event would die again."""
+
+
+def page_of_letters(page: PageRequest, selection: Selection, state: str) -> Page[DeadLetterView]:
+    """Return a page of the letters in this state, a name among STATE_FILTERS."""
+    after = decode_cursor(page.cursor, int)[0] if page.cursor else 0
+    with runtime().database.reading() as session:
+        found = list_dead_letters(
+            session,
+            limit=page.limit + 1,
+            after=after,
+            type=selection.type,
+            reason=selection.reason,
+            states=STATE_FILTERS[state],
+        )
+    shown = found[: page.limit]
+    return Page(shown, encode_cursor(shown[-1].position) if len(found) > page.limit else None)
+
+
+def letter_story(letter_id: UUID) -> DeadLetterStory:
+    """Return a letter with its history. Raises DeadLetterNotFound."""
+    with _refusals(letter_id), runtime().database.reading() as session:
+        return read_dead_letter(session, letter_id)
+
+
+def decide_about(letter_id: UUID, decision: Decision) -> None:
+    """Write down what who is signed in decides about a letter. Raises DeadLetterNotFound or AlreadyDecided."""
+    with _refusals(letter_id), runtime().database.transaction() as session:
+        decide(session, letter_id, decision, by=_actor())
+
+
+def decide_about_all(selection: Selection, decision: Decision) -> int:
+    """Write down what who is signed in decides about all dead letters of a selection; return how many there were."""
+    with runtime().database.transaction() as session:
+        return decide_all(session, selection, decision, by=_actor())
+
+
+def replay_with(letter_id: UUID, changes: Mapping[str, Any]) -> UUID:
+    """Have an edited event sent in place of a letter; return its id. Raises InvalidEvent besides the others."""
+    with _refusals(letter_id), runtime().database.transaction() as session:
+        registry = runtime().database.registry
+        return replay_edited(session, letter_id, changes, by=_actor(), registry=registry).id
+
+
+def event_of_text(text: str | bytes) -> dict[str, Any] | None:
+    """Return the JSON object that was sent; None for `null` and for one with nothing in it. Raises InvalidEvent."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidEvent(_NO_JSON, errors={"event": [_NO_JSON]}, error=error) from error
+    if found is not None and not isinstance(found, dict):
+        raise InvalidEvent(_NO_OBJECT, errors={"event": [_NO_OBJECT]})
+    return found or None
+
+
+_NO_JSON = N_("This is not JSON.")
+_NO_OBJECT = N_("An event is a JSON object.")
+
+
+def _actor() -> Actor:
+    principal = current_principal()
+    return Actor(principal.name, principal.user_id)
+
+
+@contextmanager
+def _refusals(letter_id: UUID) -> Iterator[None]:
+    """Let what the rules of dead letters refuse become an answer."""
+    try:
+        yield
+    except LetterUnknown as error:
+        raise DeadLetterNotFound(N_("There is no dead letter %(id)s."), id=letter_id) from error
+    except LetterNotDead as error:
+        text = N_("Somebody has decided about this letter before (%(state)s).")
+        raise AlreadyDecided(text, state=error.state) from error
+    except PermanentError as error:
+        text = N_("The event would die again: %(why)s")
+        raise InvalidEvent(text, errors={"event": [str(error)]}, why=error) from error

@@ -1,0 +1,269 @@
+"""`./ates dead-letters`: what could not be handled, and what is to become of it.
+
+Decisions are written into the service's database, as its page and REST do; its consumer's desk carries them out.
+"""
+
+import getpass
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import UUID
+
+import click
+from sqlalchemy import create_engine
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from chassis.db import engine_url
+from deploy.cli.output import json_option, print_json, print_table
+from deploy.errors import DeployError
+from deploy.run_file import Run, read_run
+from deploy.settings import REPOSITORY, SERVICES, load_deployment
+from messaging import PermanentError, SchemaRegistry
+from messaging.dead_letters import (
+    STATE_FILTERS,
+    Actor,
+    DeadLetterStory,
+    Decision,
+    Selection,
+    count_dead_letters,
+    dead_letter_groups,
+    decide,
+    decide_all,
+    list_dead_letters,
+    read_dead_letter,
+    replay_edited,
+)
+from messaging.errors import LetterNotDead, LetterUnknown
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_DETAIL = 100
+
+
+def _options(*options: Callable[[F], F]) -> Callable[[F], F]:
+    def add(command: F) -> F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+_service = click.option("--service", type=click.Choice(list(SERVICES)), help="Only this service; otherwise all.")
+_selection = _options(
+    click.option("--type", help="Only events of this type, as in tracker.task_assigned.v1."),
+    click.option("--reason", help="Only those that died for this reason, as in schema-invalid."),
+)
+_about = _options(
+    click.argument("letter_ids", metavar="[ID]...", type=click.UUID, nargs=-1),
+    _service,
+    _selection,
+    click.option("--all", "everything", is_flag=True, help="All dead letters there are."),
+)
+
+
+@click.group("dead-letters")
+def dead_letters() -> None:
+    """Read, replay or discard the events that a service could not handle."""
+
+
+@dead_letters.command("list")
+@_service
+@_selection
+@click.option(
+    "--state", type=click.Choice(list(STATE_FILTERS)), default="open", help="Default: those in RabbitMQ's queue."
+)
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="Letters of each service.")
+@json_option
+def list_command(
+    *, service: str | None, type: str | None, reason: str | None, state: str, limit: int, as_json: bool
+) -> None:
+    """Show dead letters, in groups and one by one."""
+    run = read_run(load_deployment())
+    items, groups, total = [], [], 0
+    for name in _services(service):
+        with _database(run, name) as session:
+            found = list_dead_letters(session, limit=limit, type=type, reason=reason, states=STATE_FILTERS[state])
+            items += [{"service": name, **asdict(letter)} for letter in found]
+            groups += [{"service": name, **asdict(group)} for group in dead_letter_groups(session)]
+            total += count_dead_letters(session)
+    if as_json:
+        print_json({"total": total, "groups": groups, "items": items})
+    else:
+        columns = ("service", "type", "reason", "count", "undecided")
+        print_table("Dead letters by reason", columns, [[group[column] for column in columns] for group in groups])
+        for item in items:
+            _show_item(item)
+
+
+@dead_letters.command("show")
+@click.argument("letter_id", metavar="ID", type=click.UUID)
+@_service
+@json_option
+def show_command(*, letter_id: UUID, service: str | None, as_json: bool) -> None:
+    """Show a dead letter with headers, body and history."""
+    run = read_run(load_deployment())
+    name = _owner(run, letter_id, service)
+    with _database(run, name) as session:
+        story = read_dead_letter(session, letter_id)
+    if as_json:
+        print_json({"service": name, **asdict(story)})
+    else:
+        _show_story(name, story)
+
+
+def _show_item(item: dict[str, Any]) -> None:
+    """Print a letter in three lines: in a table the id would be cut, and that is what one copies."""
+    detail = " ".join(item["detail"].split())
+    click.echo(f"\n{item['id']}  {item['service']}  {item['state']}  {item['died_at'].isoformat(' ', 'seconds')}")
+    click.echo(f"  {item['type'] or '(of no type)'}: {item['reason']}, attempts: {item['attempts']}")
+    click.echo(f"  {detail if len(detail) <= _DETAIL else detail[:_DETAIL] + '…'}")
+
+
+def _show_story(name: str, story: DeadLetterStory) -> None:
+    letter = story.letter
+    facts = [
+        ("service", name),
+        ("state", letter.state),
+        ("event", letter.type),
+        ("reason", letter.reason),
+        ("detail", letter.detail),
+        ("attempts", letter.attempts),
+        ("died", letter.died_at),
+        ("content_type", story.content_type),
+        *story.properties.items(),
+        *((f"header {header}", value) for header, value in story.headers.items()),
+    ]
+    print_table(str(letter.id), ("", ""), [(fact, str(value)) for fact, value in facts])
+    happened = [(e.at, e.action, e.actor_name or "", e.detail) for e in story.history]
+    print_table("What happened to it", ("when", "what", "who", ""), happened)
+    click.echo(story.text)
+    if story.replacement:
+        click.echo(f"\nSent in its place:\n{story.replacement}")
+
+
+@dead_letters.command("replay")
+@_about
+@click.option(
+    "--edited",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Send the event in this JSON file, or what it changes, in place of the one letter.",
+)
+@json_option
+def replay_command(*, edited: Path | None, letter_ids: Sequence[UUID], as_json: bool, **about: Any) -> None:
+    """Have dead letters handled once more: those with these ids, or a selection, or --all."""
+    if edited is None:
+        _decide(Decision.REPLAY, letter_ids, as_json=as_json, **about)
+    elif len(letter_ids) == 1:
+        _replay_edited(letter_ids[0], about["service"], edited, as_json=as_json)
+    else:
+        raise click.UsageError("--edited is about one letter: name its id.")
+
+
+def _replay_edited(letter_id: UUID, service: str | None, edited: Path, *, as_json: bool) -> None:
+    run = read_run(load_deployment())
+    name = _owner(run, letter_id, service)
+    registry = SchemaRegistry.load(REPOSITORY / "event_schemas")
+    with _database(run, name) as session, session.begin():
+        event = replay_edited(session, letter_id, _json_object(edited), by=_operator(), registry=registry)
+    _answer([{"service": name, "id": letter_id, "event_id": event.id}], Decision.REPLAY, as_json=as_json)
+
+
+@dead_letters.command("discard")
+@_about
+@json_option
+def discard_command(*, letter_ids: Sequence[UUID], as_json: bool, **about: Any) -> None:
+    """Give dead letters up: those with these ids, or a selection, or --all. They stay on record."""
+    _decide(Decision.DISCARD, letter_ids, as_json=as_json, **about)
+
+
+def _decide(
+    decision: Decision,
+    letter_ids: Sequence[UUID],
+    *,
+    service: str | None,
+    type: str | None,
+    reason: str | None,
+    everything: bool,
+    as_json: bool,
+) -> None:
+    if sum((bool(letter_ids), bool(type or reason), everything)) != 1:
+        raise click.UsageError("Say which letters: ids, or --type and --reason, or --all.")
+    run = read_run(load_deployment())
+    decided: list[dict[str, Any]] = []
+    for letter_id in letter_ids:
+        name = _owner(run, letter_id, service)
+        with _database(run, name) as session, session.begin():
+            decide(session, letter_id, decision, by=_operator())
+        decided.append({"service": name, "id": letter_id})
+    for name in [] if letter_ids else _services(service):
+        with _database(run, name) as session, session.begin():
+            count = decide_all(session, Selection(type, reason), decision, by=_operator())
+        decided.append({"service": name, "requested": count})
+    _answer(decided, decision, as_json=as_json)
+
+
+def _answer(decided: list[dict[str, Any]], decision: Decision, *, as_json: bool) -> None:
+    requested = sum(entry.get("requested", 1) for entry in decided)
+    if as_json:
+        print_json({"requested": requested, "state": decision.value, "items": decided})
+    else:
+        click.echo(f"{requested} letters: {decision.value.replace('_', ' ')}. The consumers carry it out in a moment.")
+
+
+def _services(service: str | None) -> list[str]:
+    return [service] if service else list(SERVICES)
+
+
+def _owner(run: Run, letter_id: UUID, service: str | None) -> str:
+    """Return the service whose letter it is. The same event can be dead in several."""
+    found = [name for name in _services(service) if _has(run, name, letter_id)]
+    if not found:
+        raise DeployError(f"There is no dead letter {letter_id}.")
+    if len(found) > 1:
+        raise DeployError(f"{letter_id} died in {' and '.join(found)}: say which one you mean with --service.")
+    return found[0]
+
+
+def _has(run: Run, name: str, letter_id: UUID) -> bool:
+    with _database(run, name) as session:
+        try:
+            read_dead_letter(session, letter_id)
+        except LetterUnknown:
+            return False
+        return True
+
+
+@contextmanager
+def _database(run: Run, name: str) -> Iterator[Session]:
+    """Yield a session; what is refused, or cannot be reached, becomes a DeployError."""
+    engine = create_engine(engine_url(run.databases[name]), connect_args={"connect_timeout": 3})
+    try:
+        with Session(engine) as session:
+            yield session
+    except (LetterUnknown, LetterNotDead) as error:
+        raise DeployError(f"{name}: {error}.") from error
+    except PermanentError as error:
+        raise DeployError(f"The edited event would die again: {error}") from error
+    except SQLAlchemyError as error:
+        raise DeployError(f"The database of {name} cannot be asked: {error}") from error
+    finally:
+        engine.dispose()
+
+
+def _operator() -> Actor:
+    return Actor(f"{getpass.getuser()} (./ates)")
+
+
+def _json_object(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DeployError(f"{path} is not JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise DeployError(f"{path} is JSON, but no object.")
+    return found

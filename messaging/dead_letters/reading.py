@@ -1,0 +1,240 @@
+"""Dead letters as people read them: lists, groups, single ones with their history."""
+
+import json
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import LargeBinary, Row, Select, Text, cast, func, select
+from sqlalchemy.orm import Session, defer
+
+from messaging.dead_letters.decisions import Selection
+from messaging.dead_letters.rules import OPEN, State
+from messaging.envelope import MAX_BYTES
+from messaging.errors import LetterUnknown
+from messaging.tables import DeadLetter, DeadLetterAction
+
+#: An event nested deeper than this is shown as text.
+_MAX_DEPTH = 100
+
+
+@dataclass(frozen=True)
+class DeadLetterView:
+    """A dead letter in a list."""
+
+    id: UUID
+    #: Where it stands in the list: pass it as `after` to go on behind it.
+    position: int
+    state: State
+    type: str
+    reason: str
+    detail: str
+    attempts: int
+    #: How often it died; more than 1 if a replay failed.
+    deaths: int
+    died_at: datetime
+    #: The envelope if the body is JSON, otherwise the body as text with what is no UTF-8 replaced.
+    #: Cut off where no event ends.
+    event: object
+
+    @property
+    def subject(self) -> str:
+        """What the event is about, if the body says so."""
+        found = self.event.get("subject") if isinstance(self.event, dict) else None
+        return found if isinstance(found, str) else ""
+
+
+@dataclass(frozen=True)
+class HistoryEntry:
+    """Something that happened to a letter; without an actor it happened by itself."""
+
+    at: datetime
+    action: str
+    actor_id: UUID | None
+    actor_name: str | None
+    detail: str
+
+
+@dataclass(frozen=True)
+class DeadLetterStory:
+    """A dead letter with all that is known of it."""
+
+    letter: DeadLetterView
+    content_type: str
+    #: Of the message, as they arrived.
+    headers: dict[str, Any]
+    properties: dict[str, Any]
+    #: In bytes.
+    size: int
+    #: The body as a person reads it: JSON indented.
+    text: str
+    #: The same of the event that is or was sent in its place.
+    replacement: str | None
+    #: Oldest first.
+    history: list[HistoryEntry]
+
+
+@dataclass(frozen=True)
+class DeadLetterGroup:
+    """The open letters of one type that died for the same reason."""
+
+    type: str
+    reason: str
+    count: int
+    #: Those of them that nobody has decided about yet.
+    undecided: int
+    oldest_died_at: datetime
+    newest_died_at: datetime
+    #: Of its newest letter.
+    last_position: int
+
+
+@dataclass(frozen=True)
+class RecentDecision:
+    """What somebody decided, about one letter or about many at once."""
+
+    at: datetime
+    action: str
+    actor_name: str
+    letters: int
+    #: One of the letters.
+    letter_id: UUID
+
+
+def list_dead_letters(
+    session: Session,
+    *,
+    limit: int,
+    after: int = 0,
+    type: str | None = None,
+    reason: str | None = None,
+    states: Collection[State] = OPEN,
+) -> list[DeadLetterView]:
+    """Return letters in the order they died, at most `limit`, behind position `after`."""
+    wanted = _letters().where(DeadLetter.position > after, DeadLetter.state.in_(states))
+    fitting = wanted.where(*Selection(type, reason).conditions()).order_by(DeadLetter.position).limit(limit)
+    return [_view(row) for row in session.execute(fitting)]
+
+
+def read_dead_letter(session: Session, letter_id: UUID) -> DeadLetterStory:
+    """Return a letter with its history. Raises LetterUnknown."""
+    row = session.execute(_letters().where(DeadLetter.id == letter_id)).one_or_none()
+    if row is None:
+        raise LetterUnknown(f"there is no dead letter {letter_id}")
+    letter = row.DeadLetter
+    history = session.scalars(
+        select(DeadLetterAction).where(DeadLetterAction.letter_id == letter_id).order_by(DeadLetterAction.id)
+    )
+    return DeadLetterStory(
+        letter=_view(row),
+        content_type=letter.content_type,
+        headers=letter.headers,
+        properties=letter.properties,
+        size=row.size,
+        text=_text(row.head),
+        replacement=None if letter.replacement is None else _text(letter.replacement),
+        history=[HistoryEntry(a.at, a.action, a.actor_id, a.actor_name, a.detail) for a in history],
+    )
+
+
+def dead_letter_groups(session: Session) -> list[DeadLetterGroup]:
+    """Return the open letters by type and reason, the largest group first."""
+    undecided = func.count().filter(DeadLetter.state == State.DEAD)
+    rows = session.execute(
+        select(
+            DeadLetter.type,
+            DeadLetter.reason,
+            func.count(),
+            undecided,
+            func.min(DeadLetter.died_at),
+            func.max(DeadLetter.died_at),
+            func.max(DeadLetter.position),
+        )
+        .where(DeadLetter.state.in_(OPEN))
+        .group_by(DeadLetter.type, DeadLetter.reason)
+        .order_by(func.count().desc(), DeadLetter.type, DeadLetter.reason)
+    )
+    return [DeadLetterGroup(*row) for row in rows]
+
+
+def count_dead_letters(session: Session) -> int:
+    """Return how many letters are open: as many as the queue holds."""
+    return session.scalars(select(func.count()).where(DeadLetter.state.in_(OPEN))).one()
+
+
+def recent_decisions(session: Session, *, limit: int) -> list[RecentDecision]:
+    """Return what people decided last, newest first."""
+    rows = session.execute(
+        select(
+            DeadLetterAction.at,
+            DeadLetterAction.action,
+            DeadLetterAction.actor_name,
+            func.count(),
+            func.min(cast(DeadLetterAction.letter_id, Text)),
+        )
+        .where(DeadLetterAction.actor_name.is_not(None))
+        .group_by(DeadLetterAction.at, DeadLetterAction.action, DeadLetterAction.actor_name)
+        .order_by(DeadLetterAction.at.desc())
+        .limit(limit)
+    )
+    return [RecentDecision(at, action, name or "", count, UUID(letter)) for at, action, name, count, letter in rows]
+
+
+def _letters() -> Select[*tuple[Any, ...]]:
+    """Select letters with the size and the head of their bodies: one that is too large for an event can be huge."""
+    head = func.substring(DeadLetter.body, 1, MAX_BYTES, type_=LargeBinary).label("head")
+    return select(DeadLetter, func.octet_length(DeadLetter.body).label("size"), head).options(defer(DeadLetter.body))
+
+
+def _view(row: Row[*tuple[Any, ...]]) -> DeadLetterView:
+    letter = row.DeadLetter
+    return DeadLetterView(
+        id=letter.id,
+        position=letter.position,
+        state=State(letter.state),
+        type=letter.type,
+        reason=letter.reason,
+        detail=letter.detail,
+        attempts=letter.attempts,
+        deaths=letter.deaths,
+        died_at=letter.died_at,
+        event=_json_or_text(row.head),
+    )
+
+
+def _json_or_text(body: bytes) -> object:
+    try:
+        return _json(body)
+    except (ValueError, RecursionError):
+        return body.decode(errors="replace")
+
+
+def _text(body: bytes) -> str:
+    try:
+        text = json.dumps(_json(body), indent=2, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return body.decode(errors="replace")
+    return text.encode(errors="replace").decode()  # half a surrogate pair is JSON, but no text
+
+
+def _json(body: bytes) -> object:
+    """Raise ValueError or RecursionError for what is no JSON, or so deep that it could not be written as JSON again."""
+    found = json.loads(body, parse_constant=_refuse_constant)
+    level = [found]
+    for _ in range(_MAX_DEPTH):
+        level = [inner for value in level for inner in _parts(value)]
+        if not level:
+            return found
+    raise ValueError("nested too deeply")
+
+
+def _parts(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
+def _refuse_constant(name: str) -> object:
+    raise ValueError(f"{name} is no JSON")

@@ -1,0 +1,158 @@
+"""The rules of dead letters, without database and broker: states, labels, and what an edited event keeps.
+
+States: dead -> replay_requested -> replayed, or dead -> discard_requested -> discarded. A letter whose replay fails,
+or of which another copy arrives and dies, is dead again.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+from uuid import UUID, uuid4
+
+from messaging.envelope import Event
+from messaging.errors import NotAnEvent
+
+#: Headers of a message in the dead-letter queue.
+LETTER_ID = "dead-letter-id"
+DEATH = "death"
+
+#: Headers that a message gets on its way to the dead letters, and loses on its way back to life.
+_OF_DEATH = frozenset({"attempts", "error", "reason", "detail", "routing-key", LETTER_ID, DEATH})
+
+#: Characters of the reason's detail in a header; the database has all of it.
+_MAX_DETAIL = 500
+
+
+class State(StrEnum):
+    """Where a letter stands."""
+
+    DEAD = "dead"
+    REPLAY_REQUESTED = "replay_requested"
+    DISCARD_REQUESTED = "discard_requested"
+    REPLAYED = "replayed"
+    DISCARDED = "discarded"
+
+
+#: The letters whose message is in the queue: what the list shows unless told otherwise.
+OPEN = (State.DEAD, State.REPLAY_REQUESTED, State.DISCARD_REQUESTED)
+
+#: By what a list can be filtered: the open letters, those in one state, or all.
+STATE_FILTERS: Mapping[str, tuple[State, ...]] = MappingProxyType(
+    {"open": OPEN, **{state.value: (state,) for state in State}, "all": tuple(State)}
+)
+
+
+class Action(StrEnum):
+    """What can happen to a letter, as its history names it."""
+
+    DIED = "died"
+    REPLAY_REQUESTED = "replay_requested"
+    EDITED = "edited"
+    DISCARD_REQUESTED = "discard_requested"
+    REPLAYED = "replayed"
+    DISCARDED = "discarded"
+
+
+@dataclass(frozen=True)
+class Label:
+    """What a message in the queue says of itself: whose twin it is, and of which of its deaths."""
+
+    letter_id: UUID
+    #: 1 for the first time it died.
+    death: int
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What the database says of a letter."""
+
+    state: State
+    deaths: int
+
+
+class Fate(StrEnum):
+    """What becomes of a message that is in the queue."""
+
+    #: Its letter is open.
+    STAYS = "stays"
+    #: Its letter is closed, or has died again since and has a newer message.
+    GOES = "goes"
+    #: Nobody recorded it: RabbitMQ itself, or somebody with the console, put it there.
+    UNRECORDED = "unrecorded"
+
+
+def label_of(headers: Mapping[str, Any]) -> Label | None:
+    """Return the label among the headers of a message; None if there is none that can be read."""
+    letter_id, death = headers.get(LETTER_ID), headers.get(DEATH)
+    if not isinstance(letter_id, str) or not isinstance(death, int) or death < 1:
+        return None
+    try:
+        return Label(UUID(letter_id), death)
+    except ValueError:
+        return None
+
+
+def death_headers(label: Label, *, reason: str, detail: str, attempts: int) -> dict[str, Any]:
+    """Return what a message in the queue says of its death, to us and to who looks with the management console."""
+    return {
+        "attempts": attempts,
+        "reason": reason,
+        "detail": detail[:_MAX_DETAIL].encode(errors="replace").decode(),
+        LETTER_ID: str(label.letter_id),
+        DEATH: label.death,
+    }
+
+
+def fate_of(label: Label | None, standing: Standing | None) -> Fate:
+    """Tell what becomes of a message with this label, when its letter stands like this."""
+    if label is None or standing is None or label.death > standing.deaths:
+        return Fate.UNRECORDED
+    if label.death == standing.deaths and standing.state in OPEN:
+        return Fate.STAYS
+    return Fate.GOES
+
+
+def living_headers(headers: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the headers without those of retries, of death and of the broker: attempts start anew."""
+    return {name: value for name, value in headers.items() if name not in _OF_DEATH and not name.startswith("x-")}
+
+
+def revise(letter_id: UUID, body: bytes, changes: Mapping[str, Any], correlation_id: str = "") -> Event:
+    """Return a new event: the dead one with other attributes, caused by it and of the same correlation.
+
+    What `changes` does not name is taken from the dead one. `correlation_id` serves if that has none.
+    Raises NotAnEvent or TooLarge for what cannot be an event.
+    """
+    dead = _attributes(body)
+    cause = _uuid_or(dead.get("id"), letter_id)
+    revised = {
+        **dead,
+        **changes,
+        "id": str(uuid4()),
+        "causationid": str(cause),
+        "correlationid": str(_uuid_or(dead.get("correlationid"), _uuid_or(correlation_id, cause))),
+    }
+    try:
+        event = Event.from_bytes(json.dumps(revised, ensure_ascii=False, allow_nan=False).encode())
+    except (ValueError, RecursionError) as error:
+        raise NotAnEvent(f"this cannot be written as JSON: {error}") from error
+    event.to_bytes()  # the canonical form may be longer
+    return event
+
+
+def _attributes(body: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _uuid_or(text: object, otherwise: UUID) -> UUID:
+    try:
+        return UUID(text) if isinstance(text, str) else otherwise
+    except ValueError:
+        return otherwise

@@ -1,0 +1,238 @@
+"""The dead-letter desk: carries out what people have decided, and keeps the queue and the database in line.
+
+People write decisions into the database; only the desk touches RabbitMQ. It may die at any line:
+sent and not marked: sent again, and the inbox of the consumer drops the copy; marked and still in the queue: taken
+out at the next look. A letter that died again meanwhile has a higher number of deaths, and stays.
+"""
+
+import logging
+import threading
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from messaging.dead_letters import State, count_dead_letters, record_dead_letter
+from messaging.dead_letters.messages import dead_message, living_message
+from messaging.dead_letters.orders import mark_carried_out, missing_letters, open_orders, standings
+from messaging.dead_letters.rules import Fate, fate_of, label_of
+from messaging.errors import BrokerUnavailable, GivenUpByBroker
+from messaging.redirect import Redirector
+from messaging.topology import Topology, dead_queue
+from messaging.transport import Broker, Delivery, Message, Receiver
+
+_log = logging.getLogger(__name__)
+
+#: Any number will do that nothing else in the service's database locks.
+_LOCK = 0x0B0C5_0002
+#: Letters read, sent and marked together.
+_AT_ONCE = 200
+#: Messages in the desk's hands at most; more than this in the queue are seen when earlier ones are gone. AMQP's limit.
+_PREFETCH = 65_535
+#: Seconds without a message after which the desk looks at what it has got.
+_PATIENCE = 2.0
+#: A letter is recorded a moment before its message is in the queue; after this time something has happened to that.
+_UNDER_WAY = timedelta(seconds=60)
+#: Seconds before the desk starts anew after a failure that nobody foresaw.
+_AFTER_FAILURE = 10.0
+_NOTHING_TO_DECLARE = Topology((), (), ())
+
+
+class DeadLetterDesk:
+    """The desk of one service. Several may run: one works, the others stand by."""
+
+    def __init__(
+        self, service: str, broker: Broker, engine: Engine, *, poll: float = 1.0, compare_every: float = 30.0
+    ) -> None:
+        """Take the two places to be kept in line.
+
+        `poll`: seconds between two looks for decisions. `compare_every`: seconds between two comparisons of the
+        number of letters with the number of messages.
+        """
+        self._service = service
+        self._queue = dead_queue(service)
+        self._broker = broker
+        self._engine = engine
+        self._poll = poll
+        self._compare_every = compare_every
+        self._stop = threading.Event()
+        #: Seconds until the numbers are compared again.
+        self._compare_in = 0.0
+        #: Messages have to go: to be looked at whatever the numbers say.
+        self._look_due = False
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until `stop` is set. A server that is away is waited for."""
+        self._stop = stop
+        while not stop.is_set():
+            try:
+                with self._place() as connection:
+                    self._work(connection)
+            except DBAPIError as error:
+                _log.warning("the dead-letter desk waits for the database: %s", error.orig)
+                stop.wait(self._poll)
+            except Exception:  # noqa: BLE001 (nobody would notice that the desk is gone)
+                _log.exception("the dead-letter desk failed and starts anew")
+                stop.wait(_AFTER_FAILURE)
+
+    @contextmanager
+    def _place(self) -> Iterator[Connection]:
+        """Yield a connection that holds the lock of the desk, as soon as nobody else does or the desk is stopped."""
+        with self._engine.connect() as connection:
+            connection.detach()  # the lock ends with the connection, so that must not go back to the pool
+            while not _lock(connection) and not self._stop.wait(self._poll):
+                pass
+            self._compare_in = 0.0
+            yield connection
+
+    def _work(self, connection: Connection) -> None:
+        while not self._stop.is_set():
+            try:
+                self._look_due |= self._carry_out_orders(connection)
+                if self._look_due or self._compare_in <= 0:
+                    self._bring_queue_in_line(connection)
+            except BrokerUnavailable as error:
+                _log.warning("the dead-letter desk waits for the broker: %s", error)
+            self._stop.wait(self._poll)
+            self._compare_in -= self._poll
+
+    def _carry_out_orders(self, connection: Connection) -> bool:
+        """Do what people have decided; tell whether there was anything."""
+        worked = False
+        while not self._stop.is_set():
+            with _transaction(connection) as session:
+                letters = open_orders(session, _AT_ONCE)
+            if not letters:
+                break
+            worked = True
+            replays = [letter for letter in letters if letter.state == State.REPLAY_REQUESTED]
+            if not self._send([living_message(letter, self._service) for letter in replays]):
+                break
+            with _transaction(connection) as session:
+                mark_carried_out(session, letters)
+            _log.info("dead letters: %d replayed, %d discarded", len(replays), len(letters) - len(replays))
+        return worked
+
+    def _bring_queue_in_line(self, connection: Connection) -> None:
+        """If there are not as many messages as letters, look at every message and mend what is amiss."""
+        with _transaction(connection) as session:
+            letters = count_dead_letters(session)
+        queue = self._broker.queue_state(self._queue)
+        if self._look_due or queue.ready != letters:
+            if queue.consumers:  # or our own receiver has not quite gone yet
+                _log.info("somebody else receives from %s: looking again soon", self._queue)
+                return
+            receiver = self._broker.receiver(self._queue, _PREFETCH)
+            try:
+                self._look_at(connection, receiver, queue.ready)
+            finally:
+                receiver.close()  # what is not acked goes back, in its order
+        self._look_due = False
+        self._compare_in = self._compare_every
+
+    def _look_at(self, connection: Connection, receiver: Receiver, expected: int) -> None:
+        messages = self._take(receiver, expected)
+        labels = [label_of(message.headers) for message in messages]
+        with _transaction(connection) as session:
+            known = standings(session, {label.letter_id for label in labels if label})
+        going: list[Delivery] = []
+        unrecorded: list[Delivery] = []
+        staying: set[UUID] = set()
+        for message, label in zip(messages, labels, strict=True):
+            fate = fate_of(label, known.get(label.letter_id) if label else None)
+            if label is None or fate is Fate.UNRECORDED:
+                unrecorded.append(message)
+            elif fate is Fate.GOES or label.letter_id in staying:  # of two copies one is enough
+                going.append(message)
+            else:
+                staying.add(label.letter_id)
+        if self._record(connection, unrecorded):
+            receiver.ack(going + unrecorded)
+            _log.info("%s: %d stay, %d go, %d recorded", self._queue, len(staying), len(going), len(unrecorded))
+        if len(messages) >= expected:
+            self._restore(connection, staying)
+
+    def _take(self, receiver: Receiver, expected: int) -> list[Delivery]:
+        """Return the messages that are in the queue, in order, unsettled."""
+        taken: list[Delivery] = []
+        while len(taken) < expected and not self._stop.is_set():
+            found = receiver.receive(expected, _PATIENCE)
+            if not found:
+                break
+            if taken and taken[-1].connection != found[-1].connection:
+                taken = []  # the connection was lost, and all of them come again
+            taken += [message for message in found if message.connection == found[-1].connection]
+        return taken
+
+    def _record(self, connection: Connection, messages: Sequence[Delivery]) -> bool:
+        """Give a letter to messages that have none, and send them to the queue again with its label.
+
+        Tell whether that is certain, so that the first ones can be acked.
+        """
+        if not messages:
+            return True
+        redirector = Redirector(self._broker, self._service, _NOTHING_TO_DECLARE, self._stop)
+        try:
+            with _transaction(connection) as session:
+                for message in messages:
+                    error = GivenUpByBroker(_who_gave_it_up(message))
+                    attempts = _attempts(message)
+                    label = record_dead_letter(session, message, error, attempts=attempts)
+                    redirector.to_dead_letters(message, label, error, attempts=attempts)
+            return redirector.confirmed()
+        finally:
+            redirector.close()
+
+    def _restore(self, connection: Connection, present: Collection[UUID]) -> None:
+        """Put letters back whose message somebody else took out of the queue, or that the broker lost."""
+        while not self._stop.is_set():
+            with _transaction(connection) as session:
+                letters = missing_letters(session, present, dead_for=_UNDER_WAY, limit=_AT_ONCE)
+            if not letters:
+                return
+            _log.warning("%s lacks %d dead letters: putting them back", self._queue, len(letters))
+            if not self._send([dead_message(letter, self._service) for letter in letters]):
+                return
+            present = {*present, *(letter.id for letter in letters)}
+
+    def _send(self, messages: Sequence[Message]) -> bool:
+        """Send messages and wait until the broker has them all. False when stopped before."""
+        if not messages:
+            return True
+        redirector = Redirector(self._broker, self._service, _NOTHING_TO_DECLARE, self._stop)
+        try:
+            for message in messages:
+                redirector.send(message)
+            return redirector.confirmed()
+        finally:
+            redirector.close()
+
+
+def _lock(connection: Connection) -> bool:
+    locked = connection.scalar(text("SELECT pg_try_advisory_lock(:lock)"), {"lock": _LOCK})
+    connection.commit()
+    return bool(locked)
+
+
+@contextmanager
+def _transaction(connection: Connection) -> Iterator[Session]:
+    """Yield a session on the connection that holds the lock: who has lost the lock can mark nothing."""
+    with Session(connection, expire_on_commit=False) as session, session.begin():
+        yield session
+
+
+def _attempts(delivery: Delivery) -> int:
+    value = delivery.headers.get("attempts")
+    return value if isinstance(value, int) and value > 0 else 1
+
+
+def _who_gave_it_up(delivery: Delivery) -> str:
+    """Say what RabbitMQ says of why it moved the message (https://www.rabbitmq.com/docs/dlx#effects)."""
+    why = delivery.headers.get("x-first-death-reason")
+    if why is None:
+        return "somebody put it among the dead letters"
+    return f"RabbitMQ moved it out of {delivery.headers.get('x-first-death-queue')}: {why}"

@@ -1,0 +1,135 @@
+"""`./ates dead-letters`, against the databases of two services."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from click.testing import CliRunner, Result
+
+from chassis.db import Database
+from deploy.cli.__main__ import ates
+from deploy.run_file import Run, write_run
+from messaging import Event
+from messaging.dead_letters import State, read_dead_letter, record_dead_letter
+from messaging.envelope import CONTENT_TYPE
+from messaging.errors import SchemaInvalid, UnknownType
+from messaging.transport import Delivery
+
+SERVICES = ("billing", "tracker")
+
+
+class Office:
+    """The databases, and the command line."""
+
+    def __init__(self, databases: Mapping[str, Database]) -> None:
+        self.databases = databases
+
+    def bury(self, service: str, event: Event, error: type = SchemaInvalid) -> UUID:
+        delivery = Delivery(
+            1, 1, event.to_bytes(), CONTENT_TYPE, event.type, str(event.id), event.type, "", "", None, {}, False
+        )
+        with self.databases[service].transaction() as session:
+            return record_dead_letter(session, delivery, error("what is wrong"), attempts=1).letter_id
+
+    def state(self, service: str, letter_id: UUID) -> State:
+        with self.databases[service].reading() as session:
+            return read_dead_letter(session, letter_id).letter.state
+
+    def run(self, *arguments: object) -> Result:
+        return CliRunner().invoke(ates, ["dead-letters", *map(str, arguments)])
+
+    def json(self, *arguments: object) -> Any:
+        result = self.run(*arguments, "--json")
+        assert result.exit_code == 0, result.output
+        return json.loads(result.output)
+
+
+@pytest.fixture
+def office(migrated: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Office:
+    settings = {service: migrated(service) for service in SERVICES}
+    monkeypatch.setenv("ATES_STATE_DIR", str(tmp_path))
+    monkeypatch.setattr("deploy.cli.dead_letters.SERVICES", dict.fromkeys(SERVICES, 0))
+    urls = {service: settings[service].database_url for service in SERVICES}
+    write_run(tmp_path, Run(services={}, rabbitmq={}, databases=urls, processes=[], people=[]))
+    return Office({service: Database(settings[service]) for service in SERVICES})
+
+
+def priced() -> Event:
+    data = {"task_id": str(uuid4()), "fee_cents": "many", "reward_cents": 2500, "priced_at": "2026-11-21T05:00:00Z"}
+    return Event.new("billing.task_priced.v1", subject="x", sequence=1, data=data)
+
+
+def test_letters_of_all_services_are_listed_and_filtered(office: Office) -> None:
+    mine, other = office.bury("tracker", priced()), office.bury("billing", priced(), UnknownType)
+    listed = office.json("list")
+    assert listed["total"] == 2
+    assert {(item["service"], item["id"], item["reason"]) for item in listed["items"]} == {
+        ("tracker", str(mine), "schema-invalid"),
+        ("billing", str(other), "unknown-type"),
+    }
+    assert [item["id"] for item in office.json("list", "--reason", "unknown-type")["items"]] == [str(other)]
+    assert [item["id"] for item in office.json("list", "--service", "tracker")["items"]] == [str(mine)]
+    assert {(group["service"], group["count"]) for group in listed["groups"]} == {("tracker", 1), ("billing", 1)}
+    for_people = office.run("list").output
+    assert "what is wrong" in for_people
+    assert str(mine) in for_people
+
+
+def test_a_letter_is_shown_whole(office: Office) -> None:
+    letter = office.bury("tracker", priced())
+    shown = office.json("show", letter)
+    assert (shown["service"], shown["letter"]["event"]["data"]["fee_cents"]) == ("tracker", "many")
+    assert [entry["action"] for entry in shown["history"]] == ["died"]
+    assert '"fee_cents": "many"' in office.run("show", letter).output
+
+
+def test_decisions_are_written_down_with_who_took_them(office: Office) -> None:
+    replayed, discarded = office.bury("tracker", priced()), office.bury("tracker", priced())
+    assert office.json("replay", replayed)["requested"] == 1
+    assert office.json("discard", discarded)["items"] == [{"service": "tracker", "id": str(discarded)}]
+    assert office.state("tracker", replayed) == State.REPLAY_REQUESTED
+    assert office.state("tracker", discarded) == State.DISCARD_REQUESTED
+    entry = office.json("show", replayed)["history"][-1]
+    assert (entry["action"], entry["actor_name"].endswith(" (./ates)")) == ("replay_requested", True)
+    again = office.run("replay", replayed)
+    assert again.exit_code == 1
+    assert "not dead any more" in again.output
+
+
+def test_a_selection_or_all_can_be_decided_about(office: Office) -> None:
+    for _ in range(3):
+        office.bury("tracker", priced())
+    last = office.bury("billing", priced(), UnknownType)
+    assert office.json("replay", "--reason", "schema-invalid")["requested"] == 3
+    assert office.state("billing", last) == State.DEAD
+    assert office.json("discard", "--all", "--service", "billing")["requested"] == 1
+    for unclear in ((), ("--all", "--reason", "x"), (last, "--all")):
+        assert office.run("replay", *unclear).exit_code == 2
+
+
+def test_an_edited_event_is_sent_in_place_of_one_letter(office: Office, tmp_path: Path) -> None:
+    letter, other = office.bury("tracker", priced()), office.bury("tracker", priced())
+    file = tmp_path / "event.json"
+    file.write_text('{"data": {"fee_cents": 1}}')
+    refused = office.run("replay", letter, "--edited", file)
+    assert (refused.exit_code, "would die again" in refused.output) == (1, True)
+    data = {**office.json("show", letter)["letter"]["event"]["data"], "fee_cents": 1500}
+    file.write_text(json.dumps({"data": data}))
+    assert office.run("replay", letter, other, "--edited", file).exit_code == 2
+    (answer,) = office.json("replay", letter, "--edited", file)["items"]
+    assert json.loads(office.json("show", letter)["replacement"])["id"] == answer["event_id"]
+
+
+def test_what_is_not_there_or_there_twice_is_said(office: Office) -> None:
+    unknown = office.run("show", uuid4())
+    assert (unknown.exit_code, "There is no dead letter" in unknown.output) == (1, True)
+    event = priced()
+    letter = office.bury("tracker", event)
+    office.bury("billing", event)
+    twice = office.run("discard", letter)
+    assert (twice.exit_code, "--service" in twice.output) == (1, True)
+    assert office.json("discard", letter, "--service", "billing")["requested"] == 1
+    assert office.state("tracker", letter) == State.DEAD
