@@ -15,11 +15,12 @@ up: ## Install what is missing, start everything, keep it alive until Ctrl-C
 test: env ## Run every test, against real Postgres, RabbitMQ and a real browser
 	.venv/bin/python -m pytest $(ARGS)
 
-check: env ## Linters, types, import contracts
+check: env ## Linters, types, import contracts, event schemas
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+	.venv/bin/python -m deploy.schemas check
 
 bench: env ## The benchmarks, with the naive way beside ours
 	.venv/bin/python -m tests.benchmarks

@@ -46,7 +46,7 @@ class DeadLetterDesk:
     """The desk of one service. Several may run: one works, the others stand by."""
 
     def __init__(
-        self, service: str, broker: Broker, engine: Engine, *, poll: float = 1.0, compare_every: float = 30.0
+        self, service: str, broker: Broker, engine: Engine, *, poll: float = 1.0, compare_every: float = 15.0
     ) -> None:
         """Take the two places to be kept in line.
 

@@ -69,6 +69,7 @@ class Vhost:
 def servers_dir() -> Iterator[Path]:
     # Not pytest's own temporary folder: the users that the servers run as cannot reach that one.
     folder = Path(tempfile.mkdtemp(prefix="ates-tests-"))
+    folder.chmod(0o711)
     yield folder
     shutil.rmtree(folder)
 

@@ -17,8 +17,10 @@ def running_system() -> Iterator[RunningSystem]:
     yield system
     if system.process.poll() is None:
         system.stop()
-    eventually(lambda: system.left_over() == [], timeout=2)
-    shutil.rmtree(system.state_dir)
+    try:
+        eventually(lambda: system.left_over() == [], timeout=2)
+    finally:
+        shutil.rmtree(system.state_dir)
 
 
 @pytest.fixture(scope="module")

@@ -17,9 +17,23 @@ numbers = st.integers(-4, 4)
 scalars = st.sampled_from([None, True, False, 0, 1, 2, "a", "b", "ab"])
 
 
+_SCALARS = [None, True, False, *range(-5, 6), 0.5, -1.5, 2.0, "", "a", "b", "[", "ab", "bab", "ab[b", "aaaaa"]
+_FORMATTED = ["2026-01-02", "2026-01-02T03:04:05Z", "11111111-2222-3333-4444-555555555555"]
+_PARTS = [None, 0, 1, "a", "ab"]
+#: Data of all sorts, small enough to be tried with every schema.
+SAMPLES: list[Any] = [
+    *_SCALARS,
+    *_FORMATTED,
+    *([one, two][:size] for one in _PARTS for two in _PARTS for size in (0, 1, 2)),
+    *([one] * 4 for one in _PARTS),
+    [0, 1, 2],
+    *({name: value for name, value in (("a", one), ("b", two)) if value != "ab"} for one in _PARTS for two in _PARTS),
+]
+
+
 def _some(rules: dict[str, st.SearchStrategy[Any]]) -> st.SearchStrategy[Schema]:
     """Some of these keywords; few at a time, so that some data fits."""
-    keywords = st.sets(st.sampled_from(sorted(rules)), max_size=2)
+    keywords = st.sets(st.sampled_from(sorted(rules)), min_size=1, max_size=2)
     return keywords.flatmap(lambda chosen: st.fixed_dictionaries({name: rules[name] for name in sorted(chosen)}))
 
 
@@ -58,7 +72,7 @@ def scalar_schemas(draw: st.DrawFn) -> Schema:
 
 def text_schemas() -> st.SearchStrategy[Schema]:
     """A rule for a text."""
-    return (text_rules | formats).map(lambda rules: {"type": "string", **rules})
+    return (text_rules | text_rules | formats).map(lambda rules: {"type": "string", **rules})
 
 
 def number_schemas() -> st.SearchStrategy[Schema]:
