@@ -103,7 +103,7 @@ def _come_back(versions: Mapping[int, Schema], older: int, newer: int) -> Iterat
     before, now = _paths(versions[older]), _paths(versions[newer])
     for version in sorted(version for version in versions if version < older):
         for path in sorted((now - before) & _paths(versions[version])):
-            yield Gap(path, "properties", "dropped it", f"takes it for the one of v{version}: choose another name")
+            yield Gap(path, "dropped it", f"takes it for the one of v{version}: choose another name")
 
 
 def _paths(schema: Schema) -> set[str]:

@@ -29,8 +29,6 @@ class Gap:
 
     #: The field's path, "" for the data as a whole.
     field: str
-    #: The keyword that tells the two apart.
-    rule: str
     #: What the writer does: "may send null".
     sent: str
     #: What the reader does: "takes only text".
@@ -48,15 +46,13 @@ def gaps(writer: Schema | bool, reader: Schema | bool, *, fill: bool, field: str
     strange = strange_keywords(sent) or strange_keywords(taken)
     if strange:
         if sent != taken or (fill and fills(taken)):
-            yield Gap(
-                field, strange[0], "differs here", f"uses `{strange[0]}`, which cannot be compared: judge yourself"
-            )
+            yield Gap(field, "has other rules here", f"cannot be compared with it (`{strange[0]}`): judge yourself")
         return
     values = _finite(sent)
     if values is not None:
         yield from _values(values, taken, fill, field)
     elif "enum" in taken or "const" in taken:
-        yield _gap("enum", sent, taken, field)
+        yield _gap(sent, taken, field)
     else:
         yield from _by_type(sent, taken, fill, field)
 
@@ -79,14 +75,14 @@ def _values(values: list[Any], taken: Schema, fill: bool, field: str) -> Iterato
     readable = validator(as_object(opened(taken)))
     refused = [value for value in values if not readable.is_valid(filled(taken, value) if fill else value)]
     if refused:
-        yield Gap(field, "enum", f"may send {in_words({'enum': refused})}", f"takes only {in_words(taken)}")
+        yield Gap(field, f"may send {in_words({'enum': refused})}", f"takes only {in_words(taken)}")
 
 
 def _by_type(sent: Schema, taken: Schema, fill: bool, field: str) -> Iterator[Gap]:
     sends, takes = types(sent), types(taken)
     both = {name for name in sends if name in takes or (name == "integer" and "number" in takes)}
     if sends - both:
-        yield _gap("type", {"type": sorted(sends - both)}, {"type": sorted(takes)}, field)
+        yield _gap({"type": sorted(sends - both)}, {"type": sorted(takes)}, field)
     if "string" in both:
         yield from _texts(sent, taken, field)
     if both & {"integer", "number"}:
@@ -98,33 +94,30 @@ def _by_type(sent: Schema, taken: Schema, fill: bool, field: str) -> Iterator[Ga
 
 
 def _texts(sent: Schema, taken: Schema, field: str) -> Iterator[Gap]:
-    if sent.get("minLength", 0) < taken.get("minLength", 0):
-        yield _gap("minLength", sent, taken, field)
-    if _more(sent.get("maxLength"), taken.get("maxLength")):
-        yield _gap("maxLength", sent, taken, field)
-    for rule in ("format", "pattern"):
-        if rule in taken and sent.get(rule) != taken[rule]:
-            yield _gap(rule, sent, taken, field)
+    too_short = sent.get("minLength", 0) < taken.get("minLength", 0)
+    too_long = _more(sent.get("maxLength"), taken.get("maxLength"))
+    if too_short or too_long or any(rule in taken and sent.get(rule) != taken[rule] for rule in ("format", "pattern")):
+        yield _gap(sent, taken, field)
 
 
 def _numbers(sent: Schema, taken: Schema, field: str) -> Iterator[Gap]:
-    if (low := _lowest(taken)) and ((sent_low := _lowest(sent)) is None or sent_low < low):
-        yield _gap("minimum", sent, taken, field)
-    if (high := _highest(taken)) and ((sent_high := _highest(sent)) is None or sent_high > high):
-        yield _gap("maximum", sent, taken, field)
-    if "multipleOf" in taken and sent.get("multipleOf") != taken["multipleOf"]:
-        yield _gap("multipleOf", sent, taken, field)
+    low, sent_low = _lowest(taken), _lowest(sent)
+    high, sent_high = _highest(taken), _highest(sent)
+    too_low = low is not None and (sent_low is None or sent_low < low)
+    too_high = high is not None and (sent_high is None or sent_high > high)
+    between_steps = "multipleOf" in taken and sent.get("multipleOf") != taken["multipleOf"]
+    if too_low or too_high or between_steps:
+        yield _gap(sent, taken, field)
 
 
 def _lists(sent: Schema, taken: Schema, fill: bool, field: str) -> Iterator[Gap]:
-    if sent.get("minItems", 0) < taken.get("minItems", 0):
-        yield _gap("minItems", sent, taken, field)
-    if _more(sent.get("maxItems"), taken.get("maxItems")):
-        yield _gap("maxItems", sent, taken, field)
     items = taken.get("items", True)
+    too_short = sent.get("minItems", 0) < taken.get("minItems", 0)
+    too_long = _more(sent.get("maxItems"), taken.get("maxItems"))
     # What is filled in may make two items the same.
-    if taken.get("uniqueItems") and (not sent.get("uniqueItems") or (fill and fills(items))):
-        yield _gap("uniqueItems", sent, taken, field)
+    repeats = taken.get("uniqueItems") and (not sent.get("uniqueItems") or (fill and fills(items)))
+    if too_short or too_long or repeats:
+        yield _gap(sent, taken, field)
     yield from gaps(sent.get("items", True), items, fill=fill, field=f"{field}[]")
 
 
@@ -135,7 +128,7 @@ def _objects(sent: Schema, taken: Schema, fill: bool, field: str) -> Iterator[Ga
     for name in taken.get("required", ()):
         if name not in always and not (fill and "default" in as_object(_rule(taken, name))):
             cure = " and has no default to fill in" if fill else ""
-            yield Gap(_below(field, name), "required", "need not send it", f"requires it{cure}")
+            yield Gap(_below(field, name), "need not send it", f"requires it{cure}")
     for name, rule in taken.get("properties", {}).items():
         place = _below(field, name)
         if fill and name not in always:
@@ -144,17 +137,17 @@ def _objects(sent: Schema, taken: Schema, fill: bool, field: str) -> Iterator[Ga
             yield from gaps(sends[name], rule, fill=fill, field=place)
         elif not closed and not is_anything(rule):
             is_open = "is not closed and may send anything under this name"
-            yield Gap(place, "additionalProperties", is_open, f"takes only {in_words(rule)}")
+            yield Gap(place, is_open, f"takes only {in_words(rule)}")
 
 
 def _default(rule: Schema, field: str) -> Iterator[Gap]:
     if "default" in rule and not validator(as_object(opened(rule))).is_valid(rule["default"]):
         default = in_words({"const": rule["default"]})
-        yield Gap(field, "default", "may lack it", f"fills in {default}, but takes only {in_words(rule)}")
+        yield Gap(field, "may lack it", f"fills in {default}, but takes only {in_words(rule)}")
 
 
-def _gap(rule: str, sent: Schema, taken: Schema, field: str) -> Gap:
-    return Gap(field, rule, f"may send {in_words(sent)}", f"takes only {in_words(taken)}")
+def _gap(sent: Schema, taken: Schema, field: str) -> Gap:
+    return Gap(field, f"may send {in_words(sent)}", f"takes only {in_words(taken)}")
 
 
 def _rule(schema: Schema, name: str) -> Schema | bool:
