@@ -49,7 +49,8 @@ class RunningSystem:
         environment["ATES_STATE_DIR"] = str(self.state_dir)
         with (self.state_dir / "output").open("wb") as output:
             self._process = subprocess.Popen(
-                command or ("make", "up"),
+                # Whoever runs the tests in the background lets them, and so make, ignore SIGINT: not here.
+                command or ("env", "--default-signal=INT", "make", "up"),
                 cwd=REPOSITORY,
                 env=environment,
                 stdin=subprocess.DEVNULL,
