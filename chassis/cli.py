@@ -3,7 +3,7 @@
 import os
 import signal
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -12,20 +12,18 @@ import click
 from apscheduler.events import EVENT_SCHEDULER_STARTED
 from apscheduler.schedulers.blocking import BlockingScheduler
 from flask import Flask
-from prometheus_client import Counter, start_http_server
+from prometheus_client import start_http_server
 
 from chassis.db import Database
 from chassis.migrate import migrate
-from chassis.observe import configure_logging
+from chassis.observe import EventMetrics, configure_logging
+from chassis.operating import OperatorCommand
 from chassis.scheduler import build_scheduler
-from chassis.settings import Settings, SettingsError
+from chassis.settings import EXCHANGE, Settings, SettingsError
 from chassis.webserver import serve
-from messaging import Consumer, DeadLetterDesk, Event, HandlerTable, RabbitBroker, Relay
+from messaging import Consumer, DeadLetterDesk, HandlerTable, RabbitBroker, Relay
 
 S = TypeVar("S", bound=Settings)
-
-PUBLISHED = Counter("events_published", "Events confirmed by the broker", ("service",))
-OUTCOMES = Counter("events_consumed", "Deliveries by outcome", ("service", "outcome", "event"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,10 +40,12 @@ class Service(Generic[S]):
     jobs: Callable[[BlockingScheduler, S, Database], None] = lambda _scheduler, _settings, _database: None
     #: The folder of its alembic migrations.
     migrations: Path
+    #: What an operator has it do besides: each an OperatorCommand.
+    commands: Sequence[OperatorCommand] = ()
 
 
 def main(service: Service[S]) -> None:
-    """Run one process of the service until SIGTERM or SIGINT; the command line says which."""
+    """Run one process of the service until SIGTERM or SIGINT, or one of its commands; the command line says which."""
     processes: Mapping[str, Callable[[Service[S]], None]] = {
         "web": _web,
         "relay": _relay,
@@ -54,16 +54,24 @@ def main(service: Service[S]) -> None:
         "migrate": lambda wanted: migrate(wanted.name, wanted.migrations),
     }
 
-    @click.command(help=f"Run a process of {service.name}.")
-    @click.argument("process", type=click.Choice(list(processes)))
-    def command(process: str) -> None:
-        configure_logging(service.name, process)
+    group = click.Group(help=f"Run a process of {service.name}, or have {service.name} do something.")
+    for name, run in processes.items():
+        group.add_command(_process(service, name, run))
+    for command in service.commands:
+        group.add_command(command)
+    group()
+
+
+def _process(service: Service[S], name: str, run: Callable[[Service[S]], None]) -> click.Command:
+    @click.command(name, help=f"Run the {name} of {service.name}.")
+    def command() -> None:
+        configure_logging(service.name, name)
         try:
-            processes[process](service)
+            run(service)
         except SettingsError as error:
             raise click.ClickException(str(error)) from error
 
-    command()
+    return command
 
 
 def _web(service: Service[S]) -> None:
@@ -76,7 +84,7 @@ def _relay(service: Service[S]) -> None:
     settings = service.load_settings()
     _serve_health(settings.host)
     broker = RabbitBroker(settings.amqp_url, name=f"{service.name}.relay")
-    relay = Relay(settings.database_url, broker, on_published=PUBLISHED.labels(service.name).inc)
+    relay = Relay(settings.database_url, broker, exchange=EXCHANGE, observer=EventMetrics(service.name))
     relay.run(stop)
 
 
@@ -88,11 +96,16 @@ def _consumer(service: Service[S]) -> None:
     _serve_health(settings.host)
     database = Database(settings)
 
-    def count(outcome: str, event: Event | None) -> None:
-        OUTCOMES.labels(service.name, outcome, event.name if event else "unreadable").inc()
-
     broker = RabbitBroker(settings.amqp_url, name=f"{service.name}.consumer")
-    consumer = Consumer(service.name, broker, database.sessions, service.handlers, database.registry, on_outcome=count)
+    consumer = Consumer(
+        service.name,
+        broker,
+        database.sessions,
+        service.handlers,
+        database.registry,
+        exchange=EXCHANGE,
+        observer=EventMetrics(service.name),
+    )
     desk_broker = RabbitBroker(settings.amqp_url, name=f"{service.name}.dead-letters")
     desk = DeadLetterDesk(service.name, desk_broker, database.engine)
     desk_thread = threading.Thread(target=desk.run, args=(stop,), name="dead-letters")

@@ -2,9 +2,11 @@
 
 import os
 from pathlib import Path
+from types import ModuleType
 
 from alembic import command
 from alembic.config import Config
+from sqlalchemy import text
 
 from chassis.db import engine_url
 from chassis.settings import SettingsError
@@ -19,6 +21,16 @@ def migrate(service: str, migrations: Path) -> None:
     if not url:
         raise SettingsError(f"{variable} is not set: migrations need the role that owns the tables")
     command.upgrade(alembic_config(url, migrations), "head")
+
+
+def app_role(op: ModuleType) -> str | None:
+    """Return the role that the service's processes connect as: `<service>_app` where `<service>_owner` owns the tables.
+
+    None where there is no such role, as in a database that belongs to one role alone.
+    """
+    wanted = "SELECT rolname FROM pg_roles WHERE rolname = regexp_replace(current_user, '_owner$', '_app')"
+    found: str | None = op.get_bind().scalar(text(f"{wanted} AND rolname <> current_user"))
+    return found
 
 
 def alembic_config(url: str, migrations: Path) -> Config:

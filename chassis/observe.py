@@ -3,7 +3,7 @@
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
@@ -14,7 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from chassis.db import Database
-from messaging import message_context, outbox_status
+from messaging import Event, Observer, OutcomeName, message_context, outbox_status
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -25,6 +25,9 @@ REQUESTS = Counter("http_requests", "Requests served", ("service", "method", "ro
 SECONDS = Histogram("http_request_seconds", "Time to serve a request", ("service", "method", "route"))
 PENDING = Gauge("outbox_pending", "Events committed and not yet confirmed by the broker", ("service",))
 OLDEST = Gauge("outbox_oldest_pending_seconds", "Age of the oldest such event, 0 if there is none", ("service",))
+
+PUBLISHED = Counter("events_published", "Events confirmed by the broker", ("service",))
+OUTCOMES = Counter("events_consumed", "Deliveries by outcome", ("service", "outcome", "event"))
 
 #: Asked every few seconds by machines; a log line for each would bury the others.
 _QUIET = ("/livez", "/readyz", "/metrics", "/static/")
@@ -68,6 +71,22 @@ def configure_logging(service: str, process: str, level: str = "INFO") -> None:
     root.setLevel(level)
     for library, least in _CHATTY.items():
         logging.getLogger(library).setLevel(least)
+
+
+class EventMetrics(Observer):
+    """Counts what relay and consumer of one service do."""
+
+    def __init__(self, service: str) -> None:
+        """Take the service that the numbers are labelled with."""
+        self._service = service
+
+    def published(self, seconds: Sequence[float]) -> None:
+        """See `Observer`."""
+        PUBLISHED.labels(self._service).inc(len(seconds))
+
+    def outcome(self, outcome: OutcomeName, event: Event | None) -> None:
+        """See `Observer`."""
+        OUTCOMES.labels(self._service, outcome, event.name if event else "unreadable").inc()
 
 
 def init_observation(app: Flask, service: str, database: Database) -> None:

@@ -15,6 +15,9 @@ from environs import Env, EnvError, ValidationError, validate
 #: All services and the ports that they have unless `ATES_PORT_<SERVICE>` says otherwise.
 DEFAULT_PORTS: Mapping[str, int] = MappingProxyType({"auth": 8001, "tracker": 8002, "billing": 8003, "analytics": 8004})
 
+#: Where all services publish their events.
+EXCHANGE = "ates.events"
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 

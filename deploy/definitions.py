@@ -13,8 +13,9 @@ import secrets
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from chassis.settings import EXCHANGE
 from messaging import HandlerTable
-from messaging.topology import DEFAULT_EXCHANGE, Topology, consumer_topology, shared_topology
+from messaging.topology import Topology, consumer_topology, shared_topology
 from messaging.topology import definitions as topology_definitions
 
 ADMINISTRATOR = "ates"
@@ -53,10 +54,9 @@ def vhost(name: str, services: Iterable[str]) -> Definitions:
             *(_permission(name, service) for service in services),
         ],
         "topic_permissions": [
-            {"user": s, "vhost": name, "exchange": DEFAULT_EXCHANGE, "write": rf"^{s}\.", "read": ".*"}
-            for s in services
+            {"user": s, "vhost": name, "exchange": EXCHANGE, "write": rf"^{s}\.", "read": ".*"} for s in services
         ],
-        **topology_definitions([shared_topology(), *map(_subscription, services)], name),
+        **topology_definitions([shared_topology(EXCHANGE), *map(_subscription, services)], name),
     }
 
 
@@ -71,11 +71,11 @@ def _subscription(service: str) -> Topology:
     if importlib.util.find_spec(room) is None:
         return Topology((), (), ())
     handlers: HandlerTable = importlib.import_module(room).HANDLERS
-    return consumer_topology(service, handlers)
+    return consumer_topology(service, handlers, exchange=EXCHANGE)
 
 
 def _permission(vhost_name: str, service: str) -> dict[str, str]:
     """A service makes and deletes only what bears its name; of the others' things it uses the events exchange."""
     own = rf"^{service}\."
-    used = rf"^({re.escape(DEFAULT_EXCHANGE)}|{service}\..*)$"
+    used = rf"^({re.escape(EXCHANGE)}|{service}\..*)$"
     return {"user": service, "vhost": vhost_name, "configure": own, "write": used, "read": used}

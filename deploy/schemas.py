@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 
+from chassis.settings import EXCHANGE
 from chassis.upcasters import UPCASTERS
 from deploy.settings import REPOSITORY, SERVICES, VHOST
 from messaging import HandlerTable, SchemaRegistry, asyncapi, catalogue, compatibility, schema_lock
@@ -61,7 +62,7 @@ def documents() -> dict[Path, str]:
     """Return the generated files and what is to stand in them."""
     schemas, listening, words = registry(), subscriptions(), glossary()
     page = catalogue.markdown(schemas, listening, words, folder=FOLDER.name, command=f"{_COMMAND} catalogue")
-    api = asyncapi.document(schemas, listening, words, info=_INFO, servers=_SERVERS)
+    api = asyncapi.document(schemas, listening, words, info=_INFO, servers=_SERVERS, exchange=EXCHANGE)
     return {
         REPOSITORY / "docs" / "events.md": page,
         REPOSITORY / "docs" / "asyncapi.json": asyncapi.as_json(api),

@@ -6,6 +6,7 @@ lists what it handles in a `HandlerTable`. What cannot be handled ends with the 
 """
 
 from messaging.broker import RabbitBroker
+from messaging.condition import Condition
 from messaging.consumer import Consumer, Handler, HandlerTable
 from messaging.context import MessageContext, current_context, message_context
 from messaging.dead_letters import DeadLetterView, list_dead_letters
@@ -21,6 +22,7 @@ from messaging.errors import (
     TooLarge,
     UnknownType,
 )
+from messaging.observer import Observer, OutcomeName
 from messaging.outbox import (
     OutboxStatus,
     bind_outbox,
@@ -34,6 +36,7 @@ from messaging.relay import Relay
 from messaging.retry import RetryPolicy
 
 __all__ = [
+    "Condition",
     "Consumer",
     "DeadLetterDesk",
     "DeadLetterView",
@@ -43,8 +46,10 @@ __all__ = [
     "MessageContext",
     "MessagingError",
     "NotAnEvent",
+    "Observer",
     "OutboxNotBound",
     "OutboxStatus",
+    "OutcomeName",
     "PermanentError",
     "RabbitBroker",
     "Relay",

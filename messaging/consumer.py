@@ -13,13 +13,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Literal
 from uuid import UUID
 
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, sessionmaker
 
 from messaging import inbox
+from messaging.condition import Condition
 from messaging.context import message_context
 from messaging.dead_letters import record_dead_letter
 from messaging.envelope import CONTENT_TYPE, MAX_BYTES, Event
@@ -31,6 +31,7 @@ from messaging.errors import (
     UnknownType,
     WrongContentType,
 )
+from messaging.observer import Observer, OutcomeName
 from messaging.redirect import Redirector
 from messaging.registry import SchemaRegistry
 from messaging.retry import RetryPolicy
@@ -42,7 +43,6 @@ _log = logging.getLogger(__name__)
 Handler = Callable[[Session, Event], None]
 #: The subscription of a service: event name without version -> what to do.
 HandlerTable = Mapping[str, Handler]
-OutcomeName = Literal["done", "duplicate", "retry", "waiting", "dead"]
 
 #: Events in one transaction, at most.
 BATCH = 200
@@ -86,7 +86,7 @@ class Consumer:
         exchange: str = DEFAULT_EXCHANGE,
         retry: RetryPolicy | None = None,
         batch: int = BATCH,
-        on_outcome: Callable[[OutcomeName, Event | None], None] = lambda outcome, event: None,
+        observer: Observer | None = None,
     ) -> None:
         """Take the subscription and what it needs. Raises UnknownType for a handler of an event without a schema."""
         for name in handlers:
@@ -99,11 +99,12 @@ class Consumer:
         self._exchange = exchange
         self._retry = retry or RetryPolicy()
         self._batch = batch
-        self._on_outcome = on_outcome
+        self._observer = observer or Observer()
         self._stop = threading.Event()
         self._redirect: Redirector
         #: Redelivered events that this process has begun, with how often that was done by whichever process.
         self._started: dict[UUID, int] = {}
+        self.condition = Condition()
         #: Set while it is subscribed to its queue.
         self.active = threading.Event()
 
@@ -113,7 +114,7 @@ class Consumer:
         topology = consumer_topology(
             self._service, self._handlers, exchange=self._exchange, delays_ms=self._retry.delays_ms
         )
-        self._redirect = Redirector(self._broker, self._service, topology, stop)
+        self._redirect = Redirector(self._broker, self._service, topology, stop, self.condition)
         if not self._redirect.declare():
             return
         receiver = self._broker.receiver(events_queue(self._service), prefetch=2 * self._batch)
@@ -134,13 +135,18 @@ class Consumer:
 
     def _receive(self, receiver: Receiver) -> None:
         deliveries = receiver.receive(self._batch, _POLL)
-        if receiver.connected():
-            self.active.set()
-        else:
-            self.active.clear()
+        self._report(receiver)
         if deliveries:
             self._process(deliveries)
             receiver.ack(deliveries)
+
+    def _report(self, receiver: Receiver) -> None:
+        if not receiver.connected():
+            self.active.clear()
+            self.condition.turn("waiting for the broker", ready=False)
+        else:
+            self.active.set()
+            self.condition.turn("consuming", ready=True)
 
     def _process(self, deliveries: Sequence[Delivery]) -> None:
         """Bring every delivery to an end, so that all may be acked. Raises _Stopped when that did not happen."""
@@ -168,6 +174,7 @@ class Consumer:
             except DBAPIError as error:
                 if not _database_is_away(error):
                     raise
+                self.condition.turn("waiting for the database", ready=False)
                 _log.warning("the database is away, waiting for it: %s", error.orig)
                 if self._stop.wait(_PAUSE):
                     raise _Stopped from error
@@ -252,14 +259,17 @@ class Consumer:
             if lines.anybody:
                 inbox.stop_waiting(session, [received.event.id for received in turn])
         for received, outcome in zip(turn, outcomes, strict=True):
-            self._on_outcome(outcome, received.event)
+            self._observer.outcome(outcome, received.event)
         for received, head_back_at in waiting:
             delay = self._retry.delay_until(head_back_at)
             self._redirect.to_wait_queue(received.delivery, delay, attempts=_attempts(received.delivery))
-            self._on_outcome("waiting", received.event)
+            self._observer.outcome("waiting", received.event)
 
     def _handle(self, session: Session, event: Event) -> None:
-        with message_context(correlation_id=event.correlation_id, causation_id=event.id, traceparent=event.traceparent):
+        with (
+            message_context(correlation_id=event.correlation_id, causation_id=event.id, traceparent=event.traceparent),
+            self._observer.handling(event),
+        ):
             self._handlers[event.name](session, event)
 
     def _failed(self, received: _Received, error: Exception) -> None:
@@ -274,7 +284,7 @@ class Consumer:
         with self._sessions.begin() as session:
             inbox.wait(session, received.event, received.aggregate, retry_at)
         self._redirect.to_wait_queue(received.delivery, delay, attempts=attempts, error=error)
-        self._on_outcome("retry", received.event)
+        self._observer.outcome("retry", received.event)
 
     def _bury(
         self, delivery: Delivery, event: Event | None, error: PermanentError, *, attempts: int | None = None
@@ -286,7 +296,7 @@ class Consumer:
                 inbox.stop_waiting(session, [event.id])
         _log.error("dead letter %s (%s): %s", label.letter_id, error.reason, error)
         self._redirect.to_dead_letters(delivery, label, error, attempts=died_after)
-        self._on_outcome("dead", event)
+        self._observer.outcome("dead", event)
 
 
 def _attempts(delivery: Delivery) -> int:

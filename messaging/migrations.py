@@ -14,23 +14,13 @@ _REQUESTED = "'replay_requested', 'discard_requested'"
 _OPEN = f"'dead', {_REQUESTED}"
 _STATES = f"{_OPEN}, 'replayed', 'discarded'"
 
-#: By default the app role may do anything with rows; of what people did with dead letters it can change nothing.
-#: The role is named after the owner who runs this, unless `ates.app_role` says otherwise.
-_ONLY_ADDED_TO = """
-    DO $$
-    DECLARE
-        app_role text := coalesce(
-            nullif(current_setting('ates.app_role', true), ''), regexp_replace(current_user, '_owner$', '_app'));
-    BEGIN
-        IF app_role <> current_user AND EXISTS (SELECT FROM pg_roles WHERE rolname = app_role) THEN
-            EXECUTE format('REVOKE UPDATE, DELETE, TRUNCATE ON dead_letter_action FROM %I', app_role);
-        END IF;
-    END $$
-"""
 
+def create_tables_v1(op: ModuleType, *, app_role: str | None) -> None:
+    """Create outbox, relay_progress, inbox, waiting, suspect, dead_letter and dead_letter_action.
 
-def create_tables_v1(op: ModuleType) -> None:
-    """Create outbox, relay_progress, inbox, waiting, suspect, dead_letter and dead_letter_action."""
+    `app_role` is the role that the service's processes connect as: of what people did with dead letters it can change
+    nothing. None if they connect as the owner of the tables.
+    """
     _create_outbox(op)
     op.create_table(
         "relay_progress",
@@ -59,6 +49,9 @@ def create_tables_v1(op: ModuleType) -> None:
     )
     _create_dead_letter(op)
     _create_dead_letter_action(op)
+    if app_role is not None:
+        quoted = op.get_bind().dialect.identifier_preparer.quote(app_role)
+        op.execute(f"REVOKE UPDATE, DELETE, TRUNCATE ON dead_letter_action FROM {quoted}")
 
 
 def _create_outbox(op: ModuleType) -> None:
@@ -128,4 +121,3 @@ def _create_dead_letter_action(op: ModuleType) -> None:
         ["at"],
         postgresql_where=sa.text("actor_name IS NOT NULL"),
     )
-    op.execute(_ONLY_ADDED_TO)

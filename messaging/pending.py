@@ -21,7 +21,7 @@ _LOCK = 0x0B0C5_0001
 
 _FETCH = """
     SELECT id, event_id::text, type, subject, sequence, correlation_id::text,
-           extract(epoch FROM created_at)::bigint, body
+           extract(epoch FROM created_at)::float8, body
       FROM outbox
      WHERE published_at IS NULL AND id <> ALL(%(besides)s::bigint[])
      ORDER BY id
@@ -50,7 +50,7 @@ class PendingEvent(NamedTuple):
     sequence: int
     correlation_id: str
     #: Seconds since the epoch.
-    created_at: int
+    created_at: float
     body: bytes
 
 

@@ -4,6 +4,7 @@ import logging
 import threading
 from dataclasses import replace
 
+from messaging.condition import Condition
 from messaging.dead_letters.rules import Label, death_headers
 from messaging.envelope import CONTENT_TYPE
 from messaging.errors import BrokerUnavailable, PermanentError
@@ -20,12 +21,20 @@ _MAX_HEADER = 500
 class Redirector:
     """Sends received messages on. What was sent is certain only after `confirmed`."""
 
-    def __init__(self, broker: Broker, service: str, topology: Topology, stop: threading.Event) -> None:
-        """Take the queues of the service; they are declared by `declare`."""
+    def __init__(
+        self,
+        broker: Broker,
+        service: str,
+        topology: Topology,
+        stop: threading.Event,
+        condition: Condition | None = None,
+    ) -> None:
+        """Take the queues of the service, which `declare` declares, and where to tell that the broker is waited for."""
         self._broker = broker
         self._service = service
         self._topology = topology
         self._stop = stop
+        self._condition = condition or Condition()
         self._publisher = broker.publisher()
         self._tag = 0
         self._unconfirmed: dict[int, Message] = {}
@@ -36,6 +45,7 @@ class Redirector:
             try:
                 self._broker.declare(self._topology)
             except BrokerUnavailable as error:
+                self._condition.turn("waiting for the broker", ready=False)
                 _log.warning("waiting for the broker: %s", error)
                 self._stop.wait(_PAUSE)
             else:
@@ -61,6 +71,8 @@ class Redirector:
     def confirmed(self) -> bool:
         """Wait until the broker has all that was sent, sending again what it refused. False when stopped before."""
         while self._unconfirmed and not self._stop.is_set():
+            if self._publisher.blocked():
+                self._condition.turn("blocked by the broker's alarm", ready=False)
             for outcome in self._publisher.outcomes(_PAUSE):
                 if outcome.confirmed:
                     self._unconfirmed.pop(outcome.tag, None)

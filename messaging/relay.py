@@ -9,10 +9,12 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from messaging.condition import Condition
 from messaging.envelope import CONTENT_TYPE
+from messaging.observer import Observer
 from messaging.pending import PendingEvent, PendingEvents, StorageUnavailable
 from messaging.topology import DEFAULT_EXCHANGE
 from messaging.transport import Broker, Message, Publisher
@@ -55,9 +57,9 @@ class _Lines:
                 line.append(event)
         return first
 
-    def confirmed(self, event_id: int) -> PendingEvent | None:
+    def confirmed(self, event: PendingEvent) -> PendingEvent | None:
         """Take the event out; return the next of its aggregate, which may go now."""
-        event = self.by_id.pop(event_id)
+        del self.by_id[event.id]
         line = self.lines[event.subject]
         line.popleft()
         if line:
@@ -80,14 +82,15 @@ class Relay:
         *,
         exchange: str = DEFAULT_EXCHANGE,
         window: int = WINDOW,
-        on_published: Callable[[int], None] = lambda count: None,
+        observer: Observer | None = None,
     ) -> None:
-        """Take where the outbox lies and where events go. `on_published` hears how many were confirmed and marked."""
+        """Take where the outbox lies and where events go."""
         self._database_url = database_url
         self._broker = broker
         self._exchange = exchange
         self._window = window
-        self._on_published = on_published
+        self._observer = observer or Observer()
+        self.condition = Condition()
         #: Set while this relay holds the lock and is connected to both servers.
         self.active = threading.Event()
 
@@ -98,11 +101,13 @@ class Relay:
                 with PendingEvents(self._database_url) as pending:
                     self._stand_by_then_work(pending, stop)
             except StorageUnavailable as error:
+                self.condition.turn("waiting for the database", ready=False)
                 _log.warning("the outbox cannot be reached, trying again: %s", error)
                 stop.wait(_STANDBY)
 
     def _stand_by_then_work(self, pending: PendingEvents, stop: threading.Event) -> None:
         while not pending.lock():
+            self.condition.turn("standing by", ready=True)
             if stop.wait(_STANDBY):
                 return
         _log.info("this relay is the active one")
@@ -117,10 +122,7 @@ class Relay:
         lines = _Lines()
         more_to_fetch = True
         while not stop.is_set():
-            if publisher.wait_until_connected(0):
-                self.active.set()
-            else:
-                self.active.clear()
+            self._report(publisher)
             room = self._window - len(lines.by_id)
             if more_to_fetch and room >= min(_FETCH_AT_LEAST, self._window):
                 found = pending.fetch(room, besides=list(lines.by_id))
@@ -134,10 +136,19 @@ class Relay:
                 more_to_fetch = True
         self._finish(pending, publisher, lines)
 
+    def _report(self, publisher: Publisher) -> None:
+        if not publisher.wait_until_connected(0):
+            self.active.clear()
+            self.condition.turn("waiting for the broker", ready=False)
+        else:
+            self.active.set()
+            blocked = publisher.blocked()
+            self.condition.turn("blocked by the broker's alarm" if blocked else "publishing", ready=not blocked)
+
     def _settle(self, pending: PendingEvents, publisher: Publisher, lines: _Lines, stop: threading.Event) -> None:
         """Take in what the broker said: mark and go on with the next of the aggregate, or offer the event again."""
         outcomes = publisher.outcomes(_CONFIRM_WAIT)
-        confirmed = [outcome.tag for outcome in outcomes if outcome.confirmed]
+        confirmed = [lines.by_id[outcome.tag] for outcome in outcomes if outcome.confirmed]
         refused = [outcome for outcome in outcomes if not outcome.confirmed]
         if confirmed:
             self._send(publisher, [e for e in map(lines.confirmed, confirmed) if e is not None])
@@ -154,12 +165,13 @@ class Relay:
         while left > 0 and (patience := deadline - time.monotonic()) > 0:
             outcomes = publisher.outcomes(patience)
             left -= len(outcomes)
-            self._mark(pending, [outcome.tag for outcome in outcomes if outcome.confirmed])
+            self._mark(pending, [lines.by_id[outcome.tag] for outcome in outcomes if outcome.confirmed])
 
-    def _mark(self, pending: PendingEvents, ids: list[int]) -> None:
-        if ids:
-            pending.mark_published(ids)
-            self._on_published(len(ids))
+    def _mark(self, pending: PendingEvents, events: list[PendingEvent]) -> None:
+        if events:
+            pending.mark_published([event.id for event in events])
+            now = time.time()
+            self._observer.published([now - event.created_at for event in events])
 
     def _send(self, publisher: Publisher, events: list[PendingEvent]) -> None:
         if events:
@@ -176,6 +188,6 @@ class Relay:
             type=event.type,
             app_id=event.type.partition(".")[0],
             correlation_id=event.correlation_id,
-            timestamp=event.created_at,
+            timestamp=int(event.created_at),
             headers={"subject": event.subject, "sequence": event.sequence},
         )

@@ -141,6 +141,10 @@ class StubPublisher:
         """See `Publisher`."""
         return True
 
+    def blocked(self) -> bool:
+        """See `Publisher`."""
+        return False
+
     def send(self, messages: Sequence[Message]) -> None:
         """See `Publisher`."""
         for message in messages:

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 #: Where events go when no `exchange` is named.
-DEFAULT_EXCHANGE = "ates.events"
+DEFAULT_EXCHANGE = "events"
 
 #: The delays of the wait queues, in milliseconds: each a queue of its own, since a TTL per message
 #: would hold up shorter ones behind longer ones.
@@ -95,7 +95,7 @@ def dead_queue(service: str) -> str:
 
 def unrouted_name(exchange: str) -> str:
     """The alternate exchange, and its queue, for events that nobody subscribed to."""
-    return f"{exchange.removesuffix('.events')}.unrouted"
+    return f"{exchange.removesuffix('events').rstrip('.')}.unrouted".lstrip(".")
 
 
 def shared_topology(exchange: str = DEFAULT_EXCHANGE) -> Topology:

@@ -72,6 +72,10 @@ class Publisher(Protocol):
         """Wait up to `timeout` seconds; tell whether messages can be sent."""
         ...
 
+    def blocked(self) -> bool:
+        """Tell whether the broker takes nothing for now because of an alarm of its own: what is sent waits."""
+        ...
+
     def send(self, messages: Sequence[Message]) -> None:
         """Hand the messages over, in order. Each gets one outcome; without a connection they wait for the next one."""
         ...

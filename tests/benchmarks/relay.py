@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Sequence
 from uuid import uuid4
 
 import pika
@@ -10,8 +11,9 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.orm import sessionmaker
 
 from chassis.db import engine_url
-from messaging import Event, RabbitBroker, Relay, SchemaRegistry, bind_outbox, publish, tables
-from messaging.topology import DEFAULT_EXCHANGE, consumer_topology
+from chassis.settings import EXCHANGE
+from messaging import Event, Observer, RabbitBroker, Relay, SchemaRegistry, bind_outbox, publish, tables
+from messaging.topology import consumer_topology
 from tests.benchmarks.servers import Servers
 
 EVENTS = 20_000
@@ -25,7 +27,9 @@ def relay_beside_the_naive_way(servers: Servers) -> list[tuple[str, str]]:
     """Measure both on the same number of equal events, each from a full outbox to an empty one."""
     vhost = servers.new_vhost()
     amqp_url = servers.amqp_url(vhost, "tracker")
-    RabbitBroker(amqp_url, name="bench").declare(consumer_topology("tracker", ["tracker.task_noted"]))
+    RabbitBroker(amqp_url, name="bench").declare(
+        consumer_topology("tracker", ["tracker.task_noted"], exchange=EXCHANGE)
+    )
     naive, size = _fill(servers)
     naive_rate = EVENTS / _naive(naive, amqp_url)
     ours, size = _fill(servers)
@@ -67,16 +71,17 @@ def _fill(servers: Servers) -> tuple[str, int]:
 
 def _ours(url: str, amqp_url: str) -> float:
     """Return the seconds from the start of the relay to the last mark."""
-    left = EVENTS
     finished, stop = threading.Event(), threading.Event()
 
-    def count(published: int) -> None:
-        nonlocal left
-        left -= published
-        if left == 0:
-            finished.set()
+    class Counted(Observer):
+        left = EVENTS
 
-    relay = Relay(url, RabbitBroker(amqp_url, name="bench"), on_published=count)
+        def published(self, seconds: Sequence[float]) -> None:
+            self.left -= len(seconds)
+            if self.left == 0:
+                finished.set()
+
+    relay = Relay(url, RabbitBroker(amqp_url, name="bench"), exchange=EXCHANGE, observer=Counted())
     thread = threading.Thread(target=relay.run, args=(stop,))
     started = time.perf_counter()
     thread.start()
@@ -105,7 +110,7 @@ def _naive(url: str, amqp_url: str) -> float:
                 break
             for row_id, type_, event_id, body in rows:
                 properties = pika.BasicProperties(delivery_mode=2, message_id=event_id, type=type_)
-                channel.basic_publish(DEFAULT_EXCHANGE, type_, bytes(body), properties, mandatory=True)
+                channel.basic_publish(EXCHANGE, type_, bytes(body), properties, mandatory=True)
                 cursor.execute("UPDATE outbox SET published_at = now() WHERE id = %s", (row_id,))
     seconds = time.perf_counter() - started
     connection.close()

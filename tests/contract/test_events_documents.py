@@ -9,10 +9,10 @@ from jsonschema import Draft7Validator, Draft202012Validator
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
+from chassis.settings import EXCHANGE
 from deploy import schemas
 from messaging import SchemaRegistry
 from messaging.examples import example_event
-from messaging.topology import DEFAULT_EXCHANGE
 
 OFFICIAL = Path(__file__).parent / "vendor" / "asyncapi" / "3.0.0.json"
 DOCUMENT: dict[str, Any] = json.loads((schemas.REPOSITORY / "docs" / "asyncapi.json").read_text())
@@ -70,7 +70,7 @@ def test_channels_are_the_routing_keys_of_the_exchange() -> None:
     assert sorted(DOCUMENT["channels"]) == sorted(TYPES)
     for type, channel in DOCUMENT["channels"].items():
         assert channel["address"] == type
-        assert channel["bindings"]["amqp"]["exchange"]["name"] == DEFAULT_EXCHANGE
+        assert channel["bindings"]["amqp"]["exchange"]["name"] == EXCHANGE
 
 
 def test_every_service_sends_its_own_newest_and_receives_every_version_of_its_subscription() -> None:

@@ -15,6 +15,8 @@ from messaging import (
     DeadLetterDesk,
     DeadLetterView,
     Event,
+    Observer,
+    OutcomeName,
     RabbitBroker,
     Relay,
     RetryPolicy,
@@ -63,6 +65,16 @@ class Effect(Base):
 
 
 @dataclass
+class OutcomeCounter(Observer):
+    """Counts what became of deliveries."""
+
+    counted: Counter[str]
+
+    def outcome(self, outcome: OutcomeName, event: Event | None) -> None:  # noqa: ARG002
+        self.counted[outcome] += 1
+
+
+@dataclass
 class House:
     """Both servers, and the threads that were started."""
 
@@ -103,7 +115,7 @@ class House:
             self.registry,
             exchange=self.exchange,
             retry=self.retry,
-            on_outcome=lambda outcome, event: self.outcomes.update([outcome]),
+            observer=OutcomeCounter(self.outcomes),
             **options,
         )
         self._start(consumer.run)

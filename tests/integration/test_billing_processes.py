@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from chassis.settings import REPOSITORY
+from chassis.settings import EXCHANGE, REPOSITORY
 from messaging import Event, RabbitBroker
 from messaging.envelope import CONTENT_TYPE
-from messaging.topology import DEFAULT_EXCHANGE, consumer_topology
+from messaging.topology import consumer_topology
 from messaging.transport import Message
 from tests.conftest import Vhost
 from tests.integration.billing_house import House, history
@@ -53,7 +53,7 @@ def send(vhost: Vhost, events: Sequence[Event]) -> None:
         assert publisher.wait_until_connected(10)
         publisher.send(
             [
-                Message(number, DEFAULT_EXCHANGE, event.type, event.to_bytes(), CONTENT_TYPE, message_id=str(event.id))
+                Message(number, EXCHANGE, event.type, event.to_bytes(), CONTENT_TYPE, message_id=str(event.id))
                 for number, event in enumerate(events)
             ]
         )
@@ -76,7 +76,7 @@ def test_a_consumer_that_is_killed_loses_no_cent_and_posts_none_twice(house: Hou
     made = history(Random(21), people=20, tasks=500)
     postings = made.fees + made.rewards
     names = {event.name for event in made.events}
-    RabbitBroker(vhost.administrator_url, name="test").declare(consumer_topology("billing", names))
+    RabbitBroker(vhost.administrator_url, name="test").declare(consumer_topology("billing", names, exchange=EXCHANGE))
     doubled = made.events + made.random.sample(made.events, len(made.events) // 3)
     made.random.shuffle(doubled)
     send(vhost, doubled)

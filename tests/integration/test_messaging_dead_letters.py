@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
+from chassis.settings import EXCHANGE
 from messaging import Event, PermanentError, RabbitBroker, SchemaInvalid, desk
 from messaging.dead_letters import (
     Actor,
@@ -399,7 +400,7 @@ def test_the_desk_outlives_a_database_and_a_broker_that_are_away(
 
 def test_the_services_own_user_may_do_all_of_it(house: House, vhost: Vhost) -> None:
     administrator = RabbitBroker(vhost.administrator_url, name="x")
-    administrator.declare(consumer_topology("billing", ["tracker.task_created"]))
+    administrator.declare(consumer_topology("billing", ["tracker.task_created"], exchange=EXCHANGE))
     own = RabbitBroker(vhost.url("billing"), name="billing.dead-letters")
     working = desk.DeadLetterDesk("billing", own, house.engine, poll=0.1, compare_every=0.5)
     house._start(working.run)

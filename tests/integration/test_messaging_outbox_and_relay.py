@@ -1,6 +1,7 @@
 """From the commit to the broker: what is committed is sent, in order, whatever happens to relay and servers."""
 
 import threading
+from collections.abc import Sequence
 from datetime import timedelta
 from random import Random
 
@@ -8,7 +9,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from messaging import OutboxNotBound, SchemaInvalid, delete_published, outbox_status, publish
+from messaging import Observer, OutboxNotBound, SchemaInvalid, delete_published, outbox_status, publish
 from messaging.pending import PendingEvents
 from tests.integration.conftest import ConnectionCutter
 from tests.integration.messaging_house import House
@@ -157,11 +158,16 @@ def test_what_nobody_subscribed_to_is_kept_where_an_operator_sees_it(house: Hous
 
 
 def test_the_relay_counts_what_it_published_even_when_rows_are_gone(house: House) -> None:
-    counted: list[int] = []
-    house.relay(on_published=counted.append)
+    counted: list[float] = []
+
+    class Counter(Observer):
+        def published(self, seconds: Sequence[float]) -> None:
+            counted.extend(seconds)
+
+    house.relay(observer=Counter())
     for n in range(30):
         house.sell("apples", n)
-    eventually(lambda: house.pending() == 0 and sum(counted) == 30)
+    eventually(lambda: house.pending() == 0 and len(counted) == 30)
     with house.sessions.begin() as session:
         assert delete_published(session, older_than=timedelta(days=1)) == 0
         assert delete_published(session, older_than=timedelta(0)) == 30

@@ -2,6 +2,7 @@
 
 import pytest
 
+from chassis.settings import EXCHANGE
 from messaging import RabbitBroker
 from messaging.errors import BrokerUnavailable
 from messaging.topology import Binding, Exchange, Queue, Topology, consumer_topology
@@ -22,7 +23,7 @@ def billing(vhost: Vhost) -> RabbitBroker:
 
 
 def test_a_service_can_declare_what_it_needs(billing: RabbitBroker) -> None:
-    billing.declare(consumer_topology("billing", ["tracker.task_created"]))
+    billing.declare(consumer_topology("billing", ["tracker.task_created"], exchange=EXCHANGE))
 
 
 @pytest.mark.parametrize(
@@ -52,7 +53,9 @@ def test_a_service_can_declare_nothing_that_does_not_bear_its_name(billing: Rabb
 def test_a_service_can_publish_nothing_in_the_name_of_another(
     vhost: Vhost, billing: RabbitBroker, exchange: str, routing_key: str
 ) -> None:
-    RabbitBroker(vhost.administrator_url, name="x").declare(consumer_topology("tracker", ["tracker.task_created"]))
+    RabbitBroker(vhost.administrator_url, name="x").declare(
+        consumer_topology("tracker", ["tracker.task_created"], exchange=EXCHANGE)
+    )
     publisher = billing.publisher()
     publisher.send([a_message(1, exchange=exchange, routing_key=routing_key)])
     (outcome,) = outcomes_of(publisher, 1)
@@ -69,7 +72,9 @@ def test_a_service_can_publish_its_own_events(billing: RabbitBroker) -> None:
 
 
 def test_a_service_can_read_no_other_queue(vhost: Vhost, billing: RabbitBroker) -> None:
-    RabbitBroker(vhost.administrator_url, name="x").declare(consumer_topology("tracker", ["tracker.task_created"]))
+    RabbitBroker(vhost.administrator_url, name="x").declare(
+        consumer_topology("tracker", ["tracker.task_created"], exchange=EXCHANGE)
+    )
     for queue in ("tracker.events", "tracker.dead", "ates.unrouted"):
         receiver = billing.receiver(queue, prefetch=1)
         assert receiver.receive(1, 0.5) == []

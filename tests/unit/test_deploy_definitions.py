@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from chassis.settings import EXCHANGE
 from deploy import definitions
 from deploy.settings import CONSUMING_SERVICES, SERVICES
 from messaging.topology import consumer_topology
@@ -46,7 +47,7 @@ def test_no_password_is_written_down_and_guest_is_nobody() -> None:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_service_may_declare_everything_that_its_consumer_needs(service: str) -> None:
-    topology = consumer_topology(service, ["auth.user_registered"])
+    topology = consumer_topology(service, ["auth.user_registered"], exchange=EXCHANGE)
     rights = permission(service)
     for made in (*topology.exchanges, *topology.queues):
         assert re.search(rights["configure"], made.name)

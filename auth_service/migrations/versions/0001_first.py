@@ -4,6 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
+from chassis.migrate import app_role
 from messaging.migrations import create_tables_v1
 
 revision = "0001"
@@ -16,7 +17,7 @@ _MOMENT = sa.DateTime(timezone=True)
 
 def upgrade() -> None:
     """Create everything."""
-    create_tables_v1(op)
+    create_tables_v1(op, app_role=app_role(op))
     _create_users()
     _create_beaks()
     _create_sign_ins()

@@ -7,6 +7,7 @@ into a closed day, nothing in the ledger is changed or removed, a closed day sta
 import sqlalchemy as sa
 from alembic import op
 
+from chassis.migrate import app_role
 from messaging.migrations import create_tables_v1
 
 revision = "0001"
@@ -19,7 +20,7 @@ _MOMENT = sa.DateTime(timezone=True)
 
 def upgrade() -> None:
     """Create everything."""
-    create_tables_v1(op)
+    create_tables_v1(op, app_role=app_role(op))
     _create_users()
     _create_tasks()
     _create_accounts()
@@ -332,22 +333,9 @@ def _sum_to_zero() -> None:
 
 
 def _take_rights_from_app_role() -> None:
-    """By default the app role may do anything with rows; in the ledger it inserts and selects, nothing else.
-
-    The role is named after the owner who runs this, unless `ates.app_role` says otherwise.
-    """
-    op.execute(
-        """
-        DO $$
-        DECLARE
-            app_role text := coalesce(
-                nullif(current_setting('ates.app_role', true), ''), regexp_replace(current_user, '_owner$', '_app'));
-        BEGIN
-            IF app_role <> current_user AND EXISTS (SELECT FROM pg_roles WHERE rolname = app_role) THEN
-                EXECUTE format('REVOKE UPDATE, DELETE, TRUNCATE ON ledger_transactions, ledger_entries FROM %I',
-                               app_role);
-                EXECUTE format('REVOKE DELETE, TRUNCATE ON accounts, days, payouts, tasks FROM %I', app_role);
-            END IF;
-        END $$
-        """
-    )
+    """By default the app role may do anything with rows; in the ledger it inserts and selects, nothing else."""
+    role = app_role(op)
+    if role is not None:
+        quoted = op.get_bind().dialect.identifier_preparer.quote(role)
+        op.execute(f"REVOKE UPDATE, DELETE, TRUNCATE ON ledger_transactions, ledger_entries FROM {quoted}")
+        op.execute(f"REVOKE DELETE, TRUNCATE ON accounts, days, payouts, tasks FROM {quoted}")

@@ -3,6 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
+from chassis.migrate import app_role
 from messaging.migrations import create_tables_v1
 
 revision = "0001"
@@ -13,7 +14,7 @@ depends_on = None
 
 def upgrade() -> None:
     """Create everything."""
-    create_tables_v1(op)
+    create_tables_v1(op, app_role=app_role(op))
     _create_users()
     _create_tasks()
     _create_reassignments()

@@ -1,0 +1,129 @@
+"""Sends to RabbitMQ with publisher confirms (https://www.rabbitmq.com/docs/confirms), many messages at a time."""
+
+from collections import deque
+from collections.abc import Sequence
+from queue import Empty, SimpleQueue
+from typing import Any
+
+import pika
+from pika.channel import Channel
+
+from messaging.broker.link import Link
+from messaging.transport import Message, Outcome
+
+#: Messages written before the broker's answers are looked at.
+_WRITE_AT_ONCE = 200
+_PERSISTENT = pika.DeliveryMode.Persistent.value
+
+
+class RabbitPublisher:
+    """Sends with confirms and `mandatory`, any number of messages at a time. Used by one thread."""
+
+    def __init__(self, parameters: pika.URLParameters) -> None:
+        """Start to connect."""
+        self._outcomes: SimpleQueue[list[Outcome]] = SimpleQueue()
+        #: Handed over and not yet written to a connection.
+        self._handed: deque[Message] = deque()
+        # The rest belongs to the link's thread. Delivery tags count up from 1 on each channel.
+        self._channel: Channel | None = None
+        self._sent = 0
+        self._unconfirmed: dict[int, tuple[int, str]] = {}
+        self._returned: dict[str, str] = {}
+        self._link = Link(parameters, self._use, self._lost)
+
+    def wait_until_connected(self, timeout: float) -> bool:
+        """See `Publisher`."""
+        return self._link.ready.wait(timeout)
+
+    def blocked(self) -> bool:
+        """See `Publisher`."""
+        return self._link.blocked
+
+    def send(self, messages: Sequence[Message]) -> None:
+        """See `Publisher`."""
+        self._handed.extend(messages)
+        self._link.call(self._publish)  # without a connection, the next one to open takes them along
+
+    def outcomes(self, timeout: float) -> list[Outcome]:
+        """See `Publisher`."""
+        found: list[Outcome] = []
+        try:
+            found += self._outcomes.get(timeout=timeout) if timeout > 0 else self._outcomes.get_nowait()
+            while True:
+                found += self._outcomes.get_nowait()
+        except Empty:
+            return found
+
+    def close(self) -> None:
+        """See `Publisher`."""
+        self._link.close()
+
+    def _use(self, channel: Channel, _number: int) -> None:
+        channel.add_on_return_callback(self._on_return)
+        channel.confirm_delivery(self._on_confirm, callback=lambda _frame: self._ready(channel))
+
+    def _ready(self, channel: Channel) -> None:
+        self._sent = 0
+        self._channel = channel
+        self._link.opened()
+        self._publish()
+
+    def _lost(self) -> None:
+        self._channel = None
+        unconfirmed = [tag for tag, _ in self._unconfirmed.values()]
+        self._unconfirmed = {}
+        self._returned = {}
+        if unconfirmed:
+            self._outcomes.put([Outcome(tag, False, "the connection to the broker was lost") for tag in unconfirmed])
+
+    def _publish(self) -> None:
+        channel = self._channel
+        if channel is None or not channel.is_open:
+            return
+        with channel.connection.one_write():
+            for _ in range(min(len(self._handed), _WRITE_AT_ONCE)):
+                message = self._handed.popleft()
+                self._sent += 1
+                self._unconfirmed[self._sent] = (message.tag, message.message_id)
+                channel.basic_publish(
+                    message.exchange, message.routing_key, message.body, _properties(message), mandatory=True
+                )
+        if self._handed:
+            self._link.call(self._publish)  # confirms that came in meanwhile have their turn first
+
+    def _on_return(self, _channel: Channel, method: Any, properties: Any, _body: bytes) -> None:
+        # The broker confirms a returned message right afterwards: no queue failed to take it, there was none.
+        self._returned[properties.message_id or ""] = method.reply_text
+
+    def _on_confirm(self, frame: Any) -> None:
+        method = frame.method
+        confirmed = isinstance(method, pika.spec.Basic.Ack)
+        if method.multiple:
+            settled = []
+            for number in self._unconfirmed:  # in the order sent
+                if number > method.delivery_tag:
+                    break
+                settled.append(number)
+        else:
+            settled = [method.delivery_tag]
+        self._outcomes.put([self._settle(number, confirmed) for number in settled])
+
+    def _settle(self, number: int, confirmed: bool) -> Outcome:
+        tag, message_id = self._unconfirmed.pop(number)
+        returned = self._returned.pop(message_id, None) if self._returned else None
+        if returned is not None:
+            return Outcome(tag, False, f"returned: {returned}")
+        return Outcome(tag, confirmed, "" if confirmed else "refused by the broker")
+
+
+def _properties(message: Message) -> pika.BasicProperties:
+    return pika.BasicProperties(
+        content_type=message.content_type,
+        delivery_mode=_PERSISTENT,
+        message_id=message.message_id or None,
+        type=message.type or None,
+        app_id=message.app_id or None,
+        correlation_id=message.correlation_id or None,
+        timestamp=message.timestamp,
+        headers=message.headers or None,
+    )

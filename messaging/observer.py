@@ -1,0 +1,25 @@
+"""What relay and consumer tell of their work while they do it: for metrics and traces, which are not made here."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Literal
+
+from messaging.envelope import Event
+
+#: What became of a delivery. `waiting`: it stands in line behind an earlier event of its aggregate that waits.
+OutcomeName = Literal["done", "duplicate", "retry", "waiting", "dead"]
+
+
+class Observer:
+    """Hears what happens, on the thread on which it happens, and does nothing: override what you want to know."""
+
+    def published(self, seconds: Sequence[float]) -> None:
+        """Events were confirmed by the broker and marked: for each, the seconds since it was made."""
+
+    def outcome(self, outcome: OutcomeName, event: Event | None) -> None:
+        """A delivery came to its end, after the commit of its effect. `event` is None if it could not be read."""
+
+    def handling(self, event: Event) -> AbstractContextManager[object]:
+        """Return a context for the handler: inside the message context of the event, inside the transaction."""
+        del event
+        return nullcontext()
