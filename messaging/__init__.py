@@ -5,11 +5,11 @@ lists what it handles in a `HandlerTable`. What cannot be handled ends with the 
 `messaging.dead_letters`, and `DeadLetterDesk`, which carries out what people decide about them.
 """
 
+from messaging import dead_letters, replay
 from messaging.broker import RabbitBroker
 from messaging.condition import Condition
 from messaging.consumer import Consumer, Handler, HandlerTable
 from messaging.context import MessageContext, current_context, message_context
-from messaging.dead_letters import DeadLetterView, list_dead_letters
 from messaging.desk import DeadLetterDesk
 from messaging.envelope import Event
 from messaging.errors import (
@@ -22,6 +22,7 @@ from messaging.errors import (
     TooLarge,
     UnknownType,
 )
+from messaging.inbox import count_waiting
 from messaging.observer import Observer, OutcomeName
 from messaging.outbox import (
     OutboxStatus,
@@ -31,15 +32,18 @@ from messaging.outbox import (
     outbox_status,
     publish,
 )
+from messaging.pending import PendingEvent
 from messaging.registry import SchemaRegistry
 from messaging.relay import Relay
 from messaging.retry import RetryPolicy
+from messaging.stopping import stop_at_signal
+from messaging.tables import create_tables
+from messaging.topology import consumer_topology, shared_topology
 
 __all__ = [
     "Condition",
     "Consumer",
     "DeadLetterDesk",
-    "DeadLetterView",
     "Event",
     "Handler",
     "HandlerTable",
@@ -50,6 +54,7 @@ __all__ = [
     "OutboxNotBound",
     "OutboxStatus",
     "OutcomeName",
+    "PendingEvent",
     "PermanentError",
     "RabbitBroker",
     "Relay",
@@ -60,11 +65,17 @@ __all__ = [
     "TooLarge",
     "UnknownType",
     "bind_outbox",
+    "consumer_topology",
+    "count_waiting",
+    "create_tables",
     "current_context",
+    "dead_letters",
     "delete_handled",
     "delete_published",
-    "list_dead_letters",
     "message_context",
     "outbox_status",
     "publish",
+    "replay",
+    "shared_topology",
+    "stop_at_signal",
 ]

@@ -22,6 +22,10 @@ class Condition:
         """Say once in each round of the main loop what is being done."""
         self.doing = doing
         self.ready = ready
+        self.come_round()
+
+    def come_round(self) -> None:
+        """Say within a long round that the work goes on, whatever it is."""
         self._turned_at = time.monotonic()
 
     def seconds_since_turn(self) -> float:

@@ -27,7 +27,7 @@ _MAX_SEQUENCE = 2**31 - 1  # a CloudEvents Integer is a signed 32-bit one
 class Event:
     """A fact about one aggregate, with everything that an envelope says of it."""
 
-    #: `<producer>.<name>.v<version>`, as in `tracker.task_assigned.v1`; the routing key, too.
+    #: `<producer>.<name>.v<version>`, as in `shop.item_sold.v1`; the routing key, too.
     type: str
     #: The public id of the aggregate that the fact is about.
     subject: str
@@ -63,17 +63,17 @@ class Event:
             id=event_id,
             correlation_id=context.correlation_id or event_id,
             causation_id=context.causation_id,
-            traceparent=context.traceparent,
+            traceparent=context.traceparent_for(type),
         )
 
     @property
     def producer(self) -> str:
-        """Who publishes it: `tracker` of `tracker.task_assigned.v1`."""
+        """Who publishes it: `shop` of `shop.item_sold.v1`."""
         return self.type.partition(".")[0]
 
     @property
     def name(self) -> str:
-        """The type without its version: `tracker.task_assigned`."""
+        """The type without its version: `shop.item_sold`."""
         return self.type.rpartition(".")[0]
 
     @property

@@ -82,6 +82,18 @@ class GivenUpByBroker(PermanentError):
     reason = "given-up-by-broker"
 
 
+class ReplayRefused(MessagingError):
+    """A replay cannot be begun or given up as things are. Nothing was changed."""
+
+
+class ReplayStopped(MessagingError):
+    """A replay was told to stop before its end. The text says what is to be done."""
+
+
+class ReplayLost(MessagingError):
+    """The replay that this process carries out was given up or begun anew by another one."""
+
+
 class LetterUnknown(MessagingError):
     """No dead letter has this id."""
 

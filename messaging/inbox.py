@@ -1,27 +1,44 @@
 """What a consumer remembers in its own database: what it handled, what waits, what it suspects."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Text, Uuid, any_, bindparam, delete, func, select, text, update
+from sqlalchemy import (
+    ARRAY,
+    CompoundSelect,
+    Text,
+    Uuid,
+    any_,
+    bindparam,
+    delete,
+    func,
+    null,
+    select,
+    text,
+    tuple_,
+    union_all,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from messaging.envelope import Event
-from messaging.tables import SuspectEvent, WaitingEvent
-
-#: A waiting event that is this late will not come: somebody took it out of its wait queue. Nobody waits for it.
-_OVERDUE = timedelta(minutes=10)
+from messaging.tables import OngoingReplay, SuspectEvent, WaitingEvent
 
 # One array and not one parameter for each id: the statement is then compiled once, whatever the size of the batch.
 _REMEMBER = text("""
     INSERT INTO inbox (event_id) SELECT unnest(CAST(:event_ids AS uuid[])) ON CONFLICT DO NOTHING RETURNING event_id
 """).bindparams(bindparam("event_ids", type_=ARRAY(Uuid)))
 
-_LINES = select(WaitingEvent.event_id, WaitingEvent.aggregate, WaitingEvent.sequence, WaitingEvent.retry_at).where(
-    WaitingEvent.aggregate == any_(bindparam("aggregates", type_=ARRAY(Text)))
+# One statement for two questions: the second one, whether a replay is under way, costs nobody a way to the database.
+_LINES: CompoundSelect[UUID, Any, Any, Any] = union_all(
+    select(WaitingEvent.event_id, WaitingEvent.aggregate, WaitingEvent.sequence, WaitingEvent.retry_at).where(
+        WaitingEvent.aggregate == any_(bindparam("aggregates", type_=ARRAY(Text)))
+    ),
+    select(OngoingReplay.run, null(), null(), null()),
 )
 
 
@@ -30,15 +47,28 @@ class Lines:
     """The events that wait, by aggregate: sequence -> when it is expected back."""
 
     waiting: dict[str, dict[int, datetime]]
+    #: The run of the replay that is under way, for which others are to pause.
+    replay: UUID | None = None
+    #: Aggregate and sequence of those for which nobody waits any more.
+    lost: set[tuple[str, int]] = field(default_factory=set)
 
     @property
     def anybody(self) -> bool:
         """Tell whether anybody waits in these lines."""
         return bool(self.waiting)
 
-    def ask(self, aggregate: str, sequence: int) -> datetime | None:
-        """Return None if the event may be handled, and let it leave its line; else when the head will be back."""
+    def ask(self, aggregate: str, sequence: int, *, lost_before: datetime | None = None) -> datetime | None:
+        """Return None if the event may be handled, and let it leave its line; else when the head will be back.
+
+        `lost_before`: who was to be back before that time will not come, and is not waited for.
+        """
         line = self.waiting.get(aggregate)
+        if not line:
+            return None
+        for earlier, retry_at in list(line.items()):
+            if lost_before is not None and earlier < sequence and retry_at < lost_before:
+                del line[earlier]
+                self.lost.add((aggregate, earlier))
         if not line:
             return None
         head = min(line)
@@ -48,24 +78,29 @@ class Lines:
         line.pop(sequence, None)
         return None
 
+    def wait(self, aggregate: str, sequence: int, back_at: datetime) -> None:
+        """Say when an event that has to wait in line will be back itself."""
+        self.waiting[aggregate][sequence] = back_at
+
 
 def lines(session: Session, aggregates: Collection[str]) -> Lines:
-    """Return the lines of these aggregates."""
+    """Return the lines of these aggregates, and whether a replay is under way."""
+    rows = session.execute(_LINES, {"aggregates": list(aggregates)}).all()
+    replay = next((run for run, aggregate, _, _ in rows if aggregate is None), None)
     found: dict[str, dict[int, datetime]] = {}
-    overdue: list[UUID] = []
-    deadline = datetime.now(UTC) - _OVERDUE
-    for event_id, aggregate, sequence, retry_at in session.execute(_LINES, {"aggregates": list(aggregates)}):
-        if retry_at < deadline:
-            overdue.append(event_id)
-        else:
+    for _, aggregate, sequence, retry_at in rows:
+        if aggregate is not None:
             found.setdefault(aggregate, {})[sequence] = retry_at
-    if overdue:
-        stop_waiting(session, overdue)
-    return Lines(found)
+    return Lines(found, replay)
+
+
+def replay_under_way(session: Session) -> UUID | None:
+    """Return the run of the replay for which others are to pause; it does not begin before this transaction ends."""
+    return session.scalars(select(OngoingReplay.run)).one_or_none()
 
 
 def resume_waiting(session: Session) -> None:
-    """Count what is overdue from now on: while no consumer ran, nobody could have come back."""
+    """Count from now on how late they are: while the consumer had no connection, nobody could have come back."""
     session.execute(update(WaitingEvent).values(retry_at=func.greatest(WaitingEvent.retry_at, func.now())))
 
 
@@ -82,6 +117,12 @@ def stop_waiting(session: Session, event_ids: Collection[UUID]) -> None:
     session.execute(delete(WaitingEvent).where(WaitingEvent.event_id.in_(event_ids)))
 
 
+def give_up(session: Session, lost: Collection[tuple[str, int]]) -> None:
+    """Take out of their lines those of this aggregate and sequence."""
+    if lost:
+        session.execute(delete(WaitingEvent).where(tuple_(WaitingEvent.aggregate, WaitingEvent.sequence).in_(lost)))
+
+
 def remember(session: Session, event_ids: Collection[UUID]) -> set[UUID]:
     """Write the ids into the inbox; return those that were not there, which have yet to be handled."""
     if not event_ids:
@@ -89,14 +130,20 @@ def remember(session: Session, event_ids: Collection[UUID]) -> set[UUID]:
     return set(session.scalars(_REMEMBER, {"event_ids": list(event_ids)}))
 
 
-def start_suspect(session: Session, event_id: UUID) -> int:
-    """Note that the event is about to be handled alone; return how often that was started by now."""
+def count_waiting(session: Session) -> int:
+    """Return how many events wait for their next attempt, or in line behind one that does."""
+    return session.scalars(select(func.count()).select_from(WaitingEvent)).one()
+
+
+def start_suspect(session: Session, event_id: UUID, *, once_more: bool) -> int:
+    """Note that the event is about to be handled alone; return by how many processes that was begun by now.
+
+    `once_more`: by this one it was begun before.
+    """
     row = insert(SuspectEvent).values(event_id=event_id, starts=1)
-    return session.scalars(
-        row.on_conflict_do_update(index_elements=["event_id"], set_={"starts": SuspectEvent.starts + 1}).returning(
-            SuspectEvent.starts
-        )
-    ).one()
+    starts = SuspectEvent.starts + (0 if once_more else 1)
+    counted = row.on_conflict_do_update(index_elements=["event_id"], set_={"starts": starts})
+    return session.scalars(counted.returning(SuspectEvent.starts)).one()
 
 
 def clear_suspect(session: Session, event_id: UUID) -> None:

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Literal
 
 from messaging.envelope import Event
+from messaging.pending import PendingEvent
 
 #: What became of a delivery. `waiting`: it stands in line behind an earlier event of its aggregate that waits.
 OutcomeName = Literal["done", "duplicate", "retry", "waiting", "dead"]
@@ -13,8 +14,8 @@ OutcomeName = Literal["done", "duplicate", "retry", "waiting", "dead"]
 class Observer:
     """Hears what happens, on the thread on which it happens, and does nothing: override what you want to know."""
 
-    def published(self, seconds: Sequence[float]) -> None:
-        """Events were confirmed by the broker and marked: for each, the seconds since it was made."""
+    def published(self, events: Sequence[PendingEvent]) -> None:
+        """The broker has confirmed these events, and they have just been marked: they are pending no more."""
 
     def outcome(self, outcome: OutcomeName, event: Event | None) -> None:
         """A delivery came to its end, after the commit of its effect. `event` is None if it could not be read."""

@@ -5,9 +5,10 @@ https://microservices.io/patterns/data/transactional-outbox.html
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
-from sqlalchemy import Engine, delete, event, func, select
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy import Engine, delete, event, func, insert, select
+from sqlalchemy.orm import Session, SessionTransaction, sessionmaker
 
 from messaging.envelope import Event
 from messaging.errors import OutboxNotBound
@@ -17,6 +18,9 @@ from messaging.wakeup import Waker
 
 _REGISTRY = "messaging.registry"
 _PUBLISHED = "messaging.published"
+_UNWRITTEN = "messaging.unwritten"
+#: Without the unit of work of SQLAlchemy, which would cost a request 0.2 ms more.
+_INSERT = insert(OutboxEvent).inline()
 
 #: Rows deleted in one statement: small enough that nobody waits for it.
 _DELETE_AT_ONCE = 1000
@@ -37,6 +41,9 @@ def bind_outbox(sessions: sessionmaker[Session], registry: SchemaRegistry, engin
             waker.wake()
 
     event.listen(sessions, "after_commit", wake_after_commit)
+    event.listen(sessions, "before_commit", _write_before_commit)
+    event.listen(sessions, "after_transaction_create", _write_before_savepoint)
+    event.listen(sessions, "after_transaction_end", _forget_unwritten)
     return waker
 
 
@@ -51,18 +58,39 @@ def publish(session: Session, event: Event) -> None:
     if registry is None:
         raise OutboxNotBound("this session's sessionmaker never went through messaging.bind_outbox()")
     registry.validate(event)
-    session.add(
-        OutboxEvent(
-            event_id=event.id,
-            type=event.type,
-            subject=event.subject,
-            sequence=event.sequence,
-            correlation_id=event.correlation_id,
-            body=event.to_bytes(),
-            created_at=event.time,
-        )
-    )
+    row = {
+        "event_id": event.id,
+        "type": event.type,
+        "subject": event.subject,
+        "sequence": event.sequence,
+        "correlation_id": event.correlation_id,
+        "body": event.to_bytes(),
+        "created_at": event.time,
+    }
+    if not session.in_transaction():
+        session.begin()
+    session.info.setdefault(_UNWRITTEN, []).append(row)
     session.info[_PUBLISHED] = True
+
+
+# Events of a transaction are written together by its last statement. They always belong to the innermost
+# transaction: a savepoint begins with those before it written, and one that is rolled back takes its own along.
+
+
+def _write_before_commit(session: Session) -> None:
+    if rows := session.info.pop(_UNWRITTEN, None):
+        session.connection().execute(_INSERT, rows)
+
+
+def _write_before_savepoint(session: Session, transaction: SessionTransaction) -> None:
+    parent = transaction.parent
+    if transaction.nested and parent is not None and (rows := session.info.pop(_UNWRITTEN, None)):
+        parent.connection(None).execute(_INSERT, rows)  # by the session it would go inside the savepoint
+
+
+def _forget_unwritten(session: Session, transaction: SessionTransaction) -> None:
+    if transaction.nested or transaction.parent is None:  # and not one that a flush makes for itself
+        session.info.pop(_UNWRITTEN, None)
 
 
 @dataclass(frozen=True)
@@ -88,6 +116,36 @@ def outbox_status(session: Session) -> OutboxStatus:
     ).one()
     age = None if oldest is None else max(0.0, (datetime.now(UTC) - oldest).total_seconds())
     return OutboxStatus(pending, age, total or 0)
+
+
+@dataclass(frozen=True)
+class PendingView:
+    """A pending event in a list."""
+
+    id: UUID
+    type: str
+    subject: str
+    sequence: int
+    correlation_id: UUID
+    created_at: datetime
+
+
+def list_pending(session: Session, *, limit: int) -> list[PendingView]:
+    """Return the pending events in the order of publication, at most `limit`."""
+    rows = session.execute(
+        select(
+            OutboxEvent.event_id,
+            OutboxEvent.type,
+            OutboxEvent.subject,
+            OutboxEvent.sequence,
+            OutboxEvent.correlation_id,
+            OutboxEvent.created_at,
+        )
+        .where(OutboxEvent.published_at.is_(None))
+        .order_by(OutboxEvent.id)
+        .limit(limit)
+    )
+    return [PendingView(*row) for row in rows]
 
 
 def delete_published(session: Session, *, older_than: timedelta) -> int:

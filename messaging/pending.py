@@ -5,8 +5,9 @@ its place to a standby cannot go on by mistake.
 """
 
 import select
-import threading
+import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
@@ -18,6 +19,8 @@ from messaging.wakeup import CHANNEL
 
 #: Any number will do that nothing else in the service's database locks.
 _LOCK = 0x0B0C5_0001
+
+_INTERRUPTS_AT_ONCE = 4096
 
 _FETCH = """
     SELECT id, event_id::text, type, subject, sequence, correlation_id::text,
@@ -76,6 +79,8 @@ class PendingEvents:
             raise StorageUnavailable(str(error).strip()) from error
         self._connection.set_isolation_level(ISOLATION_LEVEL_AUTOCOMMIT)
         self._cursor = self._connection.cursor()
+        self._interrupts, self._interrupting = socket.socketpair()
+        self._interrupting.setblocking(False)
         # A mark lost in a crash of the database costs a second publication, which the inbox catches.
         self._execute("SET synchronous_commit = off", {})
         return self
@@ -85,6 +90,8 @@ class PendingEvents:
     ) -> None:
         """Disconnect, which gives the lock back."""
         self._connection.close()
+        self._interrupts.close()
+        self._interrupting.close()
 
     def lock(self) -> bool:
         """Try to become the active relay of this database. Held until the connection ends."""
@@ -113,11 +120,20 @@ class PendingEvents:
         self._poll()
         return self._woken
 
-    def wait(self, timeout: float, stop: threading.Event) -> None:
-        """Wait until somebody commits events, for `timeout` seconds at the most."""
-        if not self.woken() and not stop.is_set():
-            select.select([self._connection], [], [], timeout)
-            self._poll()
+    def wait(self, timeout: float) -> bool:
+        """Wait until somebody commits events or interrupts, `timeout` seconds at the most; False if nobody did."""
+        if self.woken():
+            return True
+        sources: list[Any] = [self._connection, self._interrupts]
+        readable, _, _ = select.select(sources, [], [], timeout)
+        if self._interrupts in readable:
+            self._interrupts.recv(_INTERRUPTS_AT_ONCE)
+        return bool(readable)
+
+    def interrupt(self) -> None:
+        """End a `wait` that is under way, or the next one. May be called on any thread."""
+        with suppress(BlockingIOError):  # so many interrupts are waiting to be seen that one more says nothing new
+            self._interrupting.send(b"!")
 
     def _poll(self) -> None:
         try:

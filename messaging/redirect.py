@@ -3,9 +3,10 @@
 import logging
 import threading
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 from messaging.condition import Condition
-from messaging.dead_letters.rules import Label, death_headers
+from messaging.dead_letters.rules import BACK_AT, WAITS_SINCE, Label, death_headers
 from messaging.envelope import CONTENT_TYPE
 from messaging.errors import BrokerUnavailable, PermanentError
 from messaging.topology import Topology, dead_exchange, retry_exchange
@@ -16,6 +17,8 @@ _log = logging.getLogger(__name__)
 #: Seconds between two attempts to reach the broker.
 _PAUSE = 0.5
 _MAX_HEADER = 500
+#: Seconds since the epoch: more than a date can say is no date of ours.
+_END_OF_TIME = 2**37
 
 
 class Redirector:
@@ -54,10 +57,13 @@ class Redirector:
         return False
 
     def to_wait_queue(
-        self, delivery: Delivery, delay_ms: int, *, attempts: int, error: Exception | None = None
+        self, delivery: Delivery, delay_ms: int, returns: datetime, *, attempts: int, error: Exception | None = None
     ) -> None:
-        """Let the message come back after the delay, with the number of attempts made so far."""
-        headers = _own_headers(delivery) | {"attempts": attempts}
+        """Let the message come back after the delay, at that time, with the number of attempts made so far."""
+        headers = _own_headers(delivery)
+        if BACK_AT in headers:
+            headers.setdefault(WAITS_SINCE, int(datetime.now(UTC).timestamp()))
+        headers |= {"attempts": attempts, BACK_AT: int(returns.timestamp())}
         if error is not None:
             headers["error"] = f"{type(error).__name__}: {error}"[:_MAX_HEADER]
         self.send(_copy(delivery, retry_exchange(self._service), str(delay_ms), headers))
@@ -71,16 +77,25 @@ class Redirector:
     def confirmed(self) -> bool:
         """Wait until the broker has all that was sent, sending again what it refused. False when stopped before."""
         while self._unconfirmed and not self._stop.is_set():
-            if self._publisher.blocked():
-                self._condition.turn("blocked by the broker's alarm", ready=False)
-            for outcome in self._publisher.outcomes(_PAUSE):
+            self._report()
+            outcomes = self._publisher.outcomes(_PAUSE)
+            for outcome in outcomes:
                 if outcome.confirmed:
                     self._unconfirmed.pop(outcome.tag, None)
-                elif outcome.tag in self._unconfirmed:
-                    _log.warning("a redirected message was not taken, trying again: %s", outcome.reason)
-                    self._stop.wait(_PAUSE)
-                    self._publisher.send([self._unconfirmed[outcome.tag]])
+            refused = [outcome for outcome in outcomes if outcome.tag in self._unconfirmed]
+            if refused:
+                _log.warning("%d messages were not redirected, trying again: %s", len(refused), refused[0].reason)
+                self._stop.wait(_PAUSE)
+                self._publisher.send([self._unconfirmed[outcome.tag] for outcome in refused])
         return not self._unconfirmed
+
+    def _report(self) -> None:
+        if self._publisher.blocked():
+            self._condition.turn("blocked by the broker's alarm", ready=False)
+        elif not self._publisher.wait_until_connected(0):
+            self._condition.turn("waiting for the broker", ready=False)
+        else:
+            self._condition.come_round()
 
     def close(self) -> None:
         """Close the connection."""
@@ -92,6 +107,26 @@ class Redirector:
         numbered = replace(message, tag=self._tag)
         self._unconfirmed[self._tag] = numbered
         self._publisher.send([numbered])
+
+
+def lost_before(delivery: Delivery, patience: timedelta) -> datetime | None:
+    """Return the time before which earlier messages were to be back, so that they will not come any more.
+
+    None as long as nothing can be said. Only a message tells that has itself gone round for all that time: since what
+    came back before it has entered the queue before it. By the clock alone, a long queue, a broker that was away
+    or blocked, or a process that stood still would look as if something were lost.
+    """
+    since, back_at = _time(delivery, WAITS_SINCE), _time(delivery, BACK_AT)
+    if since is None or back_at is None or back_at - since <= patience:
+        return None
+    return back_at - patience
+
+
+def _time(delivery: Delivery, header: str) -> datetime | None:
+    seconds = delivery.headers.get(header)
+    if not isinstance(seconds, int) or not 0 <= seconds < _END_OF_TIME:
+        return None
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def _own_headers(delivery: Delivery) -> dict[str, object]:

@@ -13,26 +13,24 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from messaging.condition import Condition
-from messaging.envelope import CONTENT_TYPE
 from messaging.observer import Observer
+from messaging.outgoing import outgoing
 from messaging.pending import PendingEvent, PendingEvents, StorageUnavailable
 from messaging.topology import DEFAULT_EXCHANGE
-from messaging.transport import Broker, Message, Publisher
+from messaging.transport import Broker, Publisher
 
 _log = logging.getLogger(__name__)
 
 #: Events fetched and not yet marked, at most. With confirms after a few milliseconds it keeps the broker busy.
-WINDOW = 5000
+WINDOW = 10_000
 #: Fetch again when at least this much of the window is free: few large fetches instead of many small ones.
-_FETCH_AT_LEAST = 1000
+_FETCH_AT_LEAST = 4_000
 #: Seconds after which the relay looks into the outbox without being woken.
 _POLL = 0.5
 #: Seconds a standby waits before it asks for the lock again.
 _STANDBY = 0.5
 #: Seconds before an event that the broker refused is offered again.
 _REFUSED_PAUSE = 0.2
-#: Seconds to wait for confirms before the database is asked whether there is more.
-_CONFIRM_WAIT = 0.05
 #: Seconds to wait for the last confirms when the relay stops.
 _LAST_CONFIRMS = 2.0
 
@@ -111,7 +109,7 @@ class Relay:
             if stop.wait(_STANDBY):
                 return
         _log.info("this relay is the active one")
-        publisher = self._broker.publisher()
+        publisher = self._broker.publisher(on_news=pending.interrupt)
         try:
             self._work(pending, publisher, stop)
         finally:
@@ -120,20 +118,18 @@ class Relay:
 
     def _work(self, pending: PendingEvents, publisher: Publisher, stop: threading.Event) -> None:
         lines = _Lines()
-        more_to_fetch = True
+        look = True
         while not stop.is_set():
             self._report(publisher)
+            settled = self._settle(pending, publisher, lines, stop)
             room = self._window - len(lines.by_id)
-            if more_to_fetch and room >= min(_FETCH_AT_LEAST, self._window):
+            if look and room >= min(_FETCH_AT_LEAST, self._window):
                 found = pending.fetch(room, besides=list(lines.by_id))
-                more_to_fetch = len(found) == room
+                look = len(found) == room
                 self._send(publisher, lines.add(found))
-            if lines.by_id:
-                self._settle(pending, publisher, lines, stop)
-                more_to_fetch = more_to_fetch or pending.woken() or not lines.by_id
-            else:
-                pending.wait(_POLL, stop)
-                more_to_fetch = True
+            elif not settled:
+                in_time = pending.wait(_POLL)
+                look = look or pending.woken() or not in_time
         self._finish(pending, publisher, lines)
 
     def _report(self, publisher: Publisher) -> None:
@@ -145,9 +141,12 @@ class Relay:
             blocked = publisher.blocked()
             self.condition.turn("blocked by the broker's alarm" if blocked else "publishing", ready=not blocked)
 
-    def _settle(self, pending: PendingEvents, publisher: Publisher, lines: _Lines, stop: threading.Event) -> None:
-        """Take in what the broker said: mark and go on with the next of the aggregate, or offer the event again."""
-        outcomes = publisher.outcomes(_CONFIRM_WAIT)
+    def _settle(self, pending: PendingEvents, publisher: Publisher, lines: _Lines, stop: threading.Event) -> bool:
+        """Take in what the broker said: mark and go on with the next of the aggregate, or offer the event again.
+
+        Tell whether it had said anything.
+        """
+        outcomes = publisher.outcomes(0)
         confirmed = [lines.by_id[outcome.tag] for outcome in outcomes if outcome.confirmed]
         refused = [outcome for outcome in outcomes if not outcome.confirmed]
         if confirmed:
@@ -157,6 +156,7 @@ class Relay:
             _log.warning("%d events were not taken, trying again: %s", len(refused), refused[0].reason)
             stop.wait(_REFUSED_PAUSE)
             self._send(publisher, [lines.by_id[outcome.tag] for outcome in refused])
+        return bool(outcomes)
 
     def _finish(self, pending: PendingEvents, publisher: Publisher, lines: _Lines) -> None:
         """Mark what is confirmed shortly after the stop, so that it need not be sent again."""
@@ -170,24 +170,8 @@ class Relay:
     def _mark(self, pending: PendingEvents, events: list[PendingEvent]) -> None:
         if events:
             pending.mark_published([event.id for event in events])
-            now = time.time()
-            self._observer.published([now - event.created_at for event in events])
+            self._observer.published(events)
 
     def _send(self, publisher: Publisher, events: list[PendingEvent]) -> None:
         if events:
-            publisher.send([self._message(event) for event in events])
-
-    def _message(self, event: PendingEvent) -> Message:
-        return Message(
-            tag=event.id,
-            exchange=self._exchange,
-            routing_key=event.type,
-            body=event.body,
-            content_type=CONTENT_TYPE,
-            message_id=event.event_id,
-            type=event.type,
-            app_id=event.type.partition(".")[0],
-            correlation_id=event.correlation_id,
-            timestamp=int(event.created_at),
-            headers={"subject": event.subject, "sequence": event.sequence},
-        )
+            publisher.send([outgoing(event, exchange=self._exchange, routing_key=event.type) for event in events])

@@ -6,6 +6,9 @@ from random import Random
 
 from messaging.topology import RETRY_DELAYS_MS
 
+#: More than a broker needs to get going after a restart.
+_PATIENCE = timedelta(minutes=10)
+
 
 @dataclass(frozen=True)
 class RetryPolicy:
@@ -23,6 +26,16 @@ class RetryPolicy:
         """Return the delay in milliseconds after this many failed attempts, and when that will be."""
         step = attempts - 1 + (1 if self.random.random() < self.jitter else 0)
         delay = self.delays_ms[min(step, len(self.delays_ms) - 1)]
+        return delay, datetime.now(UTC) + timedelta(milliseconds=delay)
+
+    @property
+    def patience(self) -> timedelta:
+        """How much later than expected an event may be back."""
+        return _PATIENCE + timedelta(milliseconds=max(self.delays_ms))
+
+    def behind(self, head_back_at: datetime) -> tuple[int, datetime]:
+        """Return the delay of an event that waits behind one that is back at that time, and when it will be itself."""
+        delay = self.delay_until(head_back_at)
         return delay, datetime.now(UTC) + timedelta(milliseconds=delay)
 
     def delay_until(self, moment: datetime) -> int:

@@ -1,6 +1,7 @@
 """The tables that reliable events need, in the database of the service whose events they are.
 
-They have a MetaData of their own: a service adds them to its migrations with `messaging.migrations`.
+They have a MetaData of their own: a service adds them to its migrations with `messaging.migrations`, or has them made
+by `create_tables`.
 """
 
 from datetime import datetime
@@ -9,8 +10,10 @@ from uuid import UUID
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     DateTime,
+    Engine,
     Identity,
     Index,
     Integer,
@@ -21,7 +24,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 metadata = MetaData()
@@ -98,6 +101,26 @@ class SuspectEvent(Base):
     starts: Mapped[int] = mapped_column(Integer)
 
 
+class OngoingReplay(Base):
+    """One row while a replay to this service is under way, or was cut short: as long as it is here, consumers pause.
+
+    They read it in the transaction of each batch, and whoever writes it locks the table first. So once it is written
+    no batch that did not know of it is under way.
+    """
+
+    __tablename__ = "replay"
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    #: New each time that it is begun or begun anew: who has lost it to another can tell.
+    run: Mapped[UUID] = mapped_column(Uuid)
+    #: In words, for a person.
+    what: Mapped[str] = mapped_column(Text)
+    #: The service has forgotten what it knew: only a replay of everything that ends well gives it back.
+    forgot: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
+    started_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=_NOW)
+
+    __table_args__ = (CheckConstraint("id = 1", name="replay_one_check"),)
+
+
 class DeadLetter(Base):
     """A message that could not be handled, with the reason. Its twin stands in the dead-letter queue while it is open.
 
@@ -155,3 +178,14 @@ class DeadLetterAction(Base):
         Index("dead_letter_action_letter", "letter_id", "id"),
         Index("dead_letter_action_decisions", "at", postgresql_where=text("actor_name IS NOT NULL")),
     )
+
+
+def create_tables(engine: Engine) -> None:
+    """Create the tables that are missing: for services without migrations, which will have to bring them up to date.
+
+    One process at a time: two that find a table missing would both create it.
+    """
+    metadata.create_all(engine)
+    with engine.begin() as connection:
+        progress = insert(RelayProgress).values(id=1, published_total=0)
+        connection.execute(progress.on_conflict_do_nothing())

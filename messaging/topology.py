@@ -6,6 +6,8 @@ Only arguments that RabbitMQ 3.10 and 4.x both know (https://www.rabbitmq.com/do
                                               ^          |
            <service>.requeue <-- TTL -- <service>.retry.<ms> <-- <service>.retry     (failed, try again later)
                                                          `-----> <service>.dead      (cannot be handled)
+
+    replay exchange --(<service>.#)--> <service>.replay --> a replay, in place of the consumer
 """
 
 from collections.abc import Iterable
@@ -19,7 +21,7 @@ DEFAULT_EXCHANGE = "events"
 RETRY_DELAYS_MS = (200, 1_000, 5_000, 30_000, 120_000)
 
 #: RabbitMQ 4 drops a message after 20 deliveries unless told otherwise; who kills the process is found by
-#: the consumer long before, and an innocent neighbour is never to be dropped.
+#: the consumer long before, and an innocent neighbour is never to be dropped, nor what a person looked at often.
 _DELIVERY_LIMIT = 10_000
 
 #: Events that nobody asked for are kept for a look; the outbox has them all.
@@ -95,7 +97,22 @@ def dead_queue(service: str) -> str:
 
 def unrouted_name(exchange: str) -> str:
     """The alternate exchange, and its queue, for events that nobody subscribed to."""
-    return f"{exchange.removesuffix('events').rstrip('.')}.unrouted".lstrip(".")
+    return _beside(exchange, "unrouted")
+
+
+def replay_exchange(exchange: str) -> str:
+    """Where events go once more that are meant for one consumer only."""
+    return _beside(exchange, "replay")
+
+
+def replay_queue(service: str) -> str:
+    """The queue with the events that are replayed to the service alone."""
+    return f"{service}.replay"
+
+
+def replay_key(service: str, type: str) -> str:
+    """The routing key of an event that is replayed to the service: it names both sides, so that rights can be given."""
+    return f"{service}.{type}"
 
 
 def shared_topology(exchange: str = DEFAULT_EXCHANGE) -> Topology:
@@ -105,11 +122,17 @@ def shared_topology(exchange: str = DEFAULT_EXCHANGE) -> Topology:
         exchanges=(
             Exchange(unrouted, "fanout"),
             Exchange(exchange, "topic", {"alternate-exchange": unrouted}),
+            Exchange(replay_exchange(exchange), "topic"),
         ),
         queues=(
             Queue(
                 unrouted,
-                {"x-queue-type": "quorum", "x-max-length": _UNROUTED_MAX_LENGTH, "x-overflow": "drop-head"},
+                {
+                    "x-queue-type": "quorum",
+                    "x-max-length": _UNROUTED_MAX_LENGTH,
+                    "x-overflow": "drop-head",
+                    "x-delivery-limit": _DELIVERY_LIMIT,
+                },
             ),
         ),
         bindings=(Binding(unrouted, unrouted, ""),),
@@ -125,7 +148,7 @@ def consumer_topology(
 ) -> Topology:
     """What a consumer of these events (names without version) needs: declared by itself when it starts."""
     requeue = requeue_exchange(service)
-    events, dead = events_queue(service), dead_queue(service)
+    events, dead, replay = events_queue(service), dead_queue(service), replay_queue(service)
     delays = tuple(delays_ms)
     return Topology(
         exchanges=(
@@ -135,11 +158,13 @@ def consumer_topology(
         ),
         queues=(
             Queue(events, {"x-single-active-consumer": True, **_quorum(dead_exchange(service), events)}),
+            Queue(replay, {"x-single-active-consumer": True, **_quorum(dead_exchange(service), replay)}),
             *(Queue(retry_queue(service, ms), {"x-message-ttl": ms, **_quorum(requeue, events)}) for ms in delays),
             Queue(dead, {"x-queue-type": "quorum", "x-delivery-limit": _DELIVERY_LIMIT}),
         ),
         bindings=(
             *(Binding(exchange, events, f"{name}.*") for name in sorted(names)),
+            Binding(replay_exchange(exchange), replay, replay_key(service, "#")),
             *(Binding(retry_exchange(service), retry_queue(service, ms), str(ms)) for ms in delays),
             Binding(requeue, events, events),
             Binding(dead_exchange(service), dead, ""),
@@ -173,6 +198,10 @@ def definitions(topologies: Iterable[Topology], vhost: str) -> dict[str, list[di
             for b in topology.bindings
         ]
     return found
+
+
+def _beside(exchange: str, name: str) -> str:
+    return f"{exchange.removesuffix('events').rstrip('.')}.{name}".lstrip(".")
 
 
 def _quorum(dead_letters_to: str, routing_key: str) -> Arguments:

@@ -1,6 +1,6 @@
 """What relay and consumer ask of a broker: `broker.py` does it with RabbitMQ, `stub.py` in memory."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -120,8 +120,11 @@ class Broker(Protocol):
         """Look at a queue without touching it. Raises BrokerUnavailable."""
         ...
 
-    def publisher(self) -> Publisher:
-        """Return a new publisher with a connection of its own, with publisher confirms."""
+    def publisher(self, on_news: Callable[[], None] = lambda: None) -> Publisher:
+        """Return a new publisher with a connection of its own, with publisher confirms.
+
+        `on_news` is called, on any thread, when there are outcomes to fetch or a connection was opened or lost.
+        """
         ...
 
     def receiver(self, queue: str, prefetch: int) -> Receiver:

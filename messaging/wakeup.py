@@ -3,8 +3,11 @@
 import logging
 import os
 import threading
+from contextlib import closing
+from typing import Any
 
-from sqlalchemy import Connection, Engine, text
+import psycopg2
+from sqlalchemy import Engine, PoolProxiedConnection
 from sqlalchemy.exc import SQLAlchemyError
 
 #: The channel is the database's own, so every service may use the same name.
@@ -42,17 +45,28 @@ class Waker:
             self._thread.start()
 
     def _run(self) -> None:
-        connection: Connection | None = None
+        connection: PoolProxiedConnection | None = None
         while True:
             self._wanted.wait()
             self._wanted.clear()
             try:
                 if connection is None:
-                    connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-                connection.execute(text(f"NOTIFY {CHANNEL}"))
-            except SQLAlchemyError as error:
+                    connection = self._connect()
+                with closing(connection.cursor()) as cursor:
+                    cursor.execute(f"NOTIFY {CHANNEL}")
+            except (SQLAlchemyError, psycopg2.Error) as error:
                 _log.warning("could not wake the relay, it will look by itself: %s", error)
                 if connection is not None:
-                    connection.invalidate()
                     connection.close()
                 connection = None
+
+    def _connect(self) -> PoolProxiedConnection:
+        """Take a connection for good. It is used by the driver's means: SQLAlchemy's cost the writer beside it time."""
+        connection = self._engine.raw_connection()
+        connection.detach()
+        driver: Any = connection.dbapi_connection
+        driver.autocommit = True
+        with closing(connection.cursor()) as cursor:
+            # A notification takes a transaction id, so it would wait for the disk, and nobody looks for it there.
+            cursor.execute("SET synchronous_commit = off")
+        return connection

@@ -1,5 +1,6 @@
 """Parts to build an application of the chassis from, for its tests."""
 
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -33,6 +34,13 @@ def settings(state_dir: Path, *, database_url: str = NOWHERE, **env: str) -> Set
         "ATES_STATE_DIR": str(state_dir),
     }
     return load_settings("tracker", {**given, **env})
+
+
+def know_keys(settings: Settings) -> None:
+    """Let the service know auth's public keys from before: auth itself is away."""
+    keys = settings.state_dir / "jwks" / f"{settings.service}.json"
+    keys.parent.mkdir()
+    keys.write_text(json.dumps(KeySet([KEY]).as_dict(private=False)))
 
 
 def claims(**changes: object) -> dict[str, object]:

@@ -60,7 +60,7 @@ class Vhost:
     def manage(self, method: str, path: str, **arguments: Any) -> requests.Response:
         """Ask the management plugin: `vhost.manage("GET", "queues/{vhost}/billing.events")`."""
         url = f"{self.server.management_url}/api/{path.format(vhost=quote(self.name, safe=''))}"
-        answer = requests.request(method, url, auth=self.server.credentials, timeout=10, **arguments)
+        answer = requests.request(method, url, auth=self.server.credentials, timeout=60, **arguments)
         answer.raise_for_status()
         return answer
 

@@ -4,7 +4,7 @@ Publisher and receiver each have a thread with a `SelectConnection`, so that hea
 a handler works or a database is slow.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -58,9 +58,9 @@ class RabbitBroker:
         except (AMQPError, AMQPConnectorException, OSError) as error:
             raise BrokerUnavailable(f"{self._parameters.host}:{self._parameters.port}: {error!r}") from error
 
-    def publisher(self) -> Publisher:
-        """Return a publisher with confirms."""
-        return RabbitPublisher(self._parameters)
+    def publisher(self, on_news: Callable[[], None] = lambda: None) -> Publisher:
+        """See `Broker`."""
+        return RabbitPublisher(self._parameters, on_news)
 
     def receiver(self, queue: str, prefetch: int) -> Receiver:
         """Return a receiver of the queue."""

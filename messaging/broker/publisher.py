@@ -1,27 +1,30 @@
 """Sends to RabbitMQ with publisher confirms (https://www.rabbitmq.com/docs/confirms), many messages at a time."""
 
 from collections import deque
-from collections.abc import Sequence
-from queue import Empty, SimpleQueue
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pika
 from pika.channel import Channel
 
 from messaging.broker.link import Link
+from messaging.broker.mailbox import Mailbox
 from messaging.transport import Message, Outcome
 
 #: Messages written before the broker's answers are looked at.
 _WRITE_AT_ONCE = 200
+#: The broker's answers, each for one message or many, that are looked at together.
+_OUTCOMES_AT_ONCE = 10_000
 _PERSISTENT = pika.DeliveryMode.Persistent.value
 
 
 class RabbitPublisher:
     """Sends with confirms and `mandatory`, any number of messages at a time. Used by one thread."""
 
-    def __init__(self, parameters: pika.URLParameters) -> None:
-        """Start to connect."""
-        self._outcomes: SimpleQueue[list[Outcome]] = SimpleQueue()
+    def __init__(self, parameters: pika.URLParameters, on_news: Callable[[], None]) -> None:
+        """Start to connect; `on_news` is called on the link's thread."""
+        self._on_news = on_news
+        self._outcomes: Mailbox[list[Outcome]] = Mailbox()
         #: Handed over and not yet written to a connection.
         self._handed: deque[Message] = deque()
         # The rest belongs to the link's thread. Delivery tags count up from 1 on each channel.
@@ -46,13 +49,7 @@ class RabbitPublisher:
 
     def outcomes(self, timeout: float) -> list[Outcome]:
         """See `Publisher`."""
-        found: list[Outcome] = []
-        try:
-            found += self._outcomes.get(timeout=timeout) if timeout > 0 else self._outcomes.get_nowait()
-            while True:
-                found += self._outcomes.get_nowait()
-        except Empty:
-            return found
+        return [outcome for together in self._outcomes.take(_OUTCOMES_AT_ONCE, timeout) for outcome in together]
 
     def close(self) -> None:
         """See `Publisher`."""
@@ -66,6 +63,7 @@ class RabbitPublisher:
         self._sent = 0
         self._channel = channel
         self._link.opened()
+        self._on_news()
         self._publish()
 
     def _lost(self) -> None:
@@ -75,6 +73,7 @@ class RabbitPublisher:
         self._returned = {}
         if unconfirmed:
             self._outcomes.put([Outcome(tag, False, "the connection to the broker was lost") for tag in unconfirmed])
+        self._on_news()
 
     def _publish(self) -> None:
         channel = self._channel
@@ -107,6 +106,7 @@ class RabbitPublisher:
         else:
             settled = [method.delivery_tag]
         self._outcomes.put([self._settle(number, confirmed) for number in settled])
+        self._on_news()
 
     def _settle(self, number: int, confirmed: bool) -> Outcome:
         tag, message_id = self._unconfirmed.pop(number)

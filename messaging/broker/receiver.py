@@ -2,13 +2,13 @@
 
 import time
 from collections.abc import Sequence
-from queue import Empty, SimpleQueue
 from typing import Any
 
 import pika
 from pika.channel import Channel
 
 from messaging.broker.link import Link
+from messaging.broker.mailbox import Mailbox
 from messaging.transport import Delivery
 
 
@@ -19,7 +19,7 @@ class RabbitReceiver:
         """Start to connect and subscribe."""
         self._queue_name = queue
         self._prefetch = prefetch
-        self._arrived: SimpleQueue[Delivery] = SimpleQueue()
+        self._arrived: Mailbox[Delivery] = Mailbox()
         self._channel: Channel | None = None
         #: Tags handed out and not settled, in order, of the connection they came over.
         self._outstanding: dict[int, None] = {}
@@ -30,14 +30,8 @@ class RabbitReceiver:
         """See `Receiver`."""
         found: list[Delivery] = []
         deadline = time.monotonic() + timeout
-        while len(found) < limit:
-            left = 0.0 if found else deadline - time.monotonic()
-            try:
-                delivery = self._arrived.get(timeout=left) if left > 0 else self._arrived.get_nowait()
-            except Empty:
-                break
-            if delivery.connection == self._link.number:
-                found.append(delivery)
+        while not found and (arrived := self._arrived.take(limit, deadline - time.monotonic())):
+            found = [delivery for delivery in arrived if delivery.connection == self._link.number]
         self._hand_out(found)
         return found
 

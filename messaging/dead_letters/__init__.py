@@ -9,6 +9,7 @@ Whoever decides (a page, REST, the command line) only writes the decision down; 
     orders.py     the desk's side: what is decided and not done yet, and what the queue should hold
     messages.py   a letter as a message, dead or alive
     reading.py    lists, groups and single letters as people read them
+    retention.py  letters that are done with, after a long time
 """
 
 from messaging.dead_letters.decisions import Actor, Decision, Selection, decide, decide_all, replay_edited
@@ -23,7 +24,8 @@ from messaging.dead_letters.reading import (
     read_dead_letter,
     recent_decisions,
 )
-from messaging.dead_letters.record import record_dead_letter
+from messaging.dead_letters.record import record_dead_letter, stands_dead
+from messaging.dead_letters.retention import delete_closed
 from messaging.dead_letters.rules import OPEN, STATE_FILTERS, Action, Label, State
 
 __all__ = [
@@ -43,9 +45,11 @@ __all__ = [
     "dead_letter_groups",
     "decide",
     "decide_all",
+    "delete_closed",
     "list_dead_letters",
     "read_dead_letter",
     "recent_decisions",
     "record_dead_letter",
     "replay_edited",
+    "stands_dead",
 ]

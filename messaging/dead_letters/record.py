@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import UUID, uuid4, uuid5
 
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -39,6 +40,12 @@ def record_dead_letter(session: Session, delivery: Delivery, error: PermanentErr
     label = next(filter(None, (_record(session, i, delivery.body, storable) for i in _possible_ids(delivery))))
     session.add(DeadLetterAction(letter_id=label.letter_id, action=Action.DIED, detail=storable["reason"]))
     return label
+
+
+def stands_dead(session: Session, letter_id: UUID, error: type[PermanentError]) -> bool:
+    """Tell whether the letter died of this error, and nobody has decided about it yet."""
+    dead = select(DeadLetter.id).filter_by(id=letter_id, state=State.DEAD, reason=error.reason)
+    return session.scalars(dead).one_or_none() is not None
 
 
 def _possible_ids(delivery: Delivery) -> Iterator[UUID]:

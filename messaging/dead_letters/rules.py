@@ -18,9 +18,13 @@ from messaging.errors import NotAnEvent
 #: Headers of a message in the dead-letter queue.
 LETTER_ID = "dead-letter-id"
 DEATH = "death"
+#: Headers of a message in or from a wait queue, in seconds of the epoch: when it is or was back in the queue of events,
+#: and when it first was sent round once more after it had come back.
+BACK_AT = "back-at"
+WAITS_SINCE = "waits-since"
 
 #: Headers that a message gets on its way to the dead letters, and loses on its way back to life.
-_OF_DEATH = frozenset({"attempts", "error", "reason", "detail", "routing-key", LETTER_ID, DEATH})
+_OF_DEATH = frozenset({"attempts", "error", "reason", "detail", "routing-key", LETTER_ID, DEATH, BACK_AT, WAITS_SINCE})
 
 #: Characters of the reason's detail in a header; the database has all of it.
 _MAX_DETAIL = 500

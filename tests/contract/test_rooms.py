@@ -1,12 +1,15 @@
 """The same rooms in every house, and imports in one direction."""
 
+import tomllib
 from pathlib import Path
 
 import pytest
 from importlinter.cli import lint_imports
 
+from deploy.settings import SERVICES
+
 ROOT = Path(__file__).parents[2]
-HOUSES = ("auth_service", "tracker_service", "billing_service", "analytics_service")
+HOUSES = tuple(f"{service}_service" for service in SERVICES)
 ROOMS = {
     "__init__",
     "__main__",
@@ -30,6 +33,24 @@ ROOMS = {
 }
 #: What only this house needs: the company that `make up` seeds, letters.
 EXTRA_ROOMS = {"auth_service": {"demo"}, "billing_service": {"mail", "routing"}}
+
+
+def test_the_list_of_services_in_the_settings_is_complete() -> None:
+    found = {path.parent.name for path in ROOT.glob("*_service/__init__.py")}
+    assert found == set(HOUSES), "the list is DEFAULT_PORTS in chassis/settings.py"
+
+
+@pytest.mark.parametrize("house", HOUSES)
+def test_a_house_is_named_wherever_imports_are_checked(house: str) -> None:
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    contracts = {contract["name"]: contract for contract in config["contracts"]}
+    layers = contracts["Services stand on the chassis, the chassis on messaging"]["layers"]
+    listed = {
+        "root_packages": config["root_packages"],
+        "the uppermost layer": layers[0].split(" | "),
+        "containers of rooms": contracts["In every house the rooms stand in the same order"]["containers"],
+    }
+    assert [place for place, houses in listed.items() if house not in houses] == [], "in pyproject.toml"
 
 
 @pytest.mark.parametrize("house", HOUSES)

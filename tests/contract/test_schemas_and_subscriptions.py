@@ -1,6 +1,5 @@
 """Producers, schemas and subscriptions fit together."""
 
-import importlib
 import json
 import re
 from pathlib import Path
@@ -8,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from messaging import HandlerTable, SchemaRegistry
+from deploy.settings import SERVICES
+from deploy.subscriptions import subscriptions
+from messaging import SchemaRegistry
 
 ROOT = Path(__file__).parents[2]
 SCHEMAS = ROOT / "event_schemas"
-SERVICES = ("auth", "tracker", "billing", "analytics")
 REGISTRY = SchemaRegistry.load(SCHEMAS)
 FILES = sorted(SCHEMAS.glob("*/*/*.json"))
 
@@ -21,14 +21,6 @@ def produced_by(service: str) -> set[str]:
     """The event types that the service's events.py names."""
     room = ROOT / f"{service}_service" / "events.py"
     return set(re.findall(rf'"({service}\.[a-z_]+\.v\d+)"', room.read_text())) if room.exists() else set()
-
-
-def subscribed_by(service: str) -> HandlerTable:
-    room = ROOT / f"{service}_service" / "handlers.py"
-    if not room.exists():
-        return {}
-    handlers: HandlerTable = importlib.import_module(f"{service}_service.handlers").HANDLERS
-    return handlers
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SCHEMAS)))
@@ -59,13 +51,13 @@ def test_every_event_produced_has_a_schema_and_it_is_the_newest(service: str) ->
     assert produced_by(service) == newest
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", subscriptions())
 def test_every_subscription_has_a_schema(service: str) -> None:
-    assert set(subscribed_by(service)) <= set(REGISTRY.names())
+    assert set(subscriptions()[service]) <= set(REGISTRY.names())
 
 
 def test_every_business_event_has_a_consumer_except_those_kept_for_audit() -> None:
-    consumed = set().union(*(subscribed_by(service) for service in SERVICES))
+    consumed = set().union(*subscriptions().values())
     nobody = set(REGISTRY.names()) - consumed
     assert nobody <= {
         "auth.user_signed_in",

@@ -1,6 +1,5 @@
 """Analytics on a real database, and a billing that makes up a history for it."""
 
-import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,7 +9,6 @@ from typing import Any
 from uuid import UUID
 
 from flask.testing import FlaskClient
-from joserfc.jwk import KeySet
 from sqlalchemy import select
 
 from analytics_service import commands
@@ -20,7 +18,7 @@ from analytics_service.models import Base
 from chassis.db import Database
 from chassis.settings import Settings
 from messaging import Event
-from tests.chassis_parts import KEY, bearer
+from tests.chassis_parts import bearer, know_keys
 
 ADMIN = UUID(int=1)
 
@@ -29,10 +27,7 @@ class House:
     """Analytics, with events delivered as the consumer delivers them but for the inbox: nothing is deduplicated."""
 
     def __init__(self, settings: Settings) -> None:
-        # auth is away; its public keys are known from before.
-        keys = settings.state_dir / "jwks" / "analytics.json"
-        keys.parent.mkdir()
-        keys.write_text(json.dumps(KeySet([KEY]).as_dict(private=False)))
+        know_keys(settings)
         self.database = Database(settings)
         self.app = create_app(settings, self.database)
 

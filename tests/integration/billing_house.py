@@ -1,6 +1,5 @@
 """A billing service for tests: a migrated database of its own, events to feed it, and what one wants to know of it."""
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -11,7 +10,6 @@ from uuid import UUID, uuid4
 
 import time_machine
 from flask.testing import FlaskClient
-from joserfc.jwk import KeySet
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
@@ -24,7 +22,7 @@ from billing_service.models import Account
 from billing_service.queries import DayReport
 from chassis.db import Database
 from messaging import Event, message_context
-from tests.chassis_parts import KEY, bearer
+from tests.chassis_parts import bearer, know_keys
 
 #: Noon in Moscow.
 NOON = datetime(2026, 11, 21, 9, tzinfo=UTC)
@@ -36,10 +34,7 @@ class House:
     """The service without its processes."""
 
     def __init__(self, settings: BillingSettings) -> None:
-        # auth is away; its public keys are known from before.
-        keys = settings.state_dir / "jwks" / "billing.json"
-        keys.parent.mkdir()
-        keys.write_text(json.dumps(KeySet([KEY]).as_dict(private=False)))
+        know_keys(settings)
         self.settings = settings
         self.database = Database(settings)
         self.app = create_app(settings, self.database)

@@ -9,15 +9,35 @@ import requests
 from deploy.databases import ServiceDatabase
 from tests.conftest import Vhost
 from tests.integration.messaging_house import House
+from tests.integration.messaging_processes import Processes
 
 
 @pytest.fixture
 def house(database: Callable[..., ServiceDatabase], vhost: Vhost) -> Iterator[House]:
     """A house with nothing in it yet and nothing running."""
-    url = database("tracker").owner_url.replace("postgresql://", "postgresql+psycopg2://", 1)
-    made = House(url, vhost.administrator_url)
+    made = House(_empty_database(database), vhost.administrator_url)
     yield made
     made.close()
+
+
+@pytest.fixture
+def neighbour(house: House, database: Callable[..., ServiceDatabase]) -> Iterator[House]:
+    """Another service that hears the events of the house, with a database of its own."""
+    made = House(_empty_database(database), house.amqp_url, exchange=house.exchange)
+    yield made
+    made.close()
+
+
+def _empty_database(database: Callable[..., ServiceDatabase]) -> str:
+    return database("tracker").owner_url.replace("postgresql://", "postgresql+psycopg2://", 1)
+
+
+@pytest.fixture
+def processes() -> Iterator[Processes]:
+    """Starts relays and consumers as processes, and kills those that a test leaves running."""
+    made = Processes()
+    yield made
+    made.kill_all()
 
 
 @dataclass

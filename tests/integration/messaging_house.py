@@ -3,17 +3,16 @@
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
 from uuid import UUID, uuid4
 
-from sqlalchemy import create_engine, func, insert, select, text
+from sqlalchemy import create_engine, delete, func, insert, select, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
 
 from messaging import (
     Consumer,
     DeadLetterDesk,
-    DeadLetterView,
     Event,
     Observer,
     OutcomeName,
@@ -22,14 +21,16 @@ from messaging import (
     RetryPolicy,
     SchemaRegistry,
     bind_outbox,
-    list_dead_letters,
+    create_tables,
     outbox_status,
     publish,
     tables,
 )
+from messaging.dead_letters import DeadLetterView, list_dead_letters
 from messaging.envelope import CONTENT_TYPE
-from messaging.topology import shared_topology
-from messaging.transport import Message
+from messaging.replay import Producer, Replay
+from messaging.topology import consumer_topology, events_queue, retry_queue, shared_topology
+from messaging.transport import Delivery, Message, Outcome
 from tests.waiting import eventually
 
 SOLD = "shop.sold"
@@ -74,6 +75,10 @@ class OutcomeCounter(Observer):
         self.counted[outcome] += 1
 
 
+def _forget_effects(session: Session) -> None:
+    session.execute(delete(Effect))
+
+
 @dataclass
 class House:
     """Both servers, and the threads that were started."""
@@ -82,15 +87,16 @@ class House:
     amqp_url: str
     handler: Callable[[Session, Event], None] = lambda session, event: None
     retry: RetryPolicy = field(default_factory=lambda: RetryPolicy(attempts=4, delays_ms=(50, 200), jitter=0))
+    #: Names its queues: who is given the name of another house works in that one.
+    name: str = field(default_factory=lambda: f"h{uuid4().hex[:8]}")
+    #: Where its events go and come from: its own, unless it is to hear those of another house.
+    exchange: str = ""
 
     def __post_init__(self) -> None:
-        self.name = f"h{uuid4().hex[:8]}"
-        self.exchange = f"{self.name}.events"
-        self.engine = create_engine(self.database_url)
+        self.exchange = self.exchange or f"{self.name}.events"
+        self.engine = create_engine(self.database_url, pool_pre_ping=True)
         Base.metadata.create_all(self.engine)
-        tables.metadata.create_all(self.engine)
-        with self.engine.begin() as connection:
-            connection.execute(text("INSERT INTO relay_progress VALUES (1, 0)"))
+        create_tables(self.engine)
         self.registry = SchemaRegistry({SOLD: {1: {**SCHEMA}, 2: {**SCHEMA, "required": ["n", "colour"]}}})
         self.sessions = sessionmaker(self.engine)
         bind_outbox(self.sessions, self.registry, self.engine)
@@ -101,13 +107,24 @@ class House:
 
     def relay(self, **options: Any) -> Relay:
         """Start a relay; it is stopped with the house, or by `stop_last`."""
-        relay = Relay(self.database_url.replace("+psycopg2", ""), self.broker, exchange=self.exchange, **options)
+        relay = self.make_relay(**options)
         self._start(relay.run)
         return relay
 
+    def make_relay(self, **options: Any) -> Relay:
+        """Return a relay that does not run yet."""
+        return Relay(self.database_url.replace("+psycopg2", ""), self.broker, exchange=self.exchange, **options)
+
     def consumer(self, **options: Any) -> Consumer:
         """Start a consumer and wait until it is subscribed."""
-        consumer = Consumer(
+        consumer = self.make_consumer(**options)
+        self._start(consumer.run)
+        eventually(consumer.active.is_set)
+        return consumer
+
+    def make_consumer(self, **options: Any) -> Consumer:
+        """Return a consumer that does not run yet."""
+        return Consumer(
             self.service,
             self.broker,
             self.sessions,
@@ -115,12 +132,29 @@ class House:
             self.registry,
             exchange=self.exchange,
             retry=self.retry,
-            observer=OutcomeCounter(self.outcomes),
+            **{"observer": OutcomeCounter(self.outcomes)} | options,
+        )
+
+    def make_replay(self, *, of: Self | None = None, rebuild: bool = False, **options: Any) -> Replay:
+        """Return a replay to this house of what another one, or this one, has published."""
+        source = of or self
+        return Replay(
+            self.service,
+            self.broker,
+            self.sessions,
+            {SOLD: self._handle},
+            self.registry,
+            [Producer("shop", source.engine, source.broker)],
+            forget=_forget_effects if rebuild else None,
+            exchange=self.exchange,
+            retry=self.retry,
             **options,
         )
-        self._start(consumer.run)
-        eventually(consumer.active.is_set)
-        return consumer
+
+    def subscribe(self) -> None:
+        """Declare the queues, so that nothing is missed before a consumer runs."""
+        delays = self.retry.delays_ms
+        self.broker.declare(consumer_topology(self.service, [SOLD], exchange=self.exchange, delays_ms=delays))
 
     def desk(self, **options: Any) -> DeadLetterDesk:
         """Start a desk for the dead letters."""
@@ -166,16 +200,19 @@ class House:
 
     def send_raw(self, *messages: bytes, content_type: str = CONTENT_TYPE, type: str = f"{SOLD}.v1") -> None:
         """Put messages on the exchange past the outbox, as a broken or hostile producer would."""
-        publisher = self.broker.publisher()
-        publisher.send(
-            [
-                Message(n, self.exchange, type, body, content_type, message_id=str(uuid4()), type=type)
-                for n, body in enumerate(messages)
-            ]
+        self.send(
+            Message(0, self.exchange, type, body, content_type, message_id=str(uuid4()), type=type) for body in messages
         )
-        confirmed: list[Any] = []
-        eventually(lambda: confirmed.extend(publisher.outcomes(0.1)) or len(confirmed) == len(messages))
+
+    def send(self, messages: Iterable[Message]) -> None:
+        """Send messages, and wait until the broker has them all. Their tags are given here."""
+        numbered = [replace(message, tag=tag) for tag, message in enumerate(messages)]
+        publisher = self.broker.publisher()
+        publisher.send(numbered)
+        outcomes: list[Outcome] = []
+        eventually(lambda: outcomes.extend(publisher.outcomes(0.1)) or len(outcomes) == len(numbered), timeout=30)
         publisher.close()
+        assert [outcome.reason for outcome in outcomes if not outcome.confirmed] == []
 
     def _handle(self, session: Session, event: Event) -> None:
         self.handler(session, event)
@@ -193,16 +230,24 @@ class House:
         """The sequence numbers in the order in which they were handled."""
         return [effect.sequence for effect in self.effects(subject)]
 
-    def wait_for_effects(self, count: int) -> None:
+    def wait_for_effects(self, count: int, *, timeout: float = 10) -> None:
         """Wait until that many effects are there."""
-        eventually(lambda: self._count(Effect) >= count)
+        eventually(lambda: self._count(Effect) >= count, timeout=timeout)
 
     def pending(self) -> int:
         """Events that the broker has not confirmed."""
         with self.sessions() as session:
             return outbox_status(session).pending
 
-    def _count(self, table: type[Base]) -> int:
+    def unfinished(self) -> dict[str, int]:
+        """What is still to be done, by the place in which it lies; messages in a consumer's hands are not seen."""
+        queues = [events_queue(self.service), *(retry_queue(self.service, ms) for ms in self.retry.delays_ms)]
+        found = {queue: self.broker.queue_state(queue).ready for queue in queues}
+        found |= {"pending": self.pending(), "waiting": self._count(tables.WaitingEvent)}
+        found |= {"suspects": self._count(tables.SuspectEvent)}
+        return {place: count for place, count in found.items() if count}
+
+    def _count(self, table: type[DeclarativeBase]) -> int:
         with self.sessions() as session:
             return session.scalars(select(func.count()).select_from(table)).one()
 
@@ -216,10 +261,16 @@ class House:
         return self.broker.queue_state(f"{self.service}.dead").ready
 
     def queued(self, queue: str, count: int) -> Iterable[bytes]:
-        """Take exactly so many messages out of a queue."""
+        """Take so many messages out of a queue."""
         receiver = self.broker.receiver(queue, prefetch=1000)
-        found: list[Any] = []
-        eventually(lambda: found.extend(receiver.receive(1000, 0.1)) or len(found) >= count)
-        receiver.ack(found)
+        found: list[Delivery] = []
+
+        def take() -> bool:
+            arrived = receiver.receive(1000, 0.1)
+            receiver.ack(arrived)
+            found.extend(arrived)
+            return len(found) >= count
+
+        eventually(take, timeout=30)
         receiver.close()
         return [delivery.body for delivery in found]

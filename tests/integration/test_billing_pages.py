@@ -73,7 +73,7 @@ def test_a_form_without_its_token_changes_nothing(house: House, admin: UUID) -> 
 def test_income_is_shown_as_a_picture_and_as_a_table(house: House, admin: UUID) -> None:
     house.handle(assigned(someone(), house.person()))
     page = house.browser(admin).get("/income?lang=en").text
-    assert '<svg viewBox="0 0 720 240" role="img"' in page
+    assert '<svg viewBox="0 0 720 260" role="img"' in page
     assert page.count("<rect") == 31
     assert page.count('<tr class="total">') == 1
     assert house.browser(admin).get("/income?from=2026-01-01&to=2026-12-31").status_code == 422

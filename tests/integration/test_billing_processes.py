@@ -1,23 +1,20 @@
 """Billing's real processes and a real broker, with the consumer killed in the middle of its work."""
 
-import os
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from random import Random
 from typing import Any
 
 import pytest
 
-from chassis.settings import EXCHANGE, REPOSITORY
+from chassis.settings import EXCHANGE
 from messaging import Event, RabbitBroker
 from messaging.envelope import CONTENT_TYPE
 from messaging.topology import consumer_topology
 from messaging.transport import Message
 from tests.conftest import Vhost
 from tests.integration.billing_house import House, history
+from tests.integration.service_processes import running, variables
 from tests.waiting import eventually
 
 
@@ -26,24 +23,6 @@ def house(migrated: Callable[..., Any]) -> Iterator[House]:
     house = House(migrated("billing", broker=True))
     yield house
     house.dispose()
-
-
-@contextmanager
-def process(house: House, name: str) -> Iterator[subprocess.Popen[bytes]]:
-    """`python -m billing_service consumer`, and so on; killed at the end unless it is dead by then."""
-    settings = house.settings
-    env = os.environ | {
-        "BILLING_DATABASE_URL": settings.database_url,
-        "BILLING_AMQP_URL": settings.amqp_url,
-        "BILLING_SECRET_KEY": settings.secret_key,
-        "ATES_STATE_DIR": str(settings.state_dir),
-    }
-    command = [sys.executable, "-m", "billing_service", name]
-    with subprocess.Popen(command, cwd=REPOSITORY, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as it:
-        try:
-            yield it
-        finally:
-            it.kill()
 
 
 def send(vhost: Vhost, events: Sequence[Event]) -> None:
@@ -81,11 +60,12 @@ def test_a_consumer_that_is_killed_loses_no_cent_and_posts_none_twice(house: Hou
     made.random.shuffle(doubled)
     send(vhost, doubled)
 
-    with process(house, "consumer") as consumer:
+    told = variables(house.settings)
+    with running("billing", "consumer", told) as consumer:
         eventually(lambda: count(house, "ledger_transactions") > postings // 5, timeout=60, every=0.01)
         consumer.kill()
     assert count(house, "ledger_transactions") < postings
-    with process(house, "consumer"):
+    with running("billing", "consumer", told):
         eventually(lambda: count(house, "ledger_transactions") == postings, timeout=60)
         eventually(lambda: count(house, "inbox") == len(made.events), timeout=30)
 
@@ -93,7 +73,7 @@ def test_a_consumer_that_is_killed_loses_no_cent_and_posts_none_twice(house: Hou
     kinds = Counter(row.kind for row in house.rows("SELECT kind FROM ledger_transactions"))
     assert kinds == {"fee": made.fees, "reward": made.rewards}
 
-    with process(house, "relay"), process(house, "scheduler"):
+    with running("billing", "relay", told), running("billing", "scheduler", told):
         eventually(lambda: count(house, "outbox WHERE published_at IS NULL") == 0, timeout=60)
         eventually(lambda: count(house, "robot_run WHERE finished_at IS NOT NULL") == 1, timeout=30)
     assert count(house, "outbox") == len(house.events())

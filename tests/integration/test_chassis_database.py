@@ -187,8 +187,21 @@ def test_an_administrator_sees_how_far_the_outbox_is(house: Database, tmp_path: 
     assert outbox["oldest_pending_seconds"] >= 0
     assert outbox["published_total"] == 0
     assert client.get("/api/v1/messages/outbox", headers=bearer(role="boss")).status_code == 403
-    assert 'outbox_pending{service="tracker"} 1.0' in client.get("/metrics").text
-    assert client.get("/readyz").json == {"status": "ready"}
+
+
+def test_what_stands_in_the_database_is_measured_whenever_somebody_asks(house: Database, tmp_path: Path) -> None:
+    client = demo_app(settings(tmp_path, database_url=url_of(house)), People()).test_client()
+    for pending in (1.0, 2.0):
+        with house.transaction() as session:
+            publish(session, user_event(int(pending)))
+        assert f'outbox_pending{{service="tracker"}} {pending}' in client.get("/metrics").text
+    text = client.get("/metrics").text
+    assert 'outbox_oldest_pending_seconds{service="tracker"}' in text
+    assert 'outbox_published_total{service="tracker"} 0.0' in text
+    assert 'dead_letters_open{service="tracker"} 0.0' in text
+    assert 'events_waiting{service="tracker"} 0.0' in text
+    assert 'health_ready{service="tracker"} 1.0' in text
+    assert client.get("/readyz").json == {"status": "ready", "doing": "serving"}
 
 
 def test_dead_letters_are_listed_by_reason_page_by_page(house: Database, tmp_path: Path) -> None:

@@ -61,6 +61,16 @@ def is_alive(port: int) -> bool:
         return False
 
 
+#: Whom each process needs first.
+WAITS_FOR = {"web": "database", "relay": "database", "consumer": "broker", "scheduler": "database"}
+
+
+def is_waiting(name: str, port: int) -> bool:
+    answer = requests.get(f"http://127.0.0.1:{port}/readyz", timeout=5)
+    assert answer.json()["doing"] == f"waiting for the {WAITS_FOR[name]}"
+    return answer.status_code == 503
+
+
 @pytest.mark.parametrize("name", list(SERVED_BY))
 @pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT])
 def test_a_process_is_alive_without_its_servers_and_ends_within_seconds(
@@ -69,6 +79,8 @@ def test_a_process_is_alive_without_its_servers_and_ends_within_seconds(
     port = free_port()
     with process(name, environment(tmp_path, **{SERVED_BY[name]: str(port)})) as running:
         eventually(lambda: is_alive(port), timeout=30)
+        eventually(lambda: is_waiting(name, port), timeout=30)
+        assert 'health_ready{service="tracker"} 0.0' in requests.get(f"http://127.0.0.1:{port}/metrics", timeout=5).text
         since = time.monotonic()
         running.send_signal(told)
         _, log = running.communicate(timeout=20)

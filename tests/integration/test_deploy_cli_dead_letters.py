@@ -1,31 +1,30 @@
 """`./ates dead-letters`, against the databases of two services."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from click.testing import CliRunner, Result
 
-from chassis.db import Database
-from deploy.cli.__main__ import ates
-from deploy.run_file import Run, write_run
 from messaging import Event
 from messaging.dead_letters import State, read_dead_letter, record_dead_letter
 from messaging.envelope import CONTENT_TYPE
 from messaging.errors import SchemaInvalid, UnknownType
 from messaging.transport import Delivery
-
-SERVICES = ("billing", "tracker")
+from tests.integration.operator_house import Operator, at_work
 
 
 class Office:
-    """The databases, and the command line."""
+    """An operator who is about dead letters only, and how messages come to die."""
 
-    def __init__(self, databases: Mapping[str, Database]) -> None:
-        self.databases = databases
+    def __init__(self, operator: Operator) -> None:
+        self.operator = operator
+        self.databases = operator.databases
+        self.run = partial(operator.run, "dead-letters")
+        self.json = partial(operator.json, "dead-letters")
 
     def bury(self, service: str, event: Event, error: type = SchemaInvalid) -> UUID:
         delivery = Delivery(
@@ -38,23 +37,11 @@ class Office:
         with self.databases[service].reading() as session:
             return read_dead_letter(session, letter_id).letter.state
 
-    def run(self, *arguments: object) -> Result:
-        return CliRunner().invoke(ates, ["dead-letters", *map(str, arguments)])
-
-    def json(self, *arguments: object) -> Any:
-        result = self.run(*arguments, "--json")
-        assert result.exit_code == 0, result.output
-        return json.loads(result.output)
-
 
 @pytest.fixture
-def office(migrated: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Office:
-    settings = {service: migrated(service) for service in SERVICES}
-    monkeypatch.setenv("ATES_STATE_DIR", str(tmp_path))
-    monkeypatch.setattr("deploy.cli.dead_letters.SERVICES", dict.fromkeys(SERVICES, 0))
-    urls = {service: settings[service].database_url for service in SERVICES}
-    write_run(tmp_path, Run(services={}, rabbitmq={}, databases=urls, processes=[], people=[]))
-    return Office({service: Database(settings[service]) for service in SERVICES})
+def office(migrated: Callable[..., Any], tmp_path: Path) -> Iterator[Office]:
+    with at_work(tmp_path, {service: migrated(service) for service in ("billing", "tracker")}) as operator:
+        yield Office(operator)
 
 
 def priced() -> Event:
@@ -133,3 +120,10 @@ def test_what_is_not_there_or_there_twice_is_said(office: Office) -> None:
     assert (twice.exit_code, "--service" in twice.output) == (1, True)
     assert office.json("discard", letter, "--service", "billing")["requested"] == 1
     assert office.state("tracker", letter) == State.DEAD
+
+
+def test_the_status_counts_the_open_letters_of_each_service(office: Office) -> None:
+    office.bury("tracker", priced())
+    office.bury("tracker", priced())
+    status = office.operator.json("status", exit_code=1)  # the services do not answer
+    assert {each["name"]: each["dead_letters"] for each in status["services"]} == {"billing": 0, "tracker": 2}

@@ -106,8 +106,8 @@ def test_a_service_cannot_publish_the_events_of_another(channel: pika.channel.Ch
 
 
 def test_a_service_declares_and_binds_its_own_queue_and_no_other(channel: pika.channel.Channel) -> None:
-    channel.queue_declare("tracker.replay", durable=True, arguments={"x-queue-type": "quorum"})
-    channel.queue_bind("tracker.replay", "ates.events", "auth.user_registered.*")
+    channel.queue_declare("tracker.extra", durable=True, arguments={"x-queue-type": "quorum"})
+    channel.queue_bind("tracker.extra", "ates.events", "auth.user_registered.*")
     with pytest.raises(ChannelClosedByBroker, match="ACCESS_REFUSED"):
         channel.queue_declare("billing.events", durable=True)
 

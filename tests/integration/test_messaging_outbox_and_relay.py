@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from messaging import Observer, OutboxNotBound, SchemaInvalid, delete_published, outbox_status, publish
-from messaging.pending import PendingEvents
+from messaging.pending import PendingEvent, PendingEvents
 from tests.integration.conftest import ConnectionCutter
 from tests.integration.messaging_house import House
 from tests.waiting import eventually
@@ -158,11 +158,11 @@ def test_what_nobody_subscribed_to_is_kept_where_an_operator_sees_it(house: Hous
 
 
 def test_the_relay_counts_what_it_published_even_when_rows_are_gone(house: House) -> None:
-    counted: list[float] = []
+    counted: list[PendingEvent] = []
 
     class Counter(Observer):
-        def published(self, seconds: Sequence[float]) -> None:
-            counted.extend(seconds)
+        def published(self, events: Sequence[PendingEvent]) -> None:
+            counted.extend(events)
 
     house.relay(observer=Counter())
     for n in range(30):

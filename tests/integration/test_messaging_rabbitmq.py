@@ -34,6 +34,8 @@ def test_a_service_can_declare_what_it_needs(billing: RabbitBroker) -> None:
         Topology((Exchange("mine", "topic"),), (), ()),
         Topology((Exchange("ates.more", "topic"),), (), ()),
         Topology((), (), (Binding("ates.events", "ates.unrouted", "#"),)),
+        Topology((), (), (Binding("ates.replay", "billing.events", "tracker.#"),)),
+        Topology((), (), (Binding("ates.replay", "billing.events", "#"),)),
     ],
 )
 def test_a_service_can_declare_nothing_that_does_not_bear_its_name(billing: RabbitBroker, forbidden: Topology) -> None:
@@ -45,6 +47,8 @@ def test_a_service_can_declare_nothing_that_does_not_bear_its_name(billing: Rabb
     ("exchange", "routing_key"),
     [
         ("ates.events", "tracker.task_created.v1"),
+        ("ates.replay", "analytics.tracker.task_created.v1"),
+        ("ates.replay", "tracker.tracker.task_created.v1"),
         ("ates.unrouted", ""),
         ("tracker.dead", ""),
         ("", "tracker.events"),
@@ -71,11 +75,21 @@ def test_a_service_can_publish_its_own_events(billing: RabbitBroker) -> None:
     publisher.close()
 
 
+def test_a_service_can_replay_its_own_events_to_the_one_that_is_named(vhost: Vhost, billing: RabbitBroker) -> None:
+    publisher, administrator = billing.publisher(), RabbitBroker(vhost.administrator_url, name="x")
+    publisher.send([Message(1, "ates.replay", "analytics.billing.task_priced.v1", b"{}", "application/json")])
+    (outcome,) = outcomes_of(publisher, 1)
+    assert outcome.confirmed
+    ready = {name: administrator.queue_state(f"{name}.replay").ready for name in ("analytics", "tracker", "billing")}
+    assert ready == {"analytics": 1, "tracker": 0, "billing": 0}
+    publisher.close()
+
+
 def test_a_service_can_read_no_other_queue(vhost: Vhost, billing: RabbitBroker) -> None:
     RabbitBroker(vhost.administrator_url, name="x").declare(
         consumer_topology("tracker", ["tracker.task_created"], exchange=EXCHANGE)
     )
-    for queue in ("tracker.events", "tracker.dead", "ates.unrouted"):
+    for queue in ("tracker.events", "tracker.replay", "tracker.dead", "ates.unrouted"):
         receiver = billing.receiver(queue, prefetch=1)
         assert receiver.receive(1, 0.5) == []
         assert not receiver.connected()

@@ -1,19 +1,17 @@
 """A tracker on a real database: its API and pages by a test client, its handlers as the consumer calls them."""
 
-import json
 from collections.abc import Iterator
 from typing import Any
 from uuid import UUID, uuid4
 
 from flask.testing import FlaskClient
-from joserfc.jwk import KeySet
 from sqlalchemy import select
 
 from chassis.db import Database, utc_now
 from chassis.settings import Settings
 from messaging import Event, message_context
 from messaging.tables import OutboxEvent
-from tests.chassis_parts import KEY, bearer
+from tests.chassis_parts import bearer, know_keys
 from tracker_service.app import create_app
 from tracker_service.handlers import HANDLERS
 from tracker_service.models import Reassignment, Task
@@ -23,10 +21,7 @@ class House:
     """The tracker, the people it has heard of, and what it has published."""
 
     def __init__(self, settings: Settings) -> None:
-        # auth is away; its public keys are known from before.
-        keys = settings.state_dir / "jwks" / "tracker.json"
-        keys.parent.mkdir()
-        keys.write_text(json.dumps(KeySet([KEY]).as_dict(private=False)))
+        know_keys(settings)
         self.settings = settings
         self.database = Database(settings)
         self.app = create_app(settings, self.database)

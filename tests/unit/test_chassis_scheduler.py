@@ -1,20 +1,25 @@
-"""The scheduler wakes robots late rather than never."""
+"""The scheduler wakes robots late rather than never, and tells how they fare."""
 
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from uuid import UUID
 
 import pytest
-from apscheduler.schedulers.blocking import BlockingScheduler
+import structlog
+from prometheus_client import REGISTRY
 
 from chassis.db import Database, utc_now
-from chassis.scheduler import JOBS, build_scheduler
+from chassis.scheduler import JobScheduler, build_scheduler
+from messaging import current_context
 from tests.chassis_parts import settings
 from tests.waiting import eventually
 
 #: The scheduler, and the thread that runs it once it is started.
-Scheduled = tuple[BlockingScheduler, threading.Thread]
+Scheduled = tuple[JobScheduler, threading.Thread]
+
+EVERY_SERVICE_HAS = ["forget_old_messages", "heartbeat"]
 
 
 @pytest.fixture
@@ -27,32 +32,81 @@ def scheduler(tmp_path: Path) -> Iterator[Scheduled]:
     thread.join()
 
 
+def jobs(made: JobScheduler) -> list[str]:
+    """Once only these are left, the scheduler has put the others away: it may be shut down."""
+    return sorted(job.id for job in made.get_jobs())
+
+
+def number(name: str, **labels: str) -> float | None:
+    return REGISTRY.get_sample_value(name, {"service": "tracker", **labels})
+
+
 def test_a_job_that_is_an_hour_late_still_runs(scheduler: Scheduled) -> None:
     made, thread = scheduler
     ran = threading.Event()
     made.add_job(ran.set, "date", run_date=utc_now() - timedelta(hours=1))
     thread.start()
     assert ran.wait(10)
-    eventually(lambda: len(made.get_jobs()) == 1)  # the scheduler has put the job away: it may be shut down
+    eventually(lambda: jobs(made) == EVERY_SERVICE_HAS)
 
 
-def test_a_job_that_fails_is_counted_and_the_others_go_on(
-    scheduler: Scheduled,
-) -> None:
+def test_a_job_that_fails_is_counted_and_said_and_the_others_go_on(scheduler: Scheduled) -> None:
     made, thread = scheduler
     ran = threading.Event()
-    made.add_job(lambda: 1 / 0, "date", run_date=utc_now() - timedelta(minutes=2), id="broken")
-    made.add_job(ran.set, "date", run_date=utc_now() - timedelta(minutes=1), id="sound")
+    with structlog.testing.capture_logs() as lines:
+        made.add_job(lambda: 1 / 0, "date", run_date=utc_now() - timedelta(minutes=2), id="broken")
+        made.add_job(ran.set, "date", run_date=utc_now() - timedelta(minutes=1), id="sound")
+        thread.start()
+        assert ran.wait(10)
+        eventually(lambda: number("scheduler_jobs_total", job="broken", outcome="failed") == 1)
+        eventually(lambda: number("scheduler_jobs_total", job="sound", outcome="done") == 1)
+    assert [line["event"] for line in lines if line.get("job") == "broken"] == ["job_failed"]
+    assert number("scheduler_job_duration_seconds_count", job="broken") == 1
+    eventually(lambda: number("scheduler_job_last_done_timestamp_seconds", job="sound"))
+    assert number("scheduler_job_last_done_timestamp_seconds", job="broken") is None
+    eventually(lambda: jobs(made) == EVERY_SERVICE_HAS)
+
+
+def test_a_job_that_is_due_while_it_still_runs_is_counted_as_skipped(scheduler: Scheduled) -> None:
+    made, thread = scheduler
+    done = threading.Event()
+    made.add_job(done.wait, "interval", seconds=0.05, next_run_time=utc_now(), id="endless")
     thread.start()
-    assert ran.wait(10)
-    eventually(lambda: JOBS.labels("tracker", "broken", "failed")._value.get() == 1)
-    eventually(lambda: len(made.get_jobs()) == 1)
+    try:
+        eventually(lambda: number("scheduler_jobs_total", job="endless", outcome="skipped"))
+    finally:
+        made.remove_job("endless")
+        done.set()
 
 
-def test_the_clock_of_the_jobs_is_that_of_the_business(
-    scheduler: Scheduled,
-) -> None:
+def test_what_one_run_of_a_job_sets_off_belongs_together(scheduler: Scheduled) -> None:
+    made, thread = scheduler
+    seen: list[UUID | None] = []
+    made.add_job(
+        lambda: seen.extend(current_context().correlation_id for _ in range(2)),
+        "interval",
+        seconds=0.05,
+        next_run_time=utc_now(),
+        id="twice",
+    )
+    thread.start()
+    eventually(lambda: len(seen) >= 4)
+    made.remove_job("twice")
+    assert seen[0] == seen[1]
+    assert seen[2] == seen[3]
+    assert len({None, seen[0], seen[2]}) == 3
+
+
+def test_its_condition_says_that_it_is_at_work_and_waits_for_its_database(scheduler: Scheduled) -> None:
+    made, thread = scheduler
+    assert (made.condition.ready, made.condition.doing) == (False, "starting")
+    thread.start()
+    eventually(lambda: made.condition.doing == "waiting for the database")
+    assert not made.condition.ready
+
+
+def test_the_clock_of_the_jobs_is_that_of_the_business(scheduler: Scheduled) -> None:
     made, thread = scheduler
     thread.start()
     assert str(made.timezone) == "Europe/Moscow"
-    assert [job.id for job in made.get_jobs()] == ["forget_old_messages"]
+    assert jobs(made) == EVERY_SERVICE_HAS

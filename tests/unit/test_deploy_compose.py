@@ -2,6 +2,7 @@
 
 import json
 import re
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,14 @@ def test_no_two_processes_answer_probes_on_the_same_port(containers: dict[str, A
     assert len(ports) == len(set(ports)) == len(PROCESSES) - len(SERVICES)
 
 
+@pytest.mark.parametrize("name", PROCESSES)
+def test_a_container_is_healthy_when_its_process_says_so(containers: dict[str, Any], name: str) -> None:
+    container = containers[name.replace(".", "-")]
+    service, _, kind = name.partition(".")
+    port, page = (SERVICES[service], "readyz") if kind == "web" else (told(container)["ATES_HEALTH_PORT"], "livez")
+    assert container["healthcheck"]["test"][-1] == f"http://127.0.0.1:{port}/{page}"
+
+
 def test_nothing_is_reached_from_other_machines(containers: dict[str, Any]) -> None:
     published = [port for container in containers.values() for port in container.get("ports", [])]
     assert published
@@ -83,7 +92,16 @@ def test_the_setup_knows_the_owners_and_everything_that_seeding_needs(containers
     assert variables["ATES_POSTGRES_URL"].startswith("postgresql://postgres:")
 
 
-def test_the_image_has_every_package_that_a_container_runs() -> None:
-    dockerfile = (REPOSITORY / "Dockerfile").read_text()
+def is_let_into_the_image(name: str) -> bool:
+    """Read .dockerignore as Docker does: the last pattern that fits decides."""
+    patterns = (REPOSITORY / ".dockerignore").read_text().split()
+    decisive = [pattern for pattern in patterns if fnmatchcase(name, pattern.removeprefix("!"))][-1:]
+    return decisive == [] or decisive[0].startswith("!")
+
+
+def test_the_image_has_every_package_that_a_container_runs_and_nothing_private() -> None:
+    assert "\nCOPY . .\n" in (REPOSITORY / "Dockerfile").read_text()
     for package in ("messaging", "chassis", "deploy", "event_schemas", *(f"{name}_service" for name in SERVICES)):
-        assert f"COPY {package} {package}" in dockerfile
+        assert is_let_into_the_image(package), package
+    for private in (".env", ".git", "var", ".venv", "tests"):
+        assert not is_let_into_the_image(private), private

@@ -19,6 +19,12 @@ def permission(service: str) -> dict[str, str]:
     return one
 
 
+def topic_permission(service: str, exchange: str) -> dict[str, str]:
+    found = definitions.vhost("ates", SERVICES)["topic_permissions"]
+    (one,) = [row for row in found if (row["user"], row["exchange"]) == (service, exchange)]
+    return one
+
+
 def test_a_password_is_kept_as_a_salted_hash() -> None:
     decoded = base64.b64decode(definitions.password_hash("beak"))
     salt, digest = decoded[:4], decoded[4:]
@@ -65,10 +71,18 @@ def test_a_service_has_no_right_on_what_is_not_its_own(right: str, name: str) ->
 
 
 def test_a_service_publishes_under_its_own_name_only() -> None:
-    topics = definitions.vhost("ates", SERVICES)["topic_permissions"]
-    (tracker,) = [row for row in topics if row["user"] == "tracker"]
-    assert re.search(tracker["write"], "tracker.task_created.v1")
-    assert not re.search(tracker["write"], "billing.task_priced.v1")
+    rights = topic_permission("tracker", "ates.events")
+    assert re.search(rights["write"], "tracker.task_created.v1")
+    assert not re.search(rights["write"], "billing.task_priced.v1")
+
+
+def test_a_service_replays_its_own_events_to_anybody_and_hears_its_own_replays_only() -> None:
+    rights = topic_permission("tracker", "ates.replay")
+    assert re.search(rights["write"], "analytics.tracker.task_created.v1")
+    assert not re.search(rights["write"], "analytics.billing.tracker.v1")
+    assert not re.search(rights["write"], "tracker.billing.task_priced.v1")
+    assert re.search(rights["read"], "tracker.#")
+    assert not any(re.search(rights["read"], key) for key in ("#", "*.tracker.#", "analytics.#"))
 
 
 def test_events_that_nobody_bound_are_kept_up_to_a_limit() -> None:
@@ -77,7 +91,7 @@ def test_events_that_nobody_bound_are_kept_up_to_a_limit() -> None:
     (unrouted,) = [queue for queue in vhost["queues"] if queue["name"] == "ates.unrouted"]
     assert (events["type"], events["durable"]) == ("topic", True)
     assert events["arguments"] == {"alternate-exchange": "ates.unrouted"}
-    assert unrouted["arguments"] == {"x-queue-type": "quorum", "x-max-length": 100_000, "x-overflow": "drop-head"}
+    assert (unrouted["arguments"]["x-max-length"], unrouted["arguments"]["x-overflow"]) == (100_000, "drop-head")
     assert ("ates.unrouted", "ates.unrouted") in [(row["source"], row["destination"]) for row in vhost["bindings"]]
 
 

@@ -10,8 +10,8 @@ import pytest
 from deploy.databases import ServiceDatabase
 from deploy.errors import DeployError
 from deploy.files import write_atomically
-from deploy.processes import Access, environment, migration, process, process_names
-from deploy.run_file import Run, read_run, run_file, write_run
+from deploy.processes import Access, environment, has_web_server, migration, process, process_names
+from deploy.run_file import Run, read_run, run_file, targets_file, write_run, write_targets
 from deploy.secrets import Secrets
 from deploy.settings import REPOSITORY, SERVICES, Deployment, load_deployment
 
@@ -32,7 +32,7 @@ def deployment(**variables: str) -> Deployment:
 
 
 def test_without_a_word_from_the_environment_the_ports_are_those_of_the_contract() -> None:
-    assert deployment().ports == {
+    promised = {
         "ATES_PORT_AUTH": 8001,
         "ATES_PORT_TRACKER": 8002,
         "ATES_PORT_BILLING": 8003,
@@ -41,6 +41,8 @@ def test_without_a_word_from_the_environment_the_ports_are_those_of_the_contract
         "ATES_AMQP_PORT": 5672,
         "ATES_RABBITMQ_MANAGEMENT_PORT": 15672,
     }
+    assert promised.items() <= deployment().ports.items()
+    assert len(deployment().ports) == len(SERVICES) + 3
     assert deployment().state_dir == REPOSITORY / "var"
 
 
@@ -113,9 +115,9 @@ def test_who_asks_for_a_system_that_does_not_run_is_told_how_to_start_it(tmp_pat
 
 
 def test_the_table_of_processes_is_complete() -> None:
-    names = {name for kind in ("web", "relay", "consumer", "scheduler") for name in process_names(kind)}
-    assert len(names) == 15
-    assert "auth.consumer" not in names
+    for kind in ("web", "relay", "scheduler"):
+        assert process_names(kind) == [f"{service}.{kind}" for service in SERVICES]
+    assert process_names("consumer") == [f"{service}.consumer" for service in SERVICES if service != "auth"]
 
 
 def test_a_process_knows_the_secrets_of_its_own_service_alone_and_never_the_owner() -> None:
@@ -127,6 +129,21 @@ def test_a_process_knows_the_secrets_of_its_own_service_alone_and_never_the_owne
     assert not [name for name in told if name.startswith(("AUTH_", "BILLING_", "ANALYTICS_"))]
     assert "TRACKER_OWNER_DATABASE_URL" not in told
     assert program.command[-2:] == ("tracker_service", "web")
+
+
+def test_a_process_answers_probes_on_a_port_of_its_own_or_as_a_web_server() -> None:
+    left_over = deployment(ATES_HEALTH_PORT="9")
+    relay = process(left_over, ACCESS, "tracker.relay", health_port=20_001)
+    assert relay.environment["ATES_HEALTH_PORT"] == "20001"
+    assert "ATES_HEALTH_PORT" not in process(left_over, ACCESS, "tracker.web").environment
+    assert [name for name in ("tracker.web", "tracker.relay-standby") if has_web_server(name)] == ["tracker.web"]
+
+
+def test_prometheus_is_told_where_each_process_of_ours_is(tmp_path: Path) -> None:
+    processes = [{"name": "postgres", "pid": 1}, {"name": "a.relay", "pid": 2, "health": "http://127.0.0.1:20001"}]
+    write_targets(tmp_path, Run(services={}, rabbitmq={}, databases={}, processes=processes, people=[]))
+    told = json.loads(targets_file(tmp_path).read_text())
+    assert told == [{"targets": ["127.0.0.1:20001"], "labels": {"instance": "a.relay"}}]
 
 
 def test_migrations_run_as_the_owner() -> None:

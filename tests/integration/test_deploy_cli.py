@@ -1,0 +1,120 @@
+"""`./ates` without the dead letters: what it asks databases and services, and the exit codes that scripts rely on."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import text
+
+from auth_service.models import User
+from chassis.db import Database, utc_now
+from deploy.run_file import Run, run_file, write_run
+from messaging import Event, publish
+from tests.integration.operator_house import Operator, at_work
+
+HEADER = "external_id,name,email,role\n"
+
+Operate = Callable[..., Operator]
+
+
+@pytest.fixture
+def operate(migrated: Callable[..., Any], tmp_path: Path) -> Iterator[Operate]:
+    """`operate("billing", BUSINESS_TIMEZONE="UTC")` -> an operator of a system with this service alone."""
+    with ExitStack() as systems:
+
+        def start(*services: str, **environment: str) -> Operator:
+            settings = {service: migrated(service, **environment) for service in services}
+            return systems.enter_context(at_work(tmp_path, settings))
+
+        yield start
+
+
+def signed_out() -> Event:
+    data = {"sign_in_id": str(uuid4()), "user_id": str(uuid4()), "signed_out_at": "2026-11-21T05:00:00Z"}
+    return Event.new("auth.user_signed_out.v1", subject=data["sign_in_id"], sequence=1, data=data)
+
+
+def execute(database: Database, statement: str) -> None:
+    with database.transaction() as session:
+        session.execute(text(statement))
+
+
+def test_pending_events_are_counted_and_the_oldest_listed(operate: Operate) -> None:
+    operator = operate("auth", "tracker")
+    events = [signed_out() for _ in range(3)]
+    for event in events:
+        with operator.databases["auth"].transaction() as session:
+            publish(session, event)
+    told = operator.json("outbox", "--limit", 2)
+    assert told["pending"] == 3
+    assert {each["service"]: each["pending"] for each in told["services"]} == {"auth": 3, "tracker": 0}
+    assert [(item["service"], item["id"]) for item in told["items"]] == [("auth", str(e.id)) for e in events[:2]]
+    assert str(events[0].id) in operator.run("outbox").output
+    assert operator.json("outbox", "--service", "tracker")["items"] == []
+
+
+def test_a_script_learns_that_events_have_been_pending_for_too_long(operate: Operate) -> None:
+    operator = operate("auth")
+    assert operator.run("outbox", "--max-age", 0).exit_code == 0
+    with operator.databases["auth"].transaction() as session:
+        publish(session, signed_out())
+    assert operator.run("outbox", "--max-age", 0).exit_code == 1
+    assert operator.run("outbox", "--max-age", 3600).exit_code == 0
+
+
+def test_users_are_imported_all_or_none(operate: Operate, tmp_path: Path) -> None:
+    operator = operate("auth")
+    file = tmp_path / "people.csv"
+    file.write_text(HEADER + "hr-1,Кеша,kesha@x.example,popug\n", encoding="utf-8")
+    assert operator.json("users", "import", file) == {"created": 1, "updated": 0, "unchanged": 0}
+    file.write_text(HEADER + "hr-2,Ара,ara@x.example,boss\nhr-3,,x@x.example,boss\n", encoding="utf-8")
+    refused = operator.run("users", "import", file)
+    assert (refused.exit_code, "row 2: A user needs a name." in refused.output) == (1, True)
+    assert operator.run("users", "import", tmp_path / "nowhere.csv").exit_code == 2
+    with operator.databases["auth"].reading() as session:
+        assert [user.external_id for user in session.query(User).filter(User.external_id.is_not(None))] == ["hr-1"]
+
+
+def test_a_day_is_closed_by_the_clock_of_the_running_system(operate: Operate, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BUSINESS_TIMEZONE", "Etc/GMT+12")  # where the day that is closed here has never begun
+    operator = operate("billing", BUSINESS_TIMEZONE="Etc/GMT-14")
+    today = (utc_now() + timedelta(hours=14)).date()
+    execute(operator.databases["billing"], f"INSERT INTO days (day) VALUES ('{today}')")
+    assert "No day is over yet" in operator.run("close-day").output
+    closed = {"day": str(today), "status": "closed", "closed_now": [str(today)], "payout_cents": 0}
+    assert operator.json("close-day", today) == closed
+    assert operator.run("close-day", "tomorrow").exit_code == 2
+
+
+def test_books_that_do_not_balance_and_figures_that_do_not_agree_are_told(operate: Operate) -> None:
+    operator = operate("billing", "analytics")
+    execute(operator.databases["billing"], "INSERT INTO days (day) VALUES ('2026-11-21'), ('2026-11-25')")
+    values = f"('{uuid4()}', '{uuid4()}', 700, 1)"
+    accounts = f"INSERT INTO accounts (account_id, user_id, balance_cents, sequence) VALUES {values}"
+    execute(operator.databases["analytics"], accounts)
+    told = operator.run("verify", "--wait", 0)
+    assert told.exit_code == 1
+    assert told.output.splitlines() == [
+        "The books do not balance:",
+        "  a day is missing, or was closed before an earlier one: 2026-11-25",
+        "Analytics does not agree:",
+        "  somebody: balance_cents is 700 in billing, 0 in analytics",
+    ]
+
+
+@pytest.mark.parametrize("words", ["status", "outbox", "dead-letters list", "close-day", "verify"])
+def test_without_a_running_system_every_command_says_what_to_do(operate: Operate, words: str) -> None:
+    operator = operate()
+    processes = [{"name": "billing.web", "pid": 2**22}]  # above any that the system gives
+    write_run(operator.state_dir, Run(services={}, rabbitmq={}, databases={}, processes=processes, people=[]))
+    killed = operator.run(*words.split())
+    run_file(operator.state_dir).unlink()
+    stopped = operator.run(*words.split())
+    for result in (killed, stopped):
+        assert result.exit_code == 1
+        assert "The system does not run" in result.stderr
+        assert "make up" in result.stderr

@@ -1,0 +1,124 @@
+"""What the broker returns or refuses is sent again, and nothing overtakes it meanwhile."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pika
+import pytest
+from sqlalchemy.orm import Session
+
+from messaging import Event, PermanentError, RetryLater
+from messaging.topology import dead_queue, events_queue, retry_queue, shared_topology, unrouted_name
+from tests.conftest import Vhost
+from tests.integration.messaging_house import SOLD, House
+from tests.waiting import eventually
+
+SHELVES = ("apples", "pears", "plums")
+POLICY = "policies/{vhost}/full"
+
+
+def sell_of_each(house: House, count: int) -> None:
+    for _ in range(count):
+        for shelf in SHELVES:
+            house.sell(shelf)
+
+
+def saw_everything_in_order(house: House, count: int) -> None:
+    house.wait_for_effects(count * len(SHELVES), timeout=30)
+    assert [house.sequences(shelf) for shelf in SHELVES] == [list(range(1, count + 1))] * len(SHELVES)
+
+
+@contextmanager
+def channel_to(house: House) -> Iterator[Any]:
+    with pika.BlockingConnection(pika.URLParameters(house.amqp_url)) as connection:
+        yield connection.channel()
+
+
+@pytest.fixture
+def full(vhost: Vhost) -> Iterator[Callable[[str], None]]:
+    """Let a queue refuse messages while it has more than one."""
+
+    def set_full(queue: str) -> None:
+        limit = {"max-length": 1, "overflow": "reject-publish"}
+        vhost.manage("PUT", POLICY, json={"pattern": f"^{queue}$", "definition": limit, "apply-to": "queues"})
+        eventually(lambda: vhost.manage("GET", f"queues/{{vhost}}/{queue}").json()["policy"] == "full")
+
+    yield set_full
+    vhost.manage("DELETE", POLICY)
+
+
+def test_events_that_no_queue_takes_for_a_while_are_sent_when_the_binding_is_back(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    house.consumer()
+    house.relay()
+    with channel_to(house) as channel:
+        channel.queue_delete(unrouted_name(house.exchange))
+        for round_ in range(3):
+            channel.queue_unbind(events_queue(house.service), house.exchange, f"{SOLD}.*")
+            caplog.clear()
+            sell_of_each(house, 5)
+            eventually(lambda: "returned: NO_ROUTE" in caplog.text)
+            sell_of_each(house, 5)
+            channel.queue_bind(events_queue(house.service), house.exchange, f"{SOLD}.*")
+            saw_everything_in_order(house, 10 * (round_ + 1))
+    eventually(lambda: house.pending() == 0)
+    house.broker.declare(shared_topology(house.exchange))
+
+
+def test_events_that_one_full_queue_refuses_reach_every_service_once_and_in_order(
+    house: House, neighbour: House, full: Callable[[str], None]
+) -> None:
+    house.consumer()
+    neighbour.subscribe()
+    full(events_queue(neighbour.service))
+    house.relay()
+    sell_of_each(house, 5)
+    # Refused as a whole, though the other queue had room: so that one gets it again and again.
+    eventually(lambda: house.outcomes["duplicate"] >= len(SHELVES))
+    assert house.pending() > 0
+    neighbour.consumer()
+    for service in (house, neighbour):
+        saw_everything_in_order(service, 5)
+    eventually(lambda: house.pending() == 0)
+
+
+def test_events_that_have_to_wait_stay_with_their_consumer_while_the_wait_queue_is_full(
+    house: House, full: Callable[[str], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    failed: set[str] = set()
+
+    def fail_at_first(_session: Session, event: Event) -> None:
+        if event.subject not in failed:
+            failed.add(event.subject)
+            raise RetryLater("not yet")
+
+    house.handler = fail_at_first
+    house.subscribe()
+    full(retry_queue(house.service, house.retry.delays_ms[0]))
+    sell_of_each(house, 3)
+    house.relay()
+    eventually(lambda: house.pending() == 0)
+    house.consumer()
+    saw_everything_in_order(house, 3)
+    assert "not redirected" in caplog.text
+    eventually(lambda: house.unfinished() == {})
+
+
+def test_events_that_can_never_be_handled_stay_with_their_consumer_while_the_dead_letters_are_full(
+    house: House, full: Callable[[str], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(_session: Session, event: Event) -> None:
+        raise PermanentError("not this one")
+
+    house.handler = refuse
+    house.subscribe()
+    full(dead_queue(house.service))
+    sell_of_each(house, 5)
+    house.consumer()
+    house.relay()
+    eventually(lambda: "not redirected" in caplog.text)
+    dead = set(house.queued(dead_queue(house.service), 5 * len(SHELVES)))
+    assert len(dead) == len(house.dead_letters()) == 5 * len(SHELVES)
+    eventually(lambda: house.unfinished() == {})

@@ -1,0 +1,200 @@
+"""A producer with two relays and two services with two consumers each, all in memory and one step at a time."""
+
+import time
+from collections import Counter, defaultdict
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from random import Random
+from typing import Any, NoReturn
+from unittest.mock import patch
+
+import time_machine
+
+from messaging import Consumer, Event, Relay, RetryLater, RetryPolicy, SchemaRegistry
+from messaging.topology import consumer_topology, events_queue, retry_queue, shared_topology
+from tests.unit.messaging_memory import MemoryDatabase, MemoryInbox, MemoryOutbox, MemoryPendingEvents, MemorySession
+from tests.unit.messaging_stepping import Program, pause
+from tests.unit.messaging_unreliable import Answer, UnreliableBroker
+
+SOLD = "shop.sold"
+EXCHANGE = "shop.events"
+SERVICES = ("billing", "analytics")
+#: Events fetched at once by each relay.
+WINDOWS = (2, 5_000)
+#: Of one service.
+CONSUMERS = 2
+_DELAYS_MS = (200, 5_000, 120_000)
+_BATCH = 4
+#: Rounds in which everything is let go on, until all has to be done.
+_ROUNDS = 600
+_MOVES = 20
+#: Seconds: less than anything waits for, and more than what is lost in adding them up.
+_INSTANT = 0.001
+#: How often the acks of all consumers reach the broker.
+_ACKS_TAKEN = 0.2
+_TROUBLES: tuple[Answer, ...] = ("refused", "returned")
+
+
+class World:
+    """Everything there is, and the clock."""
+
+    def __init__(self) -> None:
+        self._patches = ExitStack()
+        self._clock = time_machine.travel(datetime(2030, 1, 1, tzinfo=UTC), tick=False)
+        self._now = self._clock.start()
+        self._patches.callback(self._clock.stop)
+        self._registry = SchemaRegistry({SOLD: {1: {"type": "object"}}})
+        self.outbox = MemoryOutbox()
+        self.databases = {service: MemoryDatabase() for service in SERVICES}
+        self.broker = UnreliableBroker(lambda: time.time())
+        self.broker.declare(shared_topology(EXCHANGE))
+        for service in SERVICES:
+            self.broker.declare(consumer_topology(service, [SOLD], exchange=EXCHANGE, delays_ms=_DELAYS_MS))
+        #: By writer: the rows of its open transaction.
+        self.open: dict[int, list[int]] = {}
+        #: By subject: the writer that has locked it.
+        self.locks: dict[str, int] = {}
+        self.versions: Counter[str] = Counter()
+        #: By service: how many of the next attempts fail.
+        self.failing: Counter[str] = Counter()
+        self._replace("messaging.relay.PendingEvents", lambda url: MemoryPendingEvents(self.outbox))
+        self._replace("messaging.consumer.inbox", MemoryInbox)
+        self._replace("messaging.consumer.stands_dead", lambda *_: False)
+        self._replace("messaging.consumer.record_dead_letter", _nothing_may_die)
+        self.relays = [self._new_relay(window) for window in WINDOWS]
+        self.consumers = {service: [self._new_consumer(service) for _ in range(CONSUMERS)] for service in SERVICES}
+
+    def _replace(self, name: str, replacement: Any) -> None:
+        self._patches.enter_context(patch(name, replacement))
+
+    def close(self) -> None:
+        """End everything, and give the clock back."""
+        for program in self.programs():
+            program.kill()
+        self._patches.close()
+
+    def programs(self) -> list[Program]:
+        return [*self.relays, *(consumer for consumers in self.consumers.values() for consumer in consumers)]
+
+    def _new_relay(self, window: int) -> Program:
+        return Program(Relay("", self.broker, exchange=EXCHANGE, window=window).run)
+
+    def _new_consumer(self, service: str) -> Program:
+        def handle(session: MemorySession, event: Event) -> None:
+            pause()
+            if self.failing[service] > 0:
+                self.failing[service] -= 1
+                raise RetryLater("not yet")
+            session.change(lambda tables: tables.effects.append((event.subject, event.sequence)))
+
+        sessions: Any = self.databases[service]
+        handlers: Any = {SOLD: handle}
+        retry = RetryPolicy(attempts=10_000, delays_ms=_DELAYS_MS, random=Random(1))
+        consumer = Consumer(
+            service, self.broker, sessions, handlers, self._registry, exchange=EXCHANGE, retry=retry, batch=_BATCH
+        )
+        return Program(consumer.run)
+
+    # What people and machines do.
+
+    def write(self, writer: int, subject: str) -> None:
+        """Lock the subject and write an event into the writer's open transaction; whoever finds it locked waits."""
+        if self.locks.setdefault(subject, writer) == writer:
+            rows = self.open.setdefault(writer, [])
+            self.versions[subject] += 1
+            event = Event.new(f"{SOLD}.v1", subject=subject, sequence=self.versions[subject], data={})
+            rows.append(self.outbox.write(event))
+
+    def commit(self, writer: int) -> None:
+        self.outbox.committed |= set(self.open.pop(writer, []))
+        self._unlock(writer)
+
+    def roll_back(self, writer: int) -> None:
+        for row_id in self.open.pop(writer, []):
+            self.versions[self.outbox.rows.pop(row_id).subject] -= 1
+        self._unlock(writer)
+
+    def _unlock(self, writer: int) -> None:
+        self.locks = {subject: holder for subject, holder in self.locks.items() if holder != writer}
+
+    def restart_relay(self, number: int) -> None:
+        self.relays[number].kill()
+        self.relays[number] = self._new_relay(WINDOWS[number])
+
+    def restart_consumer(self, service: str, number: int) -> None:
+        self.consumers[service][number].kill()
+        self.consumers[service][number] = self._new_consumer(service)
+
+    def may_interrupt(self, service: str) -> bool:
+        """Tell whether nobody handles an event for the last time before it is blamed for the deaths of its handlers."""
+        return max(self.databases[service].tables.suspects.values(), default=0) < 2
+
+    def pass_time(self, seconds: float) -> None:
+        """Let time pass, in which messages leave their wait queues one after the other."""
+        end = time.time() + seconds
+        while (left := self.broker.next_expiry() - time.time()) < end - time.time():
+            self._now.shift(max(left, 0) + _INSTANT)
+            self.broker.expire()
+        self._now.shift(max(end - time.time(), 0))
+
+    def lose_the_broker(self, seconds: float) -> None:
+        """Let the broker be away for that time, in which no message leaves its wait queue."""
+        for connection in [*self.broker.publishers, *self.broker.all_receivers()]:
+            connection.lose()
+        self._now.shift(seconds)
+
+    def go_on(self, moves: int, random: Random, *, trouble: float) -> None:
+        """Let programs and broker make so many moves in any order; of what is sent, this share is not taken."""
+        for _ in range(moves):
+            random.choice(self.programs()).step()
+            for publisher in random.sample(self.broker.publishers, min(2, len(self.broker.publishers))):
+                answer = random.choice(_TROUBLES) if random.random() < trouble else "confirmed"
+                publisher.broker_takes(random.randint(0, 3), answer, random)
+                publisher.broker_answers(random.randint(0, 3), random)
+            if random.random() < _ACKS_TAKEN:
+                for receiver in self.broker.all_receivers():
+                    receiver.broker_takes_acks()
+
+    # What has to be true.
+
+    def effects_are_in_order(self) -> None:
+        for service, database in self.databases.items():
+            seen: dict[str, list[int]] = defaultdict(list)
+            for subject, sequence in database.tables.effects:
+                seen[subject].append(sequence)
+            for subject, sequences in seen.items():
+                assert sequences == list(range(1, len(sequences) + 1)), f"{service} saw {subject} {sequences}"
+
+    def finish(self) -> None:
+        """Let everything go on without disturbance, until nothing is left to be done."""
+        for writer in list(self.open):
+            self.commit(writer)
+        for database in self.databases.values():
+            database.fault = None
+        random = Random(1)
+        for _ in range(_ROUNDS):
+            if self._unfinished() == {}:
+                return
+            self.go_on(_MOVES, random, trouble=0)
+            self.pass_time(10)
+        raise AssertionError(f"this is never finished: {self._unfinished()}")
+
+    def _unfinished(self) -> dict[str, int]:
+        found = {"pending": len(self.outbox.pending())}
+        messages = self.broker.messages()
+        for service, database in self.databases.items():
+            queues = [events_queue(service), *(retry_queue(service, ms) for ms in _DELAYS_MS)]
+            found |= {queue: messages.pop(queue, 0) for queue in queues}
+            found |= {f"{service} waiting": len(database.tables.waiting)}
+            found |= {f"{service} suspects": len(database.tables.suspects)}
+        return {place: count for place, count in (found | messages).items() if count}
+
+    def everything_has_one_effect(self) -> None:
+        committed = [self.outbox.rows[row_id] for row_id in self.outbox.committed]
+        for service, database in self.databases.items():
+            expected = Counter((row.subject, row.sequence) for row in committed)
+            assert Counter(database.tables.effects) == expected, service
+
+
+def _nothing_may_die(session: object, delivery: object, error: Exception, *, attempts: int) -> NoReturn:
+    raise AssertionError(f"an innocent event died: {error}")

@@ -1,0 +1,78 @@
+"""A consumer that sends messages on says for whom it waits."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from messaging import Condition
+from messaging.redirect import Redirector
+from messaging.stub import StubBroker, StubPublisher
+from messaging.topology import Topology
+from messaging.transport import Message, Outcome
+from tests.waiting import eventually
+
+
+class Unheard(StubPublisher):
+    """Of a broker that does not answer."""
+
+    connected, alarmed = True, False
+
+    def wait_until_connected(self, timeout: float) -> bool:  # noqa: ARG002
+        return self.connected
+
+    def blocked(self) -> bool:
+        return self.alarmed
+
+    def send(self, messages: object) -> None:  # noqa: ARG002
+        return
+
+    def outcomes(self, timeout: float) -> list[Outcome]:  # noqa: ARG002
+        return []
+
+
+class UnheardBroker(StubBroker):
+    """Makes one such publisher."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.made = Unheard(self, lambda: None)
+
+    def publisher(self, on_news: Callable[[], None] = lambda: None) -> Unheard:  # noqa: ARG002
+        return self.made
+
+
+@contextmanager
+def waiting(broker: UnheardBroker, condition: Condition) -> Iterator[None]:
+    """Somebody waits for a confirm in the block."""
+    stop = threading.Event()
+    redirector = Redirector(broker, "billing", Topology((), (), ()), stop, condition)
+    redirector.send(Message(0, "", "billing.dead", b"", "text/plain"))
+    thread = threading.Thread(target=redirector.confirmed)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("connected", "alarmed", "doing"),
+    [(False, False, "waiting for the broker"), (True, True, "blocked by the broker's alarm")],
+)
+def test_who_waits_for_a_confirm_says_why_it_does_not_come(connected: bool, alarmed: bool, doing: str) -> None:
+    broker, condition = UnheardBroker(), Condition()
+    broker.made.connected, broker.made.alarmed = connected, alarmed
+    with waiting(broker, condition):
+        eventually(lambda: condition.doing == doing)
+        assert not condition.ready
+
+
+def test_who_waits_for_a_confirm_goes_on_coming_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    condition, rounds = Condition(), threading.Semaphore(0)
+    monkeypatch.setattr(condition, "come_round", rounds.release)
+    with waiting(UnheardBroker(), condition):
+        assert rounds.acquire(timeout=10)
+        assert rounds.acquire(timeout=10)
