@@ -1,9 +1,10 @@
-"""`python -m analytics_service web|relay|consumer|scheduler|migrate`."""
+"""`python -m analytics_service web|relay|consumer|scheduler|migrate`, and the operator's `verify`."""
 
 from pathlib import Path
 
-from analytics_service import config
+from analytics_service import commands, config
 from analytics_service.app import create_app
+from analytics_service.cli import COMMANDS
 from analytics_service.handlers import HANDLERS
 from chassis.cli import Service, main
 
@@ -14,5 +15,7 @@ main(
         create_app=create_app,
         handlers=HANDLERS,
         migrations=Path(__file__).parent / "migrations",
+        commands=COMMANDS,
+        forget=commands.forget_everything,
     )
 )

@@ -15,7 +15,6 @@ from sqlalchemy.orm import Session
 
 from analytics_service.domain.balances import post
 from analytics_service.models import Account, Base, ClosedDay, IncomeDay, Task
-from messaging.tables import InboxEvent
 
 FEE, REWARD = "fee", "reward"
 
@@ -169,7 +168,6 @@ def count_movement(session: Session, posting: Posting) -> None:
 
 
 def forget_everything(session: Session) -> None:
-    """Empty all tables of conclusions, and forget which events led to them: a replay of history fills them again."""
+    """Empty all tables: all in them are conclusions, and a replay of history draws them again."""
     for table in Base.metadata.sorted_tables:
         session.execute(delete(table))
-    session.execute(delete(InboxEvent))

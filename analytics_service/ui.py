@@ -10,9 +10,9 @@ from marshmallow import EXCLUDE, ValidationError
 from analytics_service import queries
 from analytics_service.domain import reconciliation
 from analytics_service.domain.calendar import Period, Span, business_day, span
-from analytics_service.domain.chart import bar_chart
 from analytics_service.errors import InvalidRange
 from analytics_service.schemas import TopArgs
+from chassis.chart import bar_chart
 from chassis.db import utc_now
 from chassis.i18n import translate
 from chassis.identity import current_principal, require_roles

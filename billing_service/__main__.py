@@ -1,6 +1,5 @@
 """`python -m billing_service web|relay|consumer|scheduler|migrate`, and the operator's `verify` and `close-day`."""
 
-import sys
 from pathlib import Path
 
 from billing_service import config
@@ -10,16 +9,14 @@ from billing_service.handlers import HANDLERS
 from billing_service.jobs import add_jobs
 from chassis.cli import Service, main
 
-if len(sys.argv) > 1 and sys.argv[1] in COMMANDS:
-    COMMANDS[sys.argv[1]](sys.argv[2:], prog_name=f"billing_service {sys.argv[1]}")
-else:
-    main(
-        Service(
-            name="billing",
-            load_settings=config.load,
-            create_app=create_app,
-            handlers=HANDLERS,
-            jobs=add_jobs,
-            migrations=Path(__file__).parent / "migrations",
-        )
+main(
+    Service(
+        name="billing",
+        load_settings=config.load,
+        create_app=create_app,
+        handlers=HANDLERS,
+        jobs=add_jobs,
+        migrations=Path(__file__).parent / "migrations",
+        commands=COMMANDS,
     )
+)

@@ -24,7 +24,6 @@ from billing_service.schemas import (
     EntryArgs,
     EntrySchema,
     IncomesSchema,
-    KeySchema,
     PayoutArgs,
     PayoutSchema,
     PeriodArgs,
@@ -34,6 +33,7 @@ from billing_service.schemas import (
     PricingRulesSchema,
 )
 from chassis.db import utc_now
+from chassis.idempotency import KeySchema
 from chassis.identity import Role, current_principal, require_roles
 from chassis.paging import Page, PageArgs, page_schema
 from chassis.runtime import runtime

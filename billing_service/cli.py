@@ -2,25 +2,23 @@
 
 import json
 import sys
-from collections.abc import Mapping
 from datetime import datetime
-from types import MappingProxyType
 
 import click
-import structlog
 
 from billing_service import config, queries
-from billing_service.errors import DayNotFound, FutureDay
+from billing_service.domain import business_day
+from billing_service.errors import DayNotFound
 from billing_service.jobs import close_days_up_to
 from chassis.db import Database, utc_now
-from chassis.settings import SettingsError
+from chassis.operating import OperatorCommand
 
 
-@click.command()
+@click.command(cls=OperatorCommand)
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def verify(as_json: bool) -> None:
     """Tell whether the books balance; exit with 1 if not."""
-    with _database().reading() as session:
+    with Database(config.load()).reading() as session:
         problems = queries.verify(session)
     if as_json:
         found = [{"fault": problem.fault, "detail": problem.detail} for problem in problems]
@@ -30,35 +28,35 @@ def verify(as_json: bool) -> None:
     sys.exit(1 if problems else 0)
 
 
-@click.command("close-day")
-@click.argument("day", type=click.DateTime(["%Y-%m-%d"]))
+@click.command("close-day", cls=OperatorCommand)
+@click.argument("day", metavar="[DAY]", type=click.DateTime(["%Y-%m-%d"]), required=False)
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
-def close_day(day: datetime, as_json: bool) -> None:
-    """Close a business day and all before it; does nothing if that was done before."""
-    wanted = day.date()
-    database = _database()
-    try:
-        closed = close_days_up_to(database, wanted, now=utc_now())
-        with database.reading() as session:
+def close_day(day: datetime | None, as_json: bool) -> None:
+    """Close a business day and all before it; does nothing if that was done before.
+
+    Without DAY: every day that is over. Today is closed early only if it is named.
+    """
+    settings, now = config.load(), utc_now()
+    last_over = business_day.last_day_over(business_day.today(now, settings.business_timezone))
+    wanted = day.date() if day else last_over
+    database = Database(settings)
+    closed = close_days_up_to(database, wanted, now=now)
+    status, payout_cents = None, 0
+    with database.reading() as session:
+        try:
             report = queries.day_report(session, wanted)
-    except (DayNotFound, FutureDay) as error:
-        raise click.ClickException(error.detail) from error
+            status, payout_cents = report.status, report.totals.payout_cents
+        except DayNotFound:
+            if day:
+                raise
+            # Nobody named it: the books began today, and no day of theirs is over.
     answer = {
-        "day": str(report.day),
-        "status": report.status,
+        "day": str(wanted),
+        "status": status,
         "closed_now": [str(each) for each in closed],
-        "payout_cents": report.totals.payout_cents,
+        "payout_cents": payout_cents,
     }
     click.echo(json.dumps(answer) if as_json else "\n".join(f"{name}: {value}" for name, value in answer.items()))
 
 
-#: By the word that names them on the command line.
-COMMANDS: Mapping[str, click.Command] = MappingProxyType({"verify": verify, "close-day": close_day})
-
-
-def _database() -> Database:
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))  # the answer alone is for stdout
-    try:
-        return Database(config.load())
-    except SettingsError as error:
-        raise click.ClickException(str(error)) from error
+COMMANDS = (verify, close_day)

@@ -177,17 +177,6 @@ class CorrectionSchema(Schema):
     note = fields.String(required=True, metadata={"description": "Why; up to 500 characters"})
 
 
-class KeySchema(Schema):
-    """The header by which a request that is sent twice posts once."""
-
-    key = fields.String(
-        data_key="Idempotency-Key",
-        load_default=None,
-        validate=validate.Length(1, 255),
-        metadata={"description": "Any text of the client's choice; the same request with the same key is done once"},
-    )
-
-
 class PostedCorrectionSchema(Schema):
     """A correction that was posted."""
 

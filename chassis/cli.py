@@ -1,7 +1,6 @@
 """The processes of a service: `python -m tracker_service web|relay|consumer|scheduler|migrate`."""
 
 import os
-import signal
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,16 +11,18 @@ import click
 from apscheduler.events import EVENT_SCHEDULER_STARTED
 from apscheduler.schedulers.blocking import BlockingScheduler
 from flask import Flask
-from prometheus_client import start_http_server
 
 from chassis.db import Database
 from chassis.migrate import migrate
-from chassis.observe import EventMetrics, configure_logging
+from chassis.observe import EventObserver, LoopHealth, configure_logging, serve_probes
 from chassis.operating import OperatorCommand
+from chassis.replaying import replay_command
 from chassis.scheduler import build_scheduler
 from chassis.settings import EXCHANGE, Settings, SettingsError
+from chassis.tracing import load_tracing
 from chassis.webserver import serve
-from messaging import Consumer, DeadLetterDesk, HandlerTable, RabbitBroker, Relay
+from messaging import Consumer, DeadLetterDesk, HandlerTable, RabbitBroker, Relay, stop_at_signal
+from messaging.replay import Forget
 
 S = TypeVar("S", bound=Settings)
 
@@ -40,6 +41,8 @@ class Service(Generic[S]):
     jobs: Callable[[BlockingScheduler, S, Database], None] = lambda _scheduler, _settings, _database: None
     #: The folder of its alembic migrations.
     migrations: Path
+    #: Empties the tables of a service in which all follows from events, so that it can be rebuilt; None for others.
+    forget: Forget | None = None
     #: What an operator has it do besides: each an OperatorCommand.
     commands: Sequence[OperatorCommand] = ()
 
@@ -51,22 +54,24 @@ def main(service: Service[S]) -> None:
         "relay": _relay,
         "consumer": _consumer,
         "scheduler": _scheduler,
-        "migrate": lambda wanted: migrate(wanted.name, wanted.migrations),
+        "migrate": _migrate,
     }
 
     group = click.Group(help=f"Run a process of {service.name}, or have {service.name} do something.")
     for name, run in processes.items():
         group.add_command(_process(service, name, run))
+    if service.handlers:
+        group.add_command(replay_command(service.name, service.load_settings, service.handlers, service.forget))
     for command in service.commands:
         group.add_command(command)
     group()
 
 
 def _process(service: Service[S], name: str, run: Callable[[Service[S]], None]) -> click.Command:
-    @click.command(name, help=f"Run the {name} of {service.name}.")
+    @click.command(name, help=run.__doc__)
     def command() -> None:
-        configure_logging(service.name, name)
         try:
+            configure_logging(service.name, name, os.environ.get("ATES_LOG_LEVEL") or "INFO")
             run(service)
         except SettingsError as error:
             raise click.ClickException(str(error)) from error
@@ -75,26 +80,30 @@ def _process(service: Service[S], name: str, run: Callable[[Service[S]], None]) 
 
 
 def _web(service: Service[S]) -> None:
+    """Serve the pages and REST."""
     settings = service.load_settings()
     serve(lambda: service.create_app(settings), host=settings.host, port=settings.port)
 
 
 def _relay(service: Service[S]) -> None:
-    stop = _stop_event()
+    """Send what is pending in the outbox."""
+    stop = stop_at_signal()
     settings = service.load_settings()
-    _serve_health(settings.host)
+    observer = EventObserver(service.name, load_tracing(service.name, "relay"))
     broker = RabbitBroker(settings.amqp_url, name=f"{service.name}.relay")
-    relay = Relay(settings.database_url, broker, exchange=EXCHANGE, observer=EventMetrics(service.name))
+    relay = Relay(settings.database_url, broker, exchange=EXCHANGE, observer=observer)
+    serve_probes(settings, LoopHealth(relay.condition), [observer])
     relay.run(stop)
 
 
 def _consumer(service: Service[S]) -> None:
+    """Handle the events that come."""
     if not service.handlers:
         raise click.ClickException(f"{service.name} consumes no events")
-    stop = _stop_event()
+    stop = stop_at_signal()
     settings = service.load_settings()
-    _serve_health(settings.host)
     database = Database(settings)
+    observer = EventObserver(service.name, load_tracing(service.name, "consumer"))
 
     broker = RabbitBroker(settings.amqp_url, name=f"{service.name}.consumer")
     consumer = Consumer(
@@ -104,8 +113,9 @@ def _consumer(service: Service[S]) -> None:
         service.handlers,
         database.registry,
         exchange=EXCHANGE,
-        observer=EventMetrics(service.name),
+        observer=observer,
     )
+    serve_probes(settings, LoopHealth(consumer.condition), [observer])
     desk_broker = RabbitBroker(settings.amqp_url, name=f"{service.name}.dead-letters")
     desk = DeadLetterDesk(service.name, desk_broker, database.engine)
     desk_thread = threading.Thread(target=desk.run, args=(stop,), name="dead-letters")
@@ -118,12 +128,13 @@ def _consumer(service: Service[S]) -> None:
 
 
 def _scheduler(service: Service[S]) -> None:
-    stop = _stop_event()
+    """Do what is due by the clock."""
+    stop = stop_at_signal()
     settings = service.load_settings()
-    _serve_health(settings.host)
     database = Database(settings)
-    scheduler = build_scheduler(settings, database)
+    scheduler = build_scheduler(settings, database, load_tracing(service.name, "scheduler"))
     service.jobs(scheduler, settings, database)
+    serve_probes(settings, LoopHealth(scheduler.condition))
 
     def end_when_told(_started: object) -> None:
         threading.Thread(target=lambda: stop.wait() and scheduler.shutdown(), daemon=True).start()
@@ -132,17 +143,6 @@ def _scheduler(service: Service[S]) -> None:
     scheduler.start()
 
 
-def _stop_event() -> threading.Event:
-    """Return an event that is set at SIGTERM and SIGINT. Called first of all, so that neither is ever missed."""
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        # On a thread of its own: the handler may have interrupted somebody who holds the event's lock.
-        signal.signal(number, lambda *_: threading.Thread(target=stop.set).start())
-    return stop
-
-
-def _serve_health(host: str) -> None:
-    """Answer probes and Prometheus where there is no web server, if a port is given for it."""
-    port = os.environ.get("ATES_HEALTH_PORT")
-    if port:
-        start_http_server(int(port), addr=host)
+def _migrate(service: Service[S]) -> None:
+    """Bring the database up to date, as its owner."""
+    migrate(service.name, service.migrations)

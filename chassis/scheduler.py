@@ -1,27 +1,114 @@
 """The process that wakes the robots of a service. It decides nothing: what is due stands in the database."""
 
+import functools
+import time
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
+from uuid import uuid4
 
 import structlog
-from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_EXECUTED, JobExecutionEvent
+from apscheduler.events import EVENT_JOB_MAX_INSTANCES, JobSubmissionEvent
 from apscheduler.schedulers.blocking import BlockingScheduler
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge, Histogram
+from sqlalchemy.exc import OperationalError
 
-from chassis.db import Database
+from chassis.db import Database, utc_now
+from chassis.observe.state import answers, probing_engine
 from chassis.settings import Settings
-from messaging import delete_handled, delete_published
+from chassis.tracing import Tracing
+from messaging import Condition, current_context, delete_handled, delete_published, message_context
+from messaging.dead_letters import delete_closed
 
-JOBS = Counter("jobs", "Jobs that ran", ("service", "job", "outcome"))
+_BUCKETS = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0)
 
-#: The inbox remembers events for longer than the outbox keeps them, or a replay could apply one twice.
-_INBOX_LONGER = timedelta(days=30)
+JOBS = Counter(
+    "scheduler_jobs", "Jobs that were due: done, failed, or skipped because it still ran", ("service", "job", "outcome")
+)
+JOB_SECONDS = Histogram("scheduler_job_duration_seconds", "Time that jobs took", ("service", "job"), buckets=_BUCKETS)
+LAST_DONE = Gauge("scheduler_job_last_done_timestamp_seconds", "When a job was last done", ("service", "job"))
+FORGOTTEN = Counter("messages_forgotten", "Rows whose time was over, deleted", ("service", "what"))
+
+#: What is deleted when its time is over, and for how much longer than the settings say it is kept. The inbox remembers
+#: events for longer than outbox and dead letters keep them, or a replay could apply one twice.
+_FORGETTING: tuple[tuple[str, Callable[..., int], timedelta], ...] = (
+    ("outbox", delete_published, timedelta()),
+    ("dead_letter", delete_closed, timedelta()),
+    ("inbox", delete_handled, timedelta(days=30)),
+)
+#: Seconds between two signs of life.
+_HEARTBEAT = 5
 
 _log = structlog.get_logger(__name__)
 
 
-def build_scheduler(settings: Settings, database: Database) -> BlockingScheduler:
+class JobScheduler(BlockingScheduler):  # type: ignore[misc]
+    """A scheduler whose jobs are counted and timed, each run with a correlation id of its own."""
+
+    def __init__(self, service: str, tracing: Tracing, **options: Any) -> None:
+        """Take whose jobs they are; `options` are those of APScheduler."""
+        super().__init__(**options)
+        self._service = service
+        self._tracing = tracing
+        #: Written by the heartbeat: it shows that the loop goes round and that there is a thread for a job.
+        self.condition = Condition()
+        self.add_listener(self._skipped, EVENT_JOB_MAX_INSTANCES)
+
+    def add_job(self, func: Callable[..., object], *arguments: Any, **options: Any) -> Any:
+        """See APScheduler. The job's id, or the name of its function, labels what is counted."""
+        name = options.get("id") or func.__name__
+        return super().add_job(self._observed(name, func), *arguments, **options)
+
+    def add_heartbeat(self, is_ready: Callable[[], bool]) -> None:
+        """Have the condition say every few seconds whether jobs can do their work."""
+
+        def beat() -> None:
+            ready = is_ready()
+            self.condition.turn("running jobs" if ready else "waiting for the database", ready=ready)
+
+        super().add_job(beat, "interval", seconds=_HEARTBEAT, next_run_time=utc_now(), id="heartbeat")
+
+    def _observed(self, name: str, work: Callable[..., object]) -> Callable[..., object]:
+        @functools.wraps(work)
+        def run(*arguments: Any, **options: Any) -> None:
+            started = time.monotonic()
+            with message_context(correlation_id=uuid4()):
+                outcome = self._outcome(name, functools.partial(work, *arguments, **options))
+            JOBS.labels(self._service, name, outcome).inc()
+            JOB_SECONDS.labels(self._service, name).observe(time.monotonic() - started)
+            if outcome == "done":
+                LAST_DONE.labels(self._service, name).set_to_current_time()
+
+        return run
+
+    def _outcome(self, name: str, work: Callable[[], object]) -> str:
+        """Do the work. A failure is logged where it is known what it belongs to; the next run is due in any case."""
+        correlation_id = current_context().correlation_id
+        try:
+            with (
+                self._tracing.job(name) as trace,
+                message_context(
+                    correlation_id=correlation_id, traceparent=trace.traceparent, trace_event=trace.trace_event
+                ),
+            ):
+                work()
+        except OperationalError as error:
+            _log.warning("job_waits_for_the_database", job=name, error=str(error.orig))
+        except Exception:  # noqa: BLE001 (whatever it is, the other jobs go on)
+            _log.exception("job_failed", job=name)
+        else:
+            return "done"
+        return "failed"
+
+    def _skipped(self, event: JobSubmissionEvent) -> None:
+        JOBS.labels(self._service, event.job_id, "skipped").inc()
+
+
+def build_scheduler(settings: Settings, database: Database, tracing: Tracing | None = None) -> JobScheduler:
     """Return a scheduler in the business time zone, with the clean-up that every service needs already in it."""
-    scheduler = BlockingScheduler(
+    scheduler = JobScheduler(
+        settings.service,
+        tracing or Tracing(),
         timezone=settings.business_timezone,
         job_defaults={
             # By default a job that is more than a second late is dropped without a word.
@@ -30,24 +117,30 @@ def build_scheduler(settings: Settings, database: Database) -> BlockingScheduler
             "max_instances": 1,
         },
     )
-
-    def count(event: JobExecutionEvent) -> None:
-        JOBS.labels(settings.service, event.job_id, "failed" if event.exception else "done").inc()
-
-    scheduler.add_listener(count, EVENT_JOB_EXECUTED | EVENT_JOB_ERROR)
-    scheduler.add_job(forget_old_messages, "interval", hours=1, args=[settings, database], id="forget_old_messages")
+    engine = probing_engine(settings)
+    scheduler.add_heartbeat(lambda: answers(engine))
+    scheduler.add_job(
+        forget_old_messages,
+        "interval",
+        hours=1,
+        next_run_time=utc_now(),  # or a process that is started anew every hour would never come to it
+        args=[settings, database],
+        id="forget_old_messages",
+    )
     return scheduler
 
 
 def forget_old_messages(settings: Settings, database: Database) -> None:
-    """Delete published events and handled ids whose time is over, a small batch in each transaction."""
-    for delete, age in ((delete_published, settings.retention), (delete_handled, settings.retention + _INBOX_LONGER)):
+    """Delete published events, handled ids and closed dead letters whose time is over, a small batch a transaction."""
+    for what, delete, longer in _FORGETTING:
         total = 0
-        while True:
-            with database.transaction() as session:
-                deleted = delete(session, older_than=age)
+        while deleted := _forget(database, delete, settings.retention + longer):
+            FORGOTTEN.labels(settings.service, what).inc(deleted)
             total += deleted
-            if not deleted:
-                break
         if total:
-            _log.info("old_messages_forgotten", what=delete.__name__, rows=total)
+            _log.info("old_messages_forgotten", what=what, rows=total)
+
+
+def _forget(database: Database, delete: Callable[..., int], age: timedelta) -> int:
+    with database.transaction() as session:
+        return delete(session, older_than=age)

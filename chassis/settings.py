@@ -12,8 +12,15 @@ from zoneinfo import ZoneInfo
 
 from environs import Env, EnvError, ValidationError, validate
 
-#: All services and the ports that they have unless `ATES_PORT_<SERVICE>` says otherwise.
-DEFAULT_PORTS: Mapping[str, int] = MappingProxyType({"auth": 8001, "tracker": 8002, "billing": 8003, "analytics": 8004})
+#: The list of all services, with the ports that they have unless `ATES_PORT_<SERVICE>` says otherwise.
+DEFAULT_PORTS: Mapping[str, int] = MappingProxyType(
+    {
+        "auth": 8001,
+        "tracker": 8002,
+        "billing": 8003,
+        "analytics": 8004,
+    }
+)
 
 #: Where all services publish their events.
 EXCHANGE = "ates.events"
@@ -36,6 +43,8 @@ class Settings:
     amqp_url: str
     host: str
     port: int
+    #: Where a process without a web server answers probes and Prometheus; nowhere if it is None.
+    health_port: int | None
     #: Where people and the other services reach each service, without a slash at the end.
     public_urls: Mapping[str, str]
     #: Holds what may be lost and made again, such as the copy of auth's public keys.
@@ -83,6 +92,7 @@ def load_settings(service: str, env: Mapping[str, str] = os.environ) -> Settings
         "database_url": read.str(f"{prefix}_DATABASE_URL", validate=_of_scheme("postgresql")),
         "amqp_url": read.str(f"{prefix}_AMQP_URL", validate=_of_scheme("amqp", "amqps")),
         "host": read.str("ATES_HOST", "127.0.0.1"),
+        "health_port": read.int("ATES_HEALTH_PORT", None, validate=validate.Range(1, 65535)),
         "state_dir": read.path("ATES_STATE_DIR", Path("var")),
         "secret_key": read.str(f"{prefix}_SECRET_KEY", validate=validate.Length(min=16)),
         "schemas_dir": read.path("ATES_SCHEMAS_DIR", REPOSITORY / "event_schemas"),

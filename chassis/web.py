@@ -63,7 +63,7 @@ def build_app(
         verifier=_verifier(settings, jwks),
         sign_in_url=sign_in_url or SIGN_IN_PATH,
     )
-    init_observation(app, settings.service, database)  # first: it also measures what the others refuse
+    init_observation(app, settings)  # first: it also measures what the others refuse
     csrf = CSRFProtect(app)
     Talisman(app, **_headers(settings))
     init_i18n(app, settings.business_timezone)

@@ -28,7 +28,7 @@ find_python() {
 }
 
 have_postgres() { compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || command -v postgres >/dev/null; }
-have_rabbitmq() { [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || [ -x /opt/rabbitmq/sbin/rabbitmq-server ]; }
+have_rabbitmq() { [ -n "${ATES_RABBITMQ_SERVER:-}" ] || [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ] || [ -x /opt/rabbitmq/sbin/rabbitmq-server ]; }
 have_browser() { command -v chromium >/dev/null || command -v chromium-browser >/dev/null; }
 
 missing_packages() {

@@ -5,8 +5,6 @@ The form is that of `rabbitmqctl import_definitions` and of the management plugi
 
 import base64
 import hashlib
-import importlib
-import importlib.util
 import json
 import re
 import secrets
@@ -14,8 +12,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from chassis.settings import EXCHANGE
-from messaging import HandlerTable
-from messaging.topology import Topology, consumer_topology, shared_topology
+from deploy.subscriptions import subscriptions
+from messaging.topology import Topology, consumer_topology, replay_exchange, shared_topology
 from messaging.topology import definitions as topology_definitions
 
 ADMINISTRATOR = "ates"
@@ -53,10 +51,8 @@ def vhost(name: str, services: Iterable[str]) -> Definitions:
             {"user": ADMINISTRATOR, "vhost": name, "configure": ".*", "write": ".*", "read": ".*"},
             *(_permission(name, service) for service in services),
         ],
-        "topic_permissions": [
-            {"user": s, "vhost": name, "exchange": EXCHANGE, "write": rf"^{s}\.", "read": ".*"} for s in services
-        ],
-        **topology_definitions([shared_topology(EXCHANGE), *map(_subscription, services)], name),
+        "topic_permissions": [right for service in services for right in _topic_permissions(name, service)],
+        **topology_definitions([shared_topology(EXCHANGE), *_consumers(services)], name),
     }
 
 
@@ -65,17 +61,23 @@ def as_json(*parts: Definitions) -> str:
     return json.dumps({key: value for part in parts for key, value in part.items()}, indent=1)
 
 
-def _subscription(service: str) -> Topology:
-    """What the service's consumer will declare again itself; nothing for one that listens to nobody."""
-    room = f"{service}_service.handlers"
-    if importlib.util.find_spec(room) is None:
-        return Topology((), (), ())
-    handlers: HandlerTable = importlib.import_module(room).HANDLERS
-    return consumer_topology(service, handlers, exchange=EXCHANGE)
+def _consumers(services: Iterable[str]) -> list[Topology]:
+    """What the consumers of the services will declare again themselves."""
+    heard = subscriptions()
+    return [consumer_topology(name, heard[name], exchange=EXCHANGE) for name in services if name in heard]
 
 
 def _permission(vhost_name: str, service: str) -> dict[str, str]:
-    """A service makes and deletes only what bears its name; of the others' things it uses the events exchange."""
+    """A service makes and deletes only what bears its name; of the others' things it uses the shared exchanges."""
     own = rf"^{service}\."
-    used = rf"^({re.escape(EXCHANGE)}|{service}\..*)$"
+    used = rf"^({re.escape(EXCHANGE)}|{re.escape(replay_exchange(EXCHANGE))}|{service}\..*)$"
     return {"user": service, "vhost": vhost_name, "configure": own, "write": used, "read": used}
+
+
+def _topic_permissions(vhost_name: str, service: str) -> list[dict[str, str]]:
+    """A service publishes only its own events, and replays them to whom it likes; of replays it hears only its own."""
+    who = {"user": service, "vhost": vhost_name}
+    return [
+        {**who, "exchange": EXCHANGE, "write": rf"^{service}\.", "read": ".*"},
+        {**who, "exchange": replay_exchange(EXCHANGE), "write": rf"^[a-z0-9]+\.{service}\.", "read": rf"^{service}\."},
+    ]

@@ -8,6 +8,8 @@ from deploy.databases import ServiceDatabase
 from deploy.programs import Program
 from deploy.settings import CONSUMING_SERVICES, REPOSITORY, SERVICES, Deployment
 
+_HEALTH_PORT = "ATES_HEALTH_PORT"
+
 
 @dataclass(frozen=True)
 class Access:
@@ -24,12 +26,21 @@ def process_names(kind: str) -> list[str]:
     return [f"{service}.{kind}" for service in services]
 
 
-def process(deployment: Deployment, access: Mapping[str, Access], name: str) -> Program:
+def has_web_server(name: str) -> bool:
+    """Tell whether the process answers probes on the port of its service; others need a port of their own for that."""
+    return name.endswith(".web")
+
+
+def process(
+    deployment: Deployment, access: Mapping[str, Access], name: str, *, health_port: int | None = None
+) -> Program:
     """Return the program of a process that goes on for ever: web, relay, consumer or scheduler of a service."""
     service, _, kind = name.partition(".")
     # A standby is the same process: which of the two works is decided by the lock in the database.
     word = kind.removesuffix("-standby")
-    return _python(deployment, name, service, word, environment(deployment, service, access[service]))
+    variables = environment(deployment, service, access[service])
+    probed = {} if health_port is None else {_HEALTH_PORT: str(health_port)}
+    return _python(deployment, name, service, word, variables | probed)
 
 
 def migration(deployment: Deployment, access: Mapping[str, Access], service: str) -> Program:
@@ -57,8 +68,10 @@ def environment(deployment: Deployment, service: str, access: Access) -> dict[st
     ports = {variable: str(port) for variable, port in deployment.ports.items()}
     # The demo company may sign in with a click; a real one would find its beaks published on the sign-in page.
     demo = {"ATES_DEMO": deployment.environment.get("ATES_DEMO", "1")}
-    # Without bytecode each of a score of processes would compile the same files at every start.
-    given = {name: value for name, value in deployment.environment.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    # Without bytecode each of a score of processes would compile the same files at every start; and one port for the
+    # probes of all of them would serve one.
+    unwanted = ("PYTHONDONTWRITEBYTECODE", _HEALTH_PORT)
+    given = {name: value for name, value in deployment.environment.items() if name not in unwanted}
     return {**given, **ports, **demo, "ATES_STATE_DIR": str(deployment.state_dir), **own}
 
 

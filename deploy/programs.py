@@ -84,6 +84,12 @@ def identity_of(pid: int) -> Identity | None:
     return None if stat is None else Identity(pid, stat.started)
 
 
+def environment_of(pid: int) -> dict[str, str]:
+    """Return the environment with which the process was started. Raises OSError if there is none, or not for us."""
+    entries = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    return dict(os.fsdecode(entry).split("=", 1) for entry in entries if entry)
+
+
 def end_session(leader: int) -> None:
     """Kill what is left of the session that this process was the leader of, as the workers of a dead master."""
     for pid in processes():

@@ -21,7 +21,7 @@ class Run:
     rabbitmq: Mapping[str, str]
     #: For each service the URL of its database, as the owner.
     databases: Mapping[str, str]
-    #: `name` and `pid` of each.
+    #: `name` and `pid` of each; of our own ones `health`, the address of /livez, /readyz and /metrics.
     processes: Sequence[Mapping[str, Any]]
     #: The demo company: `id`, `name`, `email`, `role`, and `beak`, the path of the PNG that signs in.
     people: Sequence[Mapping[str, str]]
@@ -35,6 +35,23 @@ def run_file(state_dir: Path) -> Path:
 def write_run(state_dir: Path, run: Run) -> None:
     """Write the file, readable by its owner alone: it holds passwords."""
     write_atomically(run_file(state_dir), json.dumps(asdict(run), indent=1, ensure_ascii=False) + "\n", mode=0o600)
+
+
+def targets_file(state_dir: Path) -> Path:
+    """Return where Prometheus finds what to scrape."""
+    return state_dir / "prometheus.json"
+
+
+def write_targets(state_dir: Path, run: Run) -> None:
+    """Write the processes as targets of Prometheus, which reads the file again whenever it changes:
+    https://prometheus.io/docs/prometheus/latest/configuration/configuration/#file_sd_config
+    """
+    targets = [
+        {"targets": [process["health"].removeprefix("http://")], "labels": {"instance": process["name"]}}
+        for process in run.processes
+        if "health" in process
+    ]
+    write_atomically(targets_file(state_dir), json.dumps(targets, indent=1) + "\n", mode=0o644)
 
 
 def read_run(deployment: Deployment) -> Run:

@@ -6,16 +6,15 @@ python -m deploy.schemas catalogue   write docs/events.md and docs/asyncapi.json
 python -m deploy.schemas check       all of it, without writing: for `make check`
 """
 
-import importlib
-import importlib.util
 from pathlib import Path
 
 import click
 
 from chassis.settings import EXCHANGE
 from chassis.upcasters import UPCASTERS
-from deploy.settings import REPOSITORY, SERVICES, VHOST
-from messaging import HandlerTable, SchemaRegistry, asyncapi, catalogue, compatibility, schema_lock
+from deploy.settings import REPOSITORY, VHOST
+from deploy.subscriptions import subscriptions
+from messaging import SchemaRegistry, asyncapi, catalogue, compatibility, schema_lock
 from messaging.errors import SchemaRegistryError
 from messaging.examples import Glossary
 
@@ -46,16 +45,6 @@ def registry() -> SchemaRegistry:
 def glossary() -> Glossary:
     """Return the words that published schemas lack."""
     return Glossary.load(FOLDER / "glossary.json")
-
-
-def subscriptions() -> dict[str, HandlerTable]:
-    """Return who listens to what; a service that listens to nobody is not there."""
-    rooms = {service: f"{service}_service.handlers" for service in SERVICES}
-    return {
-        service: importlib.import_module(room).HANDLERS
-        for service, room in rooms.items()
-        if importlib.util.find_spec(room)
-    }
 
 
 def documents() -> dict[Path, str]:

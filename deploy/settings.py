@@ -3,21 +3,23 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
 
 from environs import Env
 
+from chassis.settings import DEFAULT_PORTS
 from deploy.errors import DeployError
 from deploy.ports import LOOPBACK
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 #: The services, in the order in which they are shown, with their default ports.
-SERVICES: Mapping[str, int] = MappingProxyType({"auth": 8001, "tracker": 8002, "billing": 8003, "analytics": 8004})
+SERVICES = DEFAULT_PORTS
 
-#: Auth hears of nothing, so it has no consumer.
-CONSUMING_SERVICES = tuple(name for name in SERVICES if name != "auth")
+#: Those that hear of something, and so have a consumer.
+CONSUMING_SERVICES = tuple(name for name in SERVICES if find_spec(f"{name}_service.handlers"))
 
 VHOST = "ates"
 

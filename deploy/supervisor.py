@@ -79,12 +79,6 @@ class Supervisor:
         }
         return {name: identity for name, identity in identities.items() if identity is not None}
 
-    def lived(self, name: str) -> float:
-        """Return for how many seconds the program's process has been running; 0 if it is not."""
-        kept = self._kept[name]
-        alive = kept.process is not None and kept.process.poll() is None
-        return time.monotonic() - kept.started if alive else 0.0
-
     def run(self) -> None:
         """Keep everything alive until a stop is requested."""
         while not self._stopping():

@@ -10,10 +10,10 @@ from deploy.errors import DeployError
 from deploy.lock import StateLock
 from deploy.migrations import is_up_to_date
 from deploy.ports import LOOPBACK, pick_free, require_free
-from deploy.processes import Access, migration, process, process_names, seeding
+from deploy.processes import Access, has_web_server, migration, process, process_names, seeding
 from deploy.programs import Program, start, stop
 from deploy.readiness import Readiness
-from deploy.run_file import Run, run_file, write_run
+from deploy.run_file import Run, run_file, targets_file, write_run, write_targets
 from deploy.secrets import Secrets
 from deploy.servers import PostgresServer, RabbitServer
 from deploy.servers.base import START_TIMEOUT, Server, tail
@@ -36,11 +36,14 @@ class System:
         """Take the settings and the lock, which is held already."""
         self._deployment = deployment
         self._lock = lock
+        #: Those of epmd and of Erlang's distribution.
+        self._private_ports = pick_free(2, avoid=deployment.ports.values())
         self._secrets = Secrets(deployment.state_dir / "secrets.json")
         self.supervisor = Supervisor(on_change=self._write_down)
         self._postgres = self._make_postgres()
         self._rabbitmq = self._make_rabbitmq()
         self._access: dict[str, Access] = {}
+        self._health_ports: dict[str, int] = {}
         self._tasks: list[tuple[Program, subprocess.Popen[bytes]]] = []
         self._people: list[dict[str, str]] | None = None
 
@@ -48,7 +51,7 @@ class System:
         """Start everything and wait until it is ready. Raises DeployError saying what to do, or StopRequested."""
         run_file(self._deployment.state_dir).unlink(missing_ok=True)
         require_free(self._deployment.ports)
-        readiness = Readiness(self.supervisor, self._deployment.service_urls, self._rabbitmq)
+        readiness = Readiness(self._health_address)
         self._start_servers()
         self._wait_for_server(self._postgres)
         self._access = {service: self._grant(service) for service in SERVICES}
@@ -73,6 +76,7 @@ class System:
         self._lock.say_stopping()
         self._people = None
         run_file(self._deployment.state_dir).unlink(missing_ok=True)
+        targets_file(self._deployment.state_dir).unlink(missing_ok=True)
         self._abandon()
         self.supervisor.end_all(grace=_GRACE.__getitem__)
 
@@ -90,7 +94,7 @@ class System:
     def _make_rabbitmq(self) -> RabbitServer:
         deployment = self._deployment
         home, account = server_home(deployment.state_dir, "rabbitmq", "rabbitmq")
-        epmd_port, distribution_port = pick_free(2, avoid=deployment.ports.values())
+        epmd_port, distribution_port = self._private_ports
         names = (definitions.ADMINISTRATOR, *SERVICES)
         passwords = {name: self._secrets.get(f"rabbitmq.{name}") for name in names}
         return RabbitServer(
@@ -129,13 +133,28 @@ class System:
     def _start_processes(self, *kinds: str) -> None:
         for kind in kinds:
             for name in process_names(kind):
-                self.supervisor.add(process(self._deployment, self._access, name), stage=_SERVICES)
+                program = process(self._deployment, self._access, name, health_port=self._health_port(name))
+                self.supervisor.add(program, stage=_SERVICES)
+
+    def _health_port(self, name: str) -> int | None:
+        """Return where the process answers probes: a port chosen at its first start, None if it is a web server."""
+        if has_web_server(name):
+            return None
+        if name not in self._health_ports:
+            taken = (*self._deployment.ports.values(), *self._private_ports, *self._health_ports.values())
+            (self._health_ports[name],) = pick_free(1, avoid=taken)
+        return self._health_ports[name]
+
+    def _health_address(self, name: str) -> str:
+        port = self._health_port(name)
+        service = name.partition(".")[0]
+        return self._deployment.service_urls[service] if port is None else f"http://{LOOPBACK}:{port}"
 
     def _wait_for_server(self, server: Server) -> None:
         try:
             self.supervisor.wait_for(f"The start of {server.name}", server.is_ready, timeout=START_TIMEOUT)
         except DeployError as error:
-            raise DeployError(f"{error} The end of {server.log}:\n{tail(server.log)}") from error
+            raise DeployError(f"{error} The end of {server.log}:\n{server.last_words()}") from error
 
     def _wait_for_processes(self, readiness: Readiness, *kinds: str) -> None:
         names = [name for kind in kinds for name in process_names(kind)]
@@ -183,7 +202,9 @@ class System:
         running = self.supervisor.running()
         self._lock.record(running.values())
         if self._people is not None:
-            write_run(self._deployment.state_dir, self._run(self._people))
+            run = self._run(self._people)
+            write_run(self._deployment.state_dir, run)
+            write_targets(self._deployment.state_dir, run)
 
     def _run(self, people: list[dict[str, str]]) -> Run:
         user, password = self._rabbitmq.credentials
@@ -197,9 +218,13 @@ class System:
             },
             databases={service: access.database.owner_url for service, access in self._access.items()},
             processes=[
-                {"name": name, "pid": identity.pid}
+                {"name": name, "pid": identity.pid} | self._health_of(name)
                 for name, identity in self.supervisor.running().items()
                 if name != "epmd"  # belongs to RabbitMQ
             ],
             people=people,
         )
+
+    def _health_of(self, name: str) -> dict[str, str]:
+        is_ours = name.partition(".")[0] in SERVICES
+        return {"health": self._health_address(name)} if is_ours else {}

@@ -7,13 +7,13 @@ from uuid import UUID
 from flask import request, url_for
 from flask_smorest import Blueprint
 
+from chassis.idempotency import KeySchema
 from chassis.identity import current_principal, require_roles
 from chassis.paging import Page, PageRequest, page_schema
 from chassis.runtime import runtime
 from tracker_service import commands, queries
 from tracker_service.models import Reassignment, Task
 from tracker_service.schemas import (
-    KeySchema,
     NewTaskSchema,
     ReassignmentSchema,
     TaskArgs,

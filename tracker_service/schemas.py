@@ -69,17 +69,6 @@ class TaskArgs(PageArgs):
     ids = DelimitedList(fields.UUID(), load_default=lambda: None, validate=validate.Length(1, MAX_LIMIT))
 
 
-class KeySchema(Schema):
-    """The header by which a request that is sent twice creates one thing."""
-
-    key = fields.String(
-        data_key="Idempotency-Key",
-        load_default=None,
-        validate=validate.Length(1, 255),
-        metadata={"description": "Any text of the client's choice; the same request with the same key is done once"},
-    )
-
-
 class ReassignmentSchema(Schema):
     """The progress of a run."""
 

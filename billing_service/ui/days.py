@@ -8,13 +8,13 @@ from werkzeug.wrappers import Response
 
 from billing_service import queries
 from billing_service.domain import business_day
-from billing_service.domain.chart import bar_chart
 from billing_service.domain.closing import amount_to_pay
 from billing_service.errors import BadPeriod, FutureDay
 from billing_service.jobs import close_days_up_to
 from billing_service.models import CLOSED
 from billing_service.queries.days import MONTH
 from billing_service.ui.frame import SEE_ALL, pages, wanted_day, wanted_page
+from chassis.chart import bar_chart
 from chassis.db import utc_now
 from chassis.i18n import format_day, translate
 from chassis.identity import Role, current_principal, require_roles

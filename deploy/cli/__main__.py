@@ -2,8 +2,12 @@
 
 import click
 
+from deploy.cli.books import close_day, verify
 from deploy.cli.dead_letters import dead_letters
+from deploy.cli.outbox import outbox
+from deploy.cli.replay import replay
 from deploy.cli.status import status
+from deploy.cli.users import users
 from deploy.errors import DeployError
 
 
@@ -17,11 +21,19 @@ class _Group(click.Group):
 
 @click.group(cls=_Group)
 def ates() -> None:
-    """Look after a running aTES. ATES_STATE_DIR says which one (default: var)."""
+    """Look after a running aTES. ATES_STATE_DIR says which one (default: var).
+
+    Exit codes: 0 all is well, 1 something is not or could not be done, 2 the command was not understood.
+    """
 
 
 ates.add_command(status)
+ates.add_command(outbox)
 ates.add_command(dead_letters)
+ates.add_command(replay)
+ates.add_command(users)
+ates.add_command(close_day)
+ates.add_command(verify)
 
 if __name__ == "__main__":
     ates(prog_name="ates")

@@ -13,15 +13,13 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import click
-from sqlalchemy import create_engine
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from chassis.db import engine_url
 from deploy.cli.output import json_option, print_json, print_table
+from deploy.cli.running import chosen_services, open_database, running_system, service_option
 from deploy.errors import DeployError
-from deploy.run_file import Run, read_run
-from deploy.settings import REPOSITORY, SERVICES, load_deployment
+from deploy.run_file import Run
+from deploy.settings import REPOSITORY
 from messaging import PermanentError, SchemaRegistry
 from messaging.dead_letters import (
     STATE_FILTERS,
@@ -53,14 +51,13 @@ def _options(*options: Callable[[F], F]) -> Callable[[F], F]:
     return add
 
 
-_service = click.option("--service", type=click.Choice(list(SERVICES)), help="Only this service; otherwise all.")
 _selection = _options(
     click.option("--type", help="Only events of this type, as in tracker.task_assigned.v1."),
     click.option("--reason", help="Only those that died for this reason, as in schema-invalid."),
 )
 _about = _options(
     click.argument("letter_ids", metavar="[ID]...", type=click.UUID, nargs=-1),
-    _service,
+    service_option,
     _selection,
     click.option("--all", "everything", is_flag=True, help="All dead letters there are."),
 )
@@ -68,11 +65,11 @@ _about = _options(
 
 @click.group("dead-letters")
 def dead_letters() -> None:
-    """Read, replay or discard the events that a service could not handle."""
+    """Read, replay or discard what could not be handled."""
 
 
 @dead_letters.command("list")
-@_service
+@service_option
 @_selection
 @click.option(
     "--state", type=click.Choice(list(STATE_FILTERS)), default="open", help="Default: those in RabbitMQ's queue."
@@ -83,9 +80,9 @@ def list_command(
     *, service: str | None, type: str | None, reason: str | None, state: str, limit: int, as_json: bool
 ) -> None:
     """Show dead letters, in groups and one by one."""
-    run = read_run(load_deployment())
+    run = running_system()
     items, groups, total = [], [], 0
-    for name in _services(service):
+    for name in chosen_services(run, service):
         with _database(run, name) as session:
             found = list_dead_letters(session, limit=limit, type=type, reason=reason, states=STATE_FILTERS[state])
             items += [{"service": name, **asdict(letter)} for letter in found]
@@ -102,11 +99,11 @@ def list_command(
 
 @dead_letters.command("show")
 @click.argument("letter_id", metavar="ID", type=click.UUID)
-@_service
+@service_option
 @json_option
 def show_command(*, letter_id: UUID, service: str | None, as_json: bool) -> None:
     """Show a dead letter with headers, body and history."""
-    run = read_run(load_deployment())
+    run = running_system()
     name = _owner(run, letter_id, service)
     with _database(run, name) as session:
         story = read_dead_letter(session, letter_id)
@@ -155,7 +152,10 @@ def _show_story(name: str, story: DeadLetterStory) -> None:
 )
 @json_option
 def replay_command(*, edited: Path | None, letter_ids: Sequence[UUID], as_json: bool, **about: Any) -> None:
-    """Have dead letters handled once more: those with these ids, or a selection, or --all."""
+    """Have dead letters handled once more.
+
+    Those with these ids, those of a --type and --reason, or --all.
+    """
     if edited is None:
         _decide(Decision.REPLAY, letter_ids, as_json=as_json, **about)
     elif len(letter_ids) == 1:
@@ -165,7 +165,7 @@ def replay_command(*, edited: Path | None, letter_ids: Sequence[UUID], as_json: 
 
 
 def _replay_edited(letter_id: UUID, service: str | None, edited: Path, *, as_json: bool) -> None:
-    run = read_run(load_deployment())
+    run = running_system()
     name = _owner(run, letter_id, service)
     registry = SchemaRegistry.load(REPOSITORY / "event_schemas")
     with _database(run, name) as session, session.begin():
@@ -177,7 +177,10 @@ def _replay_edited(letter_id: UUID, service: str | None, edited: Path, *, as_jso
 @_about
 @json_option
 def discard_command(*, letter_ids: Sequence[UUID], as_json: bool, **about: Any) -> None:
-    """Give dead letters up: those with these ids, or a selection, or --all. They stay on record."""
+    """Give dead letters up. They stay on record.
+
+    Those with these ids, those of a --type and --reason, or --all.
+    """
     _decide(Decision.DISCARD, letter_ids, as_json=as_json, **about)
 
 
@@ -193,14 +196,14 @@ def _decide(
 ) -> None:
     if sum((bool(letter_ids), bool(type or reason), everything)) != 1:
         raise click.UsageError("Say which letters: ids, or --type and --reason, or --all.")
-    run = read_run(load_deployment())
+    run = running_system()
     decided: list[dict[str, Any]] = []
     for letter_id in letter_ids:
         name = _owner(run, letter_id, service)
         with _database(run, name) as session, session.begin():
             decide(session, letter_id, decision, by=_operator())
         decided.append({"service": name, "id": letter_id})
-    for name in [] if letter_ids else _services(service):
+    for name in [] if letter_ids else chosen_services(run, service):
         with _database(run, name) as session, session.begin():
             count = decide_all(session, Selection(type, reason), decision, by=_operator())
         decided.append({"service": name, "requested": count})
@@ -215,13 +218,9 @@ def _answer(decided: list[dict[str, Any]], decision: Decision, *, as_json: bool)
         click.echo(f"{requested} letters: {decision.value.replace('_', ' ')}. The consumers carry it out in a moment.")
 
 
-def _services(service: str | None) -> list[str]:
-    return [service] if service else list(SERVICES)
-
-
 def _owner(run: Run, letter_id: UUID, service: str | None) -> str:
     """Return the service whose letter it is. The same event can be dead in several."""
-    found = [name for name in _services(service) if _has(run, name, letter_id)]
+    found = [name for name in chosen_services(run, service) if _has(run, name, letter_id)]
     if not found:
         raise DeployError(f"There is no dead letter {letter_id}.")
     if len(found) > 1:
@@ -240,19 +239,14 @@ def _has(run: Run, name: str, letter_id: UUID) -> bool:
 
 @contextmanager
 def _database(run: Run, name: str) -> Iterator[Session]:
-    """Yield a session; what is refused, or cannot be reached, becomes a DeployError."""
-    engine = create_engine(engine_url(run.databases[name]), connect_args={"connect_timeout": 3})
+    """Yield a session; what is refused, too, becomes a DeployError."""
     try:
-        with Session(engine) as session:
+        with open_database(run, name) as session:
             yield session
     except (LetterUnknown, LetterNotDead) as error:
         raise DeployError(f"{name}: {error}.") from error
     except PermanentError as error:
         raise DeployError(f"The edited event would die again: {error}") from error
-    except SQLAlchemyError as error:
-        raise DeployError(f"The database of {name} cannot be asked: {error}") from error
-    finally:
-        engine.dispose()
 
 
 def _operator() -> Actor:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any, TypeVar
 
 import click
@@ -18,7 +19,11 @@ def json_option(command: F) -> F:
 
 def print_json(answer: object) -> None:
     """Print the answer for a script."""
-    click.echo(json.dumps(answer, indent=1, ensure_ascii=False, default=str))
+    click.echo(json.dumps(answer, indent=1, ensure_ascii=False, default=_plain))
+
+
+def _plain(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

@@ -2,31 +2,38 @@
 
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 import requests
-from sqlalchemy import create_engine
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import Session
 
-from chassis.db import engine_url
 from deploy.cli.output import json_option, print_json, print_table
-from deploy.programs import identity_of
-from deploy.run_file import Run, read_run
-from deploy.settings import load_deployment
+from deploy.cli.running import living, open_database, running_system
+from deploy.errors import DeployError
+from deploy.run_file import Run
 from messaging import outbox_status
+from messaging.dead_letters import count_dead_letters
+
+#: Seconds after which a process that cannot be asked is not taken for one that starts.
+_STARTED_AFTER = 30
 
 
 @click.command()
 @json_option
 def status(*, as_json: bool) -> None:
-    """Show processes, addresses and outboxes. Exits with 1 if something is not well."""
-    run = read_run(load_deployment())
+    """Show services and processes. Exits with 1 if one is not well.
+
+    Events that are pending and dead letters are shown, and are no failure.
+    """
+    run = running_system()
     processes = [_process(process["name"], process["pid"]) for process in run.processes]
+    for found, process in zip(processes, run.processes, strict=True):
+        found |= _condition(process, found["seconds"])
     services = [_service(name, run) for name in run.services]
-    well = all(process["running"] for process in processes) and all(service["ready"] for service in services)
+    working = all(process["running"] and process["ready"] is not False for process in processes)
+    well = working and all(service["ready"] for service in services)
     if as_json:
         print_json({"well": well, "services": services, "processes": processes, "rabbitmq": run.rabbitmq["management"]})
     else:
@@ -35,9 +42,8 @@ def status(*, as_json: bool) -> None:
 
 
 def _process(name: str, pid: int) -> dict[str, Any]:
-    identity = identity_of(pid)
-    running = identity is not None and identity.is_alive()
-    if identity is None or not running:
+    identity = living(pid)
+    if identity is None:
         return {"name": name, "pid": pid, "running": False, "seconds": None, "memory_mb": None}
     seconds = time.clock_gettime(time.CLOCK_BOOTTIME) - identity.started / os.sysconf("SC_CLK_TCK")
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
@@ -45,18 +51,31 @@ def _process(name: str, pid: int) -> dict[str, Any]:
     return {"name": name, "pid": pid, "running": True, "seconds": int(seconds), "memory_mb": memory}
 
 
-def _service(name: str, run: Run) -> dict[str, Any]:
-    """The outbox is read from the database: that answers even when the service does not."""
-    found: dict[str, Any] = {"name": name, "url": run.services[name], "ready": _is_ready(run.services[name])}
-    engine = create_engine(engine_url(run.databases[name]), connect_args={"connect_timeout": 3})
+def _condition(process: Mapping[str, Any], seconds: int | None) -> dict[str, Any]:
+    """What the process says of itself. `ready` is None for a server, and while a process has yet to open its port."""
+    if "health" not in process or seconds is None:
+        return {"ready": None, "doing": ""}
     try:
-        with Session(engine) as session:
-            outbox = outbox_status(session)
-    except SQLAlchemyError:
-        return found | {"ready": False, "pending": None, "oldest_pending_seconds": None}
-    finally:
-        engine.dispose()
-    return found | {"pending": outbox.pending, "oldest_pending_seconds": outbox.oldest_pending_seconds}
+        answer = requests.get(f"{process['health']}/readyz", timeout=9)
+    except requests.RequestException:
+        young = seconds < _STARTED_AFTER
+        return {"ready": None if young else False, "doing": "starting" if young else "no answer"}
+    return {"ready": answer.ok, "doing": answer.json()["doing"]}
+
+
+def _service(name: str, run: Run) -> dict[str, Any]:
+    """The numbers are read from the database: that answers even when the service does not."""
+    found: dict[str, Any] = {"name": name, "url": run.services[name], "ready": _is_ready(run.services[name])}
+    try:
+        with open_database(run, name) as session:
+            outbox, dead_letters = outbox_status(session), count_dead_letters(session)
+    except DeployError:
+        return found | {"ready": False, "pending": None, "oldest_pending_seconds": None, "dead_letters": None}
+    return found | {
+        "pending": outbox.pending,
+        "oldest_pending_seconds": outbox.oldest_pending_seconds,
+        "dead_letters": dead_letters,
+    }
 
 
 def _is_ready(url: str) -> bool:
@@ -69,7 +88,7 @@ def _is_ready(url: str) -> bool:
 def _show(services: list[dict[str, Any]], processes: list[dict[str, Any]], run: Run) -> None:
     print_table(
         "Services",
-        ("service", "address", "ready", "outbox: pending", "oldest, s"),
+        ("service", "address", "ready", "pending", "for, s", "dead letters"),
         [
             (
                 service["name"],
@@ -77,13 +96,14 @@ def _show(services: list[dict[str, Any]], processes: list[dict[str, Any]], run: 
                 "yes" if service["ready"] else "NO",
                 "unknown" if service["pending"] is None else service["pending"],
                 round(service["oldest_pending_seconds"] or 0, 1),
+                "unknown" if service["dead_letters"] is None else service["dead_letters"],
             )
             for service in services
         ],
     )
     print_table(
         "Processes",
-        ("process", "pid", "running", "for, s", "memory, MB"),
+        ("process", "pid", "running", "for, s", "memory, MB", "is"),
         [
             (
                 process["name"],
@@ -91,6 +111,7 @@ def _show(services: list[dict[str, Any]], processes: list[dict[str, Any]], run: 
                 "yes" if process["running"] else "NO",
                 process["seconds"] if process["running"] else "",
                 process["memory_mb"] if process["running"] else "",
+                f"NOT READY: {process['doing']}" if process["ready"] is False else process["doing"],
             )
             for process in processes
         ],

@@ -1,4 +1,4 @@
-"""The health check of a container: its web server is ready, or its other process answers at all.
+"""The health check of a container: its web server is ready, or its other process is alive.
 
 healthy.py http://127.0.0.1:8001/readyz
 """

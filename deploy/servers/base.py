@@ -38,13 +38,17 @@ class Server(ABC):
         """Clear away what a killed predecessor left; False as long as that is still on its way out."""
         return True
 
+    def last_words(self) -> str:
+        """Return the end of the log, for a person who wants to know why the server does not start."""
+        return tail(self.log)
+
     def wait_until_ready(self, timeout: float = START_TIMEOUT) -> None:
         """Wait. Raises DeployError with the end of the server's log if it ends or the time does."""
         deadline = time.monotonic() + timeout
         while not self.is_ready():
             ended = any(process.poll() is not None for _, process in self._running)
             if ended or time.monotonic() > deadline:
-                raise DeployError(f"{self.name} did not start. The end of {self.log}:\n{tail(self.log)}")
+                raise DeployError(f"{self.name} did not start. The end of {self.log}:\n{self.last_words()}")
             time.sleep(0.05)
 
     def start(self) -> None:

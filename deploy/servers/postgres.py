@@ -40,6 +40,10 @@ _SETTINGS = {
     "tcp_keepalives_count": "3",
 }
 
+#: From version 14 on. After a crash every file is made sure of before anything else; one call for the whole file system
+#: takes less than a second where one for each of a thousand files takes ten on a busy disk.
+_QUICK_RECOVERY = {"recovery_init_sync_method": "syncfs"}
+
 #: For data that nobody wants any more after the tests.
 _THROW_AWAY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_wal_size": "4GB"}
 
@@ -99,6 +103,8 @@ class PostgresServer(Server):
     def programs(self) -> tuple[Program, ...]:
         """Return the postmaster."""
         settings = _SETTINGS | {"port": str(self.port)} | (_THROW_AWAY if self._throw_away else {})
+        if _version_number((self._data / "PG_VERSION").read_text()) >= 14:
+            settings |= _QUICK_RECOVERY
         words = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         return (
             Program(

@@ -1,4 +1,7 @@
-"""A private RabbitMQ node with the management console, on 127.0.0.1 alone, and the epmd that goes with it."""
+"""A private RabbitMQ node with the management console, on 127.0.0.1 alone, and the epmd that goes with it.
+
+Everything here is understood by RabbitMQ 3.10 and 4.x: docs/decisions/0008-rabbitmq-3-10-and-4.md.
+"""
 
 import os
 import shutil
@@ -9,14 +12,22 @@ import requests
 
 from deploy.accounts import give
 from deploy.definitions import ADMINISTRATOR
-from deploy.errors import MissingServerError
+from deploy.errors import DeployError, MissingServerError
 from deploy.files import write_atomically
 from deploy.ports import LOOPBACK, is_answered
 from deploy.programs import Program
-from deploy.servers.base import Server
+from deploy.servers.base import Server, tail
+
+#: Names the program to start where several versions are installed, or none in a usual place.
+_VARIABLE = "ATES_RABBITMQ_SERVER"
 
 #: Runs the node as whoever starts it. The one in /usr/sbin insists on being root or the user `rabbitmq`.
 _SCRIPTS = ("/usr/lib/rabbitmq/bin", "/opt/rabbitmq/sbin", "/usr/local/lib/rabbitmq/sbin")
+
+#: What a node says that finds the data of a version it cannot go on with: 4.x that of 3.10, and the other way round.
+_FOREIGN_DATA = ("failed_to_initialize_feature_flags_registry", "schema_integrity_check_failed")
+#: It is started again and again, so that its last word may be further up than what is shown.
+_RECENT_LINES = 300
 
 _CONFIGURATION = """\
 listeners.tcp.1 = {address}:{amqp}
@@ -27,9 +38,8 @@ load_definitions = {definitions}
 log.file = false
 log.console = true
 log.console.level = info
-# A small machine: coarse statistics, little memory and disk.
-collect_statistics = coarse
-management.rates_mode = basic
+log.console.use_colors = off
+# A small machine: little memory and disk.
 vm_memory_high_watermark.relative = 0.3
 disk_free_limit.absolute = 200MB
 raft.wal_max_size_bytes = 67108864
@@ -107,6 +117,18 @@ class RabbitServer(Server):
             return False
         return answer.ok and is_answered(self.port)
 
+    def last_words(self) -> str:
+        """Return the end of the log, and what to do if the data was made by another version."""
+        words = super().last_words()
+        recent = tail(self.log, lines=_RECENT_LINES)
+        if not any(sign in recent for sign in _FOREIGN_DATA):
+            return words
+        return (
+            f"{words}\n\n{self._home / 'data'} was made by another version of RabbitMQ, and this one cannot go on with"
+            f" it. Go back to that version, wait until no event is left in its queues, stop, remove that folder, and"
+            f" start this version again. (docs/decisions/0008-rabbitmq-3-10-and-4.md)"
+        )
+
     def _program(self, name: str, command: tuple[str, ...]) -> Program:
         return Program(
             name=name,
@@ -145,6 +167,10 @@ class RabbitServer(Server):
 
 
 def _script() -> str:
+    if chosen := os.environ.get(_VARIABLE):
+        if not os.access(chosen, os.X_OK):
+            raise DeployError(f"{_VARIABLE} is {chosen!r}; it must be the path of a program rabbitmq-server.")
+        return chosen
     for folder in _SCRIPTS:
         script = Path(folder, "rabbitmq-server")
         if script.exists():

@@ -1,10 +1,10 @@
-"""The geometry of a bar chart of money by day. What it is drawn with does not matter here."""
+"""A bar chart of money by day: its geometry. It is drawn by templates/chart.html and static/chart.css."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-WIDTH, HEIGHT = 720, 240
+WIDTH, HEIGHT = 720, 260
 #: Room for the amounts on the left, and for the days below.
 _LEFT, _TOP, _BOTTOM = 92, 12, 32
 #: Of the room of a day, so much is its bar.
@@ -30,12 +30,20 @@ class Bar:
 
 
 @dataclass(frozen=True)
+class Line:
+    """A line across at a round amount."""
+
+    cents: int
+    y: float
+
+
+@dataclass(frozen=True)
 class Chart:
     """Everything to be drawn, in units of a view box of WIDTH x HEIGHT."""
 
     bars: Sequence[Bar]
-    #: Round amounts with the height of the line across for each; zero is among them.
-    lines: Sequence[tuple[int, float]]
+    #: From the lowest up; zero is among them.
+    lines: Sequence[Line]
     zero_y: float
     left: int = _LEFT
     width: int = WIDTH
@@ -69,7 +77,7 @@ def bar_chart(amounts: Sequence[tuple[date, int]]) -> Chart:
         )
         for number, (day, cents) in enumerate(amounts)
     ]
-    lines = [(number * step, y_of(number * step)) for number in range(bottom, top + 1)]
+    lines = [Line(number * step, y_of(number * step)) for number in range(bottom, top + 1)]
     return Chart(bars, lines, y_of(0))
 
 

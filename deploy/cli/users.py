@@ -1,0 +1,30 @@
+"""`./ates users`: the people of the company."""
+
+from pathlib import Path
+
+import click
+
+from deploy.cli.output import json_option, print_json
+from deploy.cli.running import ask_service, running_system
+
+
+@click.group()
+def users() -> None:
+    """Bring in people from outside."""
+
+
+@users.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, resolve_path=True, path_type=Path))
+@json_option
+def import_command(*, file: Path, as_json: bool) -> None:
+    """Create and update users from FILE, as often as you like.
+
+    A CSV file has a header line; a file named .json holds a list of objects. Each row has external_id (by which a
+    user is found again), name, email, role (popug, boss, accountant, manager or admin) and perhaps status (active or
+    blocked). If a row cannot be taken, none is, and each such row is named.
+    """
+    counts = ask_service(running_system(), "auth", "import-users", str(file))
+    if as_json:
+        print_json(counts)
+    else:
+        click.echo(", ".join(f"{count} {what}" for what, count in counts.items()))
