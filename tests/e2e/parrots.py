@@ -23,7 +23,7 @@ class Parrot:
     def ask(self, method: str, service: str, path: str, **options: Any) -> requests.Response:
         """Send a request and return whatever the answer is."""
         url = path if path.startswith("http") else f"{self.services[service]}{path}"
-        headers = {"Authorization": f"Bearer {self.token}"}
+        headers = {"Authorization": f"Bearer {self.token}"} | options.pop("headers", {})
         return requests.request(method, url, headers=headers, timeout=TIMEOUT, **options)
 
     def get(self, service: str, path: str, **parameters: Any) -> Any:

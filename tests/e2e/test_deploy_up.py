@@ -23,6 +23,12 @@ def processes(system: RunningSystem) -> dict[str, int]:
     return {one["name"]: one["pid"] for one in json.loads(system.run_file.read_text())["processes"]}
 
 
+def addresses(system: RunningSystem) -> dict[str, str]:
+    """Where each process of ours answers probes."""
+    found = json.loads(system.run_file.read_text())["processes"]
+    return {one["name"]: one["health"] for one in found if "health" in one}
+
+
 def start_and_kill_make(system: RunningSystem) -> None:
     system.launch()
     system.wait_until_ready()
@@ -63,7 +69,24 @@ def test_it_starts_refuses_a_second_restarts_what_dies_and_leaves_nothing(runnin
     )
     told = json.loads(status.stdout)
     assert told["well"]
+    assert [service["dead_letters"] for service in told["services"]] == [0, 0, 0, 0]
     assert {one["name"]: one["pid"] for one in told["processes"]} == processes(system)
+    conditions = {one["name"]: one["doing"] for one in told["processes"] if one["ready"]}
+    assert conditions["tracker.relay"] in ("publishing", "standing by")  # its standby may have been faster
+    assert (conditions["billing.web"], conditions["billing.consumer"]) == ("serving", "consuming")
+
+    # Every process says how it is, and Prometheus is told where.
+    probed = addresses(system)
+    assert set(probed) == set(processes(system)) - {"postgres", "rabbitmq"}
+    assert len(set(probed.values())) == len(probed)
+    targets = json.loads((system.state_dir / "prometheus.json").read_text())
+    assert {one["labels"]["instance"]: f"http://{one['targets'][0]}" for one in targets} == probed
+    for name, address in probed.items():
+        eventually(lambda address=address: _is_ready(address), timeout=30)
+        assert requests.get(f"{address}/livez", timeout=5).ok, name
+        assert (
+            f'health_ready{{service="{name.split(".")[0]}"}} 1.0' in requests.get(f"{address}/metrics", timeout=5).text
+        )
 
     # A second system in the same folder is refused, and the first goes on.
     second = subprocess.run(
@@ -82,7 +105,8 @@ def test_it_starts_refuses_a_second_restarts_what_dies_and_leaves_nothing(runnin
     for name, pid in processes(system).items():
         os.kill(pid, signal.SIGKILL)
         eventually(lambda name=name, pid=pid: processes(system).get(name) not in (None, pid), timeout=30)
-    eventually(lambda: all(_is_ready(url) for url in run["services"].values()), timeout=60)
+    eventually(lambda: all(_is_ready(address) for address in probed.values()), timeout=60)
+    assert addresses(system) == probed
 
     # Ctrl-C.
     os.killpg(system.process.pid, signal.SIGINT)

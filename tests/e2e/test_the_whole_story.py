@@ -1,11 +1,18 @@
 """The whole business, once through, over real processes by REST: every cent is checked."""
 
+import json
+import os
+import subprocess
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from deploy.settings import REPOSITORY
+from tests.e2e.audit import check_events, check_money, check_replicas, contents, under_way
+from tests.e2e.load import Load
 from tests.e2e.parrots import Parrot, company
 from tests.waiting import eventually
 
@@ -15,6 +22,19 @@ PATIENCE = 60
 @pytest.fixture(scope="module")
 def parrots(system: dict[str, Any]) -> dict[str, Parrot]:
     return company(system)
+
+
+@pytest.fixture(scope="module")
+def ates(system: dict[str, Any]) -> Callable[..., Any]:
+    """Gives commands to the system and returns what they answer."""
+    environment = os.environ | {"ATES_STATE_DIR": str(Path(system["people"][0]["beak"]).parents[1])}
+
+    def run(*words: str) -> Any:
+        done = subprocess.run(["./ates", *words, "--json"], cwd=REPOSITORY, env=environment, capture_output=True)
+        assert done.returncode == 0, done
+        return json.loads(done.stdout)
+
+    return run
 
 
 def of_role(parrots: dict[str, Parrot], role: str) -> Parrot:
@@ -215,3 +235,45 @@ def test_whoever_is_blocked_is_shut_out_everywhere_and_gets_rid_of_the_tasks(
     )
     assert account["balance_cents"] <= 0
     admin.post("auth", f"/api/v1/users/{victim.id}/unblock")
+
+
+def test_the_operator_brings_people_in_and_finds_the_money_right(
+    ates: Callable[..., Any], parrots: dict[str, Parrot], tmp_path: Path
+) -> None:
+    file = tmp_path / "people.json"
+    file.write_text('[{"external_id": "hr-1", "name": "Newcomer", "email": "new@x.example", "role": "popug"}]')
+    assert ates("users", "import", str(file)) == {"created": 1, "updated": 0, "unchanged": 0}
+    accountant = of_role(parrots, "accountant")
+    eventually(
+        lambda: "Newcomer" in {account["name"] for account in accountant.everything("billing", "/api/v1/accounts")},
+        timeout=PATIENCE,
+    )
+    assert ates("verify", "--wait", str(PATIENCE)) == {
+        "balances": True,
+        "problems": [],
+        "agrees": True,
+        "differences": [],
+    }
+
+
+def test_analytics_is_rebuilt_by_one_command_to_the_same_figures_while_everybody_works(
+    system: dict[str, Any], ates: Callable[..., Any]
+) -> None:
+    def at_rest() -> bool:
+        return under_way(system) == []
+
+    eventually(at_rest, timeout=PATIENCE)
+    before = contents(system, "analytics")
+    report = ates("replay", "--to", "analytics", "--rebuild", "--yes")
+    assert report["outcomes"] == {"done": sum(report["sent"].values())}
+    assert contents(system, "analytics") == before
+
+    with Load(system) as load:
+        eventually(lambda: load.accepted.completed, timeout=PATIENCE)
+        ates("replay", "--to", "analytics", "--rebuild", "--yes")
+    assert load.faults == []
+    eventually(at_rest, timeout=PATIENCE)
+    check_events(system)
+    check_replicas(system)
+    check_money(system)
+    assert before["movements"] < contents(system, "analytics")["movements"]

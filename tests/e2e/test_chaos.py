@@ -1,0 +1,151 @@
+"""Under load, whatever is killed, away or blocked: nothing that was accepted is lost, and nothing happens twice.
+
+ATES_CHAOS_SEED      repeats the kills of an earlier run, which has printed its seed: their order, not the threads
+ATES_CHAOS_SECONDS   for how long processes are killed; longer, if somebody has had no turn by then
+ATES_CHAOS_AWAY      for how many seconds the broker is away
+"""
+
+import os
+import random
+import signal
+import time
+from collections.abc import Iterable
+from contextlib import ExitStack
+from functools import partial
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import requests
+
+from deploy.programs import identity_of
+from tests.e2e.audit import check_accepted, check_events, check_money, check_replicas, pending, under_way
+from tests.e2e.broker import manage, memory_alarm
+from tests.e2e.killing import Killer, frozen, kept_away, pids
+from tests.e2e.load import Load
+from tests.e2e.parrots import company
+from tests.e2e.running import RunningSystem
+from tests.waiting import eventually
+
+SEED = int(os.environ.get("ATES_CHAOS_SEED") or random.randrange(1_000_000))
+SECONDS = float(os.environ.get("ATES_CHAOS_SECONDS") or 30)
+AWAY = float(os.environ.get("ATES_CHAOS_AWAY") or 8)
+#: Seconds in which everything is well again, by itself, after the last thing that happened to it.
+RECOVERY = 30
+#: Seconds. `make up` gives a process 4.5 to end; that a busy machine needs longer is no reason to fail.
+STOP_PATIENCE = 12
+PATIENCE = 60
+#: What somebody may see for a moment whose server was killed, or its database. No other fault, and no hanging.
+ALLOWED_FAULTS = {"ConnectionError", "ChunkedEncodingError", "503"}
+
+
+def come_to_rest(run: dict[str, Any], *, since: float) -> None:
+    """Wait until every event had all its effects; `since`: the last thing that happened, by time.monotonic()."""
+
+    def at_rest() -> bool:
+        assert under_way(run) == []
+        return True
+
+    eventually(at_rest, timeout=since + RECOVERY - time.monotonic(), every=0.3)
+
+
+def check_everything(run: dict[str, Any], load: Load) -> None:
+    assert load.accepted.tasks
+    assert load.accepted.completed
+    assert load.accepted.users
+    check_accepted(run, load.accepted)
+    check_events(run)
+    check_replicas(run)
+    check_money(run)
+
+
+def relays_of(*services: str) -> list[list[str]]:
+    """Return the two relays of each: one works, the other stands by."""
+    return [[f"{service}.relay", f"{service}.relay-standby"] for service in services]
+
+
+def is_blocked(run: dict[str, Any], names: list[str]) -> bool:
+    """Tell whether one of the processes says to probes that the broker's alarm keeps it from its work."""
+    addresses = [process["health"] for process in run["processes"] if process["name"] in names]
+    answers = [requests.get(f"{address}/readyz", timeout=5) for address in addresses]
+    return any(answer.status_code == 503 and "blocked" in answer.text for answer in answers)
+
+
+def send_feather(run: dict[str, Any], queue: str, *, message_id: str) -> None:
+    """Put a message that is no event into the queue."""
+    message = {"properties": {"message_id": message_id}, "payload": "a feather", "payload_encoding": "string"}
+    answer = manage(run, "POST", "exchanges", "amq.default/publish", json=message | {"routing_key": queue})
+    assert answer.json()["routed"]
+
+
+def end(processes: Iterable[int]) -> None:
+    """Tell processes to end, and wait until they have."""
+    identities = [identity_of(pid) for pid in processes]
+    for identity in identities:
+        assert identity is not None
+        os.kill(identity.pid, signal.SIGTERM)
+    eventually(lambda: not any(one is not None and one.is_alive() for one in identities), timeout=STOP_PATIENCE)
+
+
+@pytest.mark.timeout(SECONDS + 200)
+def test_whatever_is_killed_under_load_comes_back_and_every_event_has_its_effects_exactly_once(
+    system: dict[str, Any], running_system: RunningSystem
+) -> None:
+    print(f"to repeat: ATES_CHAOS_SEED={SEED} ATES_CHAOS_SECONDS={SECONDS}")  # noqa: T201 (shown if it fails)
+    run_file = running_system.run_file
+    everybody = set(pids(run_file))
+    killer = Killer(run_file, SEED)
+    with Load(system) as load:
+        killer.go_on_for(SECONDS)
+        peace = time.monotonic()
+    come_to_rest(system, since=peace)
+    check_everything(system, load)
+    assert load.accepted.reassignments
+    assert {fault.split(": ")[1] for fault in load.faults} <= ALLOWED_FAULTS
+    assert {name for name, _ in killer.killed} == everybody
+    assert set(pids(run_file)) == everybody
+    assert set(pids(run_file).items()).isdisjoint(killer.killed)
+
+
+@pytest.mark.timeout(AWAY + 150)
+def test_while_the_broker_is_away_everything_is_accepted_and_the_backlog_drains_afterwards(
+    system: dict[str, Any], running_system: RunningSystem
+) -> None:
+    with kept_away(running_system.run_file, "rabbitmq"):
+        with Load(system) as load:
+            time.sleep(AWAY)
+        backlog = pending(system, "tracker")
+    peace = time.monotonic()
+    assert load.faults == []
+    assert backlog >= 2 * len(load.accepted.tasks)  # created and assigned
+    come_to_rest(system, since=peace)
+    check_everything(system, load)
+
+
+@pytest.mark.timeout(240)
+def test_while_the_brokers_memory_alarm_blocks_it_requests_go_on_nothing_hangs_and_health_says_so(
+    system: dict[str, Any], running_system: RunningSystem
+) -> None:
+    run_file = running_system.run_file
+    before = pids(run_file)
+    letter_id = str(uuid4())
+    with ExitStack() as alarm:
+        with frozen(before["billing.consumer"]):  # it shall come upon the message when it cannot send it on any more
+            send_feather(system, "billing.events", message_id=letter_id)
+            alarm.enter_context(memory_alarm(before["rabbitmq"]))
+        with Load(system) as load:
+            eventually(lambda: min(pending(system, name) for name in ("auth", "tracker")) > 20, timeout=PATIENCE)
+            for names in (*relays_of("auth", "tracker"), ["billing.consumer"]):
+                eventually(partial(is_blocked, system, names))
+        assert load.faults == []
+        told_to_end = {name: pid for name, pid in before.items() if "relay" in name or "consumer" in name}
+        end(told_to_end.values())
+        eventually(
+            lambda: set(pids(run_file)) == set(before) and set(pids(run_file).items()).isdisjoint(told_to_end.items()),
+            timeout=PATIENCE,
+        )
+    come_to_rest(system, since=time.monotonic())
+    admin = next(person for person in company(system).values() if person.role == "admin")
+    assert [letter["id"] for letter in admin.everything("billing", "/api/v1/messages/dead-letters")] == [letter_id]
+    admin.post("billing", f"/api/v1/messages/dead-letters/{letter_id}/discard", expect=202)
+    check_everything(system, load)
