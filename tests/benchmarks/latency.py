@@ -1,98 +1,132 @@
-"""From the commit in the tracker to the ledger entry in billing, on an idle system of real processes."""
+"""From a commit to its receipt by a consumer, and to the committed effect in the other database; real processes.
 
-import os
+Processes tell moments by `time.perf_counter`, which on Linux is one clock for all of them.
+"""
+
 import statistics
-import subprocess
-import sys
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from multiprocessing import get_context
+from multiprocessing.queues import SimpleQueue
 from uuid import UUID, uuid4
 
-import psycopg2
+from sqlalchemy.orm import Session, sessionmaker
 
-from chassis.db import Database
-from chassis.settings import load_settings
-from deploy.databases import ServiceDatabase
-from deploy.settings import REPOSITORY
+from messaging import Event, Observer, OutcomeName, RabbitBroker, publish
+from messaging.topology import events_queue
+from tests.benchmarks import naive
 from tests.benchmarks.servers import Servers
-from tracker_service.commands import create_task
-from tracker_service.models import User
+from tests.benchmarks.shop import BOOKKEEPER, Shop, process, run_consumer, run_relay, sale
 
-TASKS = 300
-WARM_UP = 20
-#: Seconds between two tasks: the system is idle again by then.
-PAUSE = 0.03
+EVENTS = 500
+NAIVE_EVENTS = 100
+WARM_UP = 50
+#: Seconds between two events: the system is idle again by then.
+PAUSE = 0.02
+#: Events a second, and for how many seconds, of the measurement under load.
+RATE, SECONDS = 500, 20
 
-
-def latency_from_commit_to_ledger(servers: Servers) -> list[tuple[str, str]]:
-    """Create tasks by the tracker's own command; look for the fee in billing's ledger until it is there."""
-    vhost = servers.new_vhost()
-    environment = os.environ | {"ATES_STATE_DIR": str(servers.folder)}
-    databases = {service: servers.new_database(service) for service in ("tracker", "billing")}
-    for service, database in databases.items():
-        environment |= _environment(servers, vhost, service, database)
-        subprocess.run(_command(service, "migrate"), cwd=REPOSITORY, env=environment, check=True)
-    with ExitStack() as stack:
-        for service, process in (("billing", "consumer"), ("tracker", "relay")):
-            stack.enter_context(_process(service, process, environment))
-        waits = _measure(environment, databases["billing"].owner_url)
-    return [
-        ("commit in the tracker to the ledger entry in billing, idle, p50", f"{statistics.median(waits):.1f} ms"),
-        ("the same, p99", f"{statistics.quantiles(waits, n=100)[98]:.1f} ms"),
-    ]
+Moments = SimpleQueue  # of (event id, moment of the committed effect)
 
 
-def _measure(environment: dict[str, str], billing_url: str) -> list[float]:
-    """Return milliseconds, one for each task after the warm-up."""
-    database = Database(load_settings("tracker", environment))
-    worker = uuid4()
-    with database.transaction() as session:
-        session.add(
-            User(user_id=worker, name="Kesha", email="kesha@x.example", role="popug", status="active", sequence=1)
-        )
-    waits = []
-    with closing(psycopg2.connect(billing_url)) as billing:
-        billing.autocommit = True
-        for n in range(WARM_UP + TASKS):
-            with database.transaction() as session:
-                task = create_task(session, creator_id=worker, title=f"Polish perch {n}")
-            committed = time.perf_counter()
-            _wait_for_fee(billing, task.public_id)
-            waits.append((time.perf_counter() - committed) * 1000)
-            time.sleep(PAUSE)
-    return waits[WARM_UP:]
-
-
-def _wait_for_fee(billing: "psycopg2.extensions.connection", task_id: UUID) -> None:
-    deadline = time.monotonic() + 30
-    with billing.cursor() as cursor:
-        while time.monotonic() < deadline:
-            cursor.execute("SELECT 1 FROM ledger_transactions WHERE task_id = %s AND kind = 'fee'", (str(task_id),))
-            if cursor.fetchone():
-                return
-            time.sleep(0.0005)
-    raise TimeoutError(f"no fee for task {task_id} within 30 s")
-
-
-def _environment(servers: Servers, vhost: str, service: str, database: ServiceDatabase) -> dict[str, str]:
-    prefix = service.upper()
-    return {
-        f"{prefix}_DATABASE_URL": database.app_url,
-        f"{prefix}_OWNER_DATABASE_URL": database.owner_url,
-        f"{prefix}_AMQP_URL": servers.amqp_url(vhost, service),
-        f"{prefix}_SECRET_KEY": "a key for the benchmarks alone",
-    }
-
-
-def _command(service: str, process: str) -> list[str]:
-    return [sys.executable, "-m", f"{service}_service", process]
+def latency_beside_the_naive_way(servers: Servers) -> list[tuple[str, str]]:
+    """Measure receipt and effect on an idle system, and the effect under load."""
+    polled = f"the outbox is polled every {naive.POLL * 1000:.0f} ms"
+    with _running(servers, naive.run_relay) as (shop, _):
+        found = [_figures(f"commit to receipt by a consumer, naive: {polled}", _receipts(shop, NAIVE_EVENTS))]
+    with _running(servers, run_relay) as (shop, _):
+        found.append(_figures("commit to receipt by a consumer, ours, idle", _receipts(shop, EVENTS)))
+    with _running(servers, naive.run_relay, _naive_consumer) as (shop, moments):
+        found.append(_figures("commit to committed effect, naive", _effects(shop, moments, NAIVE_EVENTS)))
+    with _running(servers, run_relay, _our_consumer) as (shop, moments):
+        found.append(_figures("commit to committed effect, ours, idle", _effects(shop, moments, EVENTS)))
+        found.append(_figures(f"the same at {RATE} events/s", _effects_under_load(shop, moments)))
+    return found
 
 
 @contextmanager
-def _process(service: str, process: str, environment: dict[str, str]) -> Iterator[None]:
-    with subprocess.Popen(_command(service, process), cwd=REPOSITORY, env=environment) as running:
-        try:
-            yield
-        finally:
-            running.terminate()
+def _running(
+    servers: Servers, relay: Callable[[Shop], None], consumer: Callable[..., None] | None = None
+) -> Iterator[tuple[Shop, "Moments[tuple[UUID, float]]"]]:
+    shop = Shop.open(servers)
+    moments: Moments[tuple[UUID, float]] = get_context("spawn").SimpleQueue()
+    with ExitStack() as stack:
+        stack.enter_context(process(relay, shop))
+        if consumer is not None:
+            stack.enter_context(process(consumer, shop, moments))
+        yield shop, moments
+
+
+class _Reporter(Observer):
+    def __init__(self, moments: "Moments[tuple[UUID, float]]") -> None:
+        self._moments = moments
+
+    def outcome(self, outcome: OutcomeName, event: Event | None) -> None:  # noqa: ARG002
+        if event is not None:
+            self._moments.put((event.id, time.perf_counter()))
+
+
+def _our_consumer(shop: Shop, moments: "Moments[tuple[UUID, float]]") -> None:
+    run_consumer(shop, _Reporter(moments))
+
+
+def _naive_consumer(shop: Shop, moments: "Moments[tuple[UUID, float]]") -> None:
+    naive.handle_events(shop, on_committed=lambda event_id: moments.put((event_id, time.perf_counter())))
+
+
+def _figures(what: str, seconds: list[float]) -> tuple[str, str]:
+    milliseconds = [1000 * value for value in seconds]
+    p99 = statistics.quantiles(milliseconds, n=100)[98]
+    return f"{what}, p50 / p99", f"{statistics.median(milliseconds):.1f} / {p99:.1f} ms"
+
+
+def _commit(sessions: sessionmaker[Session]) -> tuple[UUID, float]:
+    """Commit one event; return its id and when that was done."""
+    event = sale(str(uuid4()), 1)
+    with sessions.begin() as session:
+        publish(session, event)
+    return event.id, time.perf_counter()
+
+
+def _receipts(shop: Shop, events: int) -> list[float]:
+    sessions = shop.sessions()
+    receiver = RabbitBroker(shop.amqp_url, name="bench").receiver(events_queue(BOOKKEEPER), prefetch=10)
+    waits = []
+    for _ in range(WARM_UP + events):
+        _, committed = _commit(sessions)
+        received = receiver.receive(1, 30)
+        waits.append(time.perf_counter() - committed)
+        receiver.ack(received)
+        time.sleep(PAUSE)
+    receiver.close()
+    return waits[WARM_UP:]
+
+
+def _effects(shop: Shop, moments: "Moments[tuple[UUID, float]]", events: int) -> list[float]:
+    sessions = shop.sessions()
+    waits = []
+    for _ in range(WARM_UP + events):
+        _, committed = _commit(sessions)
+        _, moment = moments.get()
+        waits.append(moment - committed)
+        time.sleep(PAUSE)
+    return waits[WARM_UP:]
+
+
+def _effects_under_load(shop: Shop, moments: "Moments[tuple[UUID, float]]") -> list[float]:
+    """Commit at an even rate; who is late catches up."""
+    sessions = shop.sessions()
+    effects: dict[UUID, float] = {}
+    collecting = threading.Thread(target=lambda: effects.update(moments.get() for _ in range(RATE * SECONDS)))
+    collecting.start()
+    commits = {}
+    due = time.perf_counter()
+    for _ in range(RATE * SECONDS):
+        event_id, moment = _commit(sessions)
+        commits[event_id] = moment
+        due += 1 / RATE
+        time.sleep(max(0.0, due - time.perf_counter()))
+    collecting.join()
+    return [effects[event_id] - moment for event_id, moment in commits.items()]

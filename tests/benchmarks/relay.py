@@ -1,39 +1,41 @@
-"""From the outbox to a quorum queue with publisher confirms: our relay beside one confirm and one update per event."""
+"""From the outbox to a quorum queue with publisher confirms."""
 
 import threading
 import time
 from collections.abc import Sequence
-from uuid import uuid4
 
-import pika
 import psycopg2
-from sqlalchemy import create_engine, text
-from sqlalchemy.orm import sessionmaker
 
-from chassis.db import engine_url
-from chassis.settings import EXCHANGE
-from messaging import Event, Observer, RabbitBroker, Relay, SchemaRegistry, bind_outbox, publish, tables
-from messaging.topology import consumer_topology
+from messaging import Observer
+from messaging.pending import PendingEvent
+from tests.benchmarks import naive
 from tests.benchmarks.servers import Servers
+from tests.benchmarks.shop import Shop, run_relay, sale
 
 EVENTS = 20_000
-#: Tasks that the events are about: each has ten of them.
+#: Things that the events are about: each has ten of them.
 AGGREGATES = 2_000
-TYPE = "tracker.task_noted.v1"
-SCHEMA = {"type": "object"}
+FEW, MANY, SLICE = 10_000, 1_000_000, 100_000
+
+_COPY_EVENTS = """
+    INSERT INTO outbox (event_id, type, subject, sequence, correlation_id, body)
+    SELECT gen_random_uuid(), %(type)s, 'subject-' || n %% %(aggregates)s, n / %(aggregates)s + 1,
+           gen_random_uuid(), %(body)s
+      FROM generate_series(0, %(events)s - 1) AS n
+"""
 
 
 def relay_beside_the_naive_way(servers: Servers) -> list[tuple[str, str]]:
     """Measure both on the same number of equal events, each from a full outbox to an empty one."""
-    vhost = servers.new_vhost()
-    amqp_url = servers.amqp_url(vhost, "tracker")
-    RabbitBroker(amqp_url, name="bench").declare(
-        consumer_topology("tracker", ["tracker.task_noted"], exchange=EXCHANGE)
-    )
-    naive, size = _fill(servers)
-    naive_rate = EVENTS / _naive(naive, amqp_url)
-    ours, size = _fill(servers)
-    our_rate = EVENTS / _ours(ours, amqp_url)
+    beside = Shop.open(servers)
+    beside.fill_outbox(EVENTS, AGGREGATES)
+    started = time.perf_counter()
+    naive.publish_outbox(beside, for_ever=False)
+    naive_rate = EVENTS / (time.perf_counter() - started)
+    ours = Shop.open(servers)
+    ours.fill_outbox(EVENTS, AGGREGATES)
+    our_rate = EVENTS / _drain(ours, _Countdown(EVENTS))
+    size = len(sale("an id of thirty-six characters, this", 1).to_bytes())
     return [
         (
             f"relay, naive: {EVENTS} events of {size} bytes, one confirm and one update each",
@@ -44,74 +46,64 @@ def relay_beside_the_naive_way(servers: Servers) -> list[tuple[str, str]]:
     ]
 
 
-def _fill(servers: Servers) -> tuple[str, int]:
-    """Make an outbox full of events; return its database and the size of an event in bytes."""
-    url = servers.new_database("tracker").owner_url
-    engine = create_engine(engine_url(url))
-    tables.metadata.create_all(engine)
-    sessions = sessionmaker(engine)
-    bind_outbox(sessions, SchemaRegistry({"tracker.task_noted": {1: SCHEMA}}), engine)
-    subjects = [str(uuid4()) for _ in range(AGGREGATES)]
-    with sessions.begin() as session:
-        session.execute(text("INSERT INTO relay_progress VALUES (1, 0)"))
-    size = 0
-    for start in range(0, EVENTS, 1000):
-        with sessions.begin() as session:
-            for n in range(start, start + 1000):
-                event = Event.new(
-                    TYPE, subject=subjects[n % AGGREGATES], sequence=n // AGGREGATES + 1, data={"note": "x" * 180}
-                )
-                publish(session, event)
-                size = len(event.to_bytes())
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text("VACUUM ANALYZE outbox"))
-    engine.dispose()
-    return url, size
+def a_million_pending_beside_ten_thousand(servers: Servers) -> list[tuple[str, str]]:
+    """Measure how fast a short and a very long outbox drain, and the long one at its beginning and at its end.
+
+    A burst of ten thousand is taken by RabbitMQ before it has to write its segments, which it does for every later one.
+    """
+    rates = {}
+    for events in (FEW, MANY):
+        shop = Shop.open(servers)
+        _copy_events(shop, events)
+        countdown = _Countdown(events)
+        rates[events] = events / _drain(shop, countdown)
+    second, last = countdown.rate(SLICE, 2 * SLICE), countdown.rate(MANY - SLICE, MANY)
+    return [
+        *((f"relay, {events:,} pending", f"{rate:,.0f} events/s") for events, rate in rates.items()),
+        ("the longer : the shorter", f"{rates[MANY] / rates[FEW]:.2f}"),
+        (f"of the million, the second {SLICE:,}", f"{second:,.0f} events/s"),
+        (f"of the million, the last {SLICE:,}", f"{last:,.0f} events/s"),
+    ]
 
 
-def _ours(url: str, amqp_url: str) -> float:
-    """Return the seconds from the start of the relay to the last mark."""
-    finished, stop = threading.Event(), threading.Event()
+def _copy_events(shop: Shop, events: int) -> None:
+    """Fill the outbox by one statement; the relay does not look into the bodies, so all may be the same."""
+    connection = psycopg2.connect(shop.shop_url)
+    connection.autocommit = True
+    event = sale("an id of thirty-six characters, this", 1)
+    parameters = {"type": event.type, "aggregates": AGGREGATES, "events": events, "body": event.to_bytes()}
+    connection.cursor().execute(_COPY_EVENTS, parameters)
+    connection.cursor().execute("VACUUM ANALYZE outbox")
+    connection.close()
 
-    class Counted(Observer):
-        left = EVENTS
 
-        def published(self, seconds: Sequence[float]) -> None:
-            self.left -= len(seconds)
-            if self.left == 0:
-                finished.set()
+class _Countdown(Observer):
+    def __init__(self, events: int) -> None:
+        self._events = events
+        #: (how many were published by then, moment)
+        self._progress: list[tuple[int, float]] = [(0, time.perf_counter())]
+        self.finished = threading.Event()
 
-    relay = Relay(url, RabbitBroker(amqp_url, name="bench"), exchange=EXCHANGE, observer=Counted())
-    thread = threading.Thread(target=relay.run, args=(stop,))
+    def published(self, events: Sequence[PendingEvent]) -> None:
+        count = self._progress[-1][0] + len(events)
+        self._progress.append((count, time.perf_counter()))
+        if count >= self._events:
+            self.finished.set()
+
+    def rate(self, start: int, end: int) -> float:
+        """Events a second between the start-th and the end-th."""
+        first, last = (next(step for step in self._progress if step[0] >= count) for count in (start, end))
+        return (last[0] - first[0]) / (last[1] - first[1])
+
+
+def _drain(shop: Shop, countdown: _Countdown) -> float:
+    """Return the seconds from the start of our relay to the last mark."""
+    stop = threading.Event()
+    thread = threading.Thread(target=run_relay, args=(shop, countdown, stop))
     started = time.perf_counter()
     thread.start()
-    finished.wait()
+    countdown.finished.wait()
     seconds = time.perf_counter() - started
     stop.set()
     thread.join()
-    return seconds
-
-
-def _naive(url: str, amqp_url: str) -> float:
-    """Do what most first versions do: fetch some, then publish, wait for the confirm and update, one by one."""
-    connection = psycopg2.connect(url)
-    connection.autocommit = True
-    cursor = connection.cursor()
-    started = time.perf_counter()
-    with pika.BlockingConnection(pika.URLParameters(amqp_url)) as rabbit:
-        channel = rabbit.channel()
-        channel.confirm_delivery()
-        while True:
-            cursor.execute(
-                "SELECT id, type, event_id::text, body FROM outbox WHERE published_at IS NULL ORDER BY id LIMIT 100"
-            )
-            rows = cursor.fetchall()
-            if not rows:
-                break
-            for row_id, type_, event_id, body in rows:
-                properties = pika.BasicProperties(delivery_mode=2, message_id=event_id, type=type_)
-                channel.basic_publish(EXCHANGE, type_, bytes(body), properties, mandatory=True)
-                cursor.execute("UPDATE outbox SET published_at = now() WHERE id = %s", (row_id,))
-    seconds = time.perf_counter() - started
-    connection.close()
     return seconds

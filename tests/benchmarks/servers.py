@@ -65,6 +65,10 @@ class Servers:
         """Return the URL of the service's own user."""
         return f"amqp://{service}:{PASSWORD}@{LOOPBACK}:{self.rabbitmq.port}/{vhost}"
 
+    def administrator_url(self, vhost: str) -> str:
+        """Return the URL of the user who may do everything."""
+        return f"amqp://{definitions.ADMINISTRATOR}:{PASSWORD}@{LOOPBACK}:{self.rabbitmq.port}/{vhost}"
+
 
 @contextmanager
 def running_servers() -> Iterator[Servers]:

@@ -1,0 +1,98 @@
+"""From the commit in the tracker to the ledger entry in billing, on an idle system of real processes."""
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from uuid import UUID, uuid4
+
+import psycopg2
+
+from chassis.db import Database
+from chassis.settings import load_settings
+from deploy.databases import ServiceDatabase
+from deploy.settings import REPOSITORY
+from tests.benchmarks.servers import Servers
+from tracker_service.commands import create_task
+from tracker_service.models import User
+
+TASKS = 300
+WARM_UP = 20
+#: Seconds between two tasks: the system is idle again by then.
+PAUSE = 0.03
+
+
+def latency_from_commit_to_ledger(servers: Servers) -> list[tuple[str, str]]:
+    """Create tasks by the tracker's own command; look for the fee in billing's ledger until it is there."""
+    vhost = servers.new_vhost()
+    environment = os.environ | {"ATES_STATE_DIR": str(servers.folder)}
+    databases = {service: servers.new_database(service) for service in ("tracker", "billing")}
+    for service, database in databases.items():
+        environment |= _environment(servers, vhost, service, database)
+        subprocess.run(_command(service, "migrate"), cwd=REPOSITORY, env=environment, check=True)
+    with ExitStack() as stack:
+        for service, process in (("billing", "consumer"), ("tracker", "relay")):
+            stack.enter_context(_process(service, process, environment))
+        waits = _measure(environment, databases["billing"].owner_url)
+    return [
+        ("commit in the tracker to the ledger entry in billing, idle, p50", f"{statistics.median(waits):.1f} ms"),
+        ("the same, p99", f"{statistics.quantiles(waits, n=100)[98]:.1f} ms"),
+    ]
+
+
+def _measure(environment: dict[str, str], billing_url: str) -> list[float]:
+    """Return milliseconds, one for each task after the warm-up."""
+    database = Database(load_settings("tracker", environment))
+    worker = uuid4()
+    with database.transaction() as session:
+        session.add(
+            User(user_id=worker, name="Kesha", email="kesha@x.example", role="popug", status="active", sequence=1)
+        )
+    waits = []
+    with closing(psycopg2.connect(billing_url)) as billing:
+        billing.autocommit = True
+        for n in range(WARM_UP + TASKS):
+            with database.transaction() as session:
+                task = create_task(session, creator_id=worker, title=f"Polish perch {n}")
+            committed = time.perf_counter()
+            _wait_for_fee(billing, task.public_id)
+            waits.append((time.perf_counter() - committed) * 1000)
+            time.sleep(PAUSE)
+    return waits[WARM_UP:]
+
+
+def _wait_for_fee(billing: "psycopg2.extensions.connection", task_id: UUID) -> None:
+    deadline = time.monotonic() + 30
+    with billing.cursor() as cursor:
+        while time.monotonic() < deadline:
+            cursor.execute("SELECT 1 FROM ledger_transactions WHERE task_id = %s AND kind = 'fee'", (str(task_id),))
+            if cursor.fetchone():
+                return
+            time.sleep(0.0005)
+    raise TimeoutError(f"no fee for task {task_id} within 30 s")
+
+
+def _environment(servers: Servers, vhost: str, service: str, database: ServiceDatabase) -> dict[str, str]:
+    prefix = service.upper()
+    return {
+        f"{prefix}_DATABASE_URL": database.app_url,
+        f"{prefix}_OWNER_DATABASE_URL": database.owner_url,
+        f"{prefix}_AMQP_URL": servers.amqp_url(vhost, service),
+        f"{prefix}_SECRET_KEY": "a key for the benchmarks alone",
+    }
+
+
+def _command(service: str, process: str) -> list[str]:
+    return [sys.executable, "-m", f"{service}_service", process]
+
+
+@contextmanager
+def _process(service: str, process: str, environment: dict[str, str]) -> Iterator[None]:
+    with subprocess.Popen(_command(service, process), cwd=REPOSITORY, env=environment) as running:
+        try:
+            yield
+        finally:
+            running.terminate()
