@@ -21,7 +21,7 @@ from chassis.scheduler import build_scheduler
 from chassis.settings import EXCHANGE, Settings, SettingsError
 from chassis.tracing import load_tracing
 from chassis.webserver import serve
-from messaging import Consumer, DeadLetterDesk, HandlerTable, RabbitBroker, Relay, stop_at_signal
+from messaging import Consumer, DeadLetterDesk, HandlerTable, RabbitBroker, Relay, RetryPolicy, stop_at_signal
 from messaging.replay import Forget
 
 S = TypeVar("S", bound=Settings)
@@ -41,7 +41,7 @@ class Service(Generic[S]):
     jobs: Callable[[BlockingScheduler, S, Database], None] = lambda _scheduler, _settings, _database: None
     #: The folder of its alembic migrations.
     migrations: Path
-    #: Empties the tables of a service in which all follows from events, so that it can be rebuilt; None for others.
+    #: Empties the tables of a service that can be rebuilt: all in them follows from events, and it publishes none.
     forget: Forget | None = None
     #: What an operator has it do besides: each an OperatorCommand.
     commands: Sequence[OperatorCommand] = ()
@@ -113,6 +113,7 @@ def _consumer(service: Service[S]) -> None:
         service.handlers,
         database.registry,
         exchange=EXCHANGE,
+        retry=RetryPolicy(attempts=settings.retry_attempts),
         observer=observer,
     )
     serve_probes(settings, LoopHealth(consumer.condition), [observer])

@@ -14,7 +14,7 @@ from chassis.db import Database, engine_url
 from chassis.observe import configure_logging
 from chassis.operating import OperatorCommand
 from chassis.settings import EXCHANGE, Settings, SettingsError
-from messaging import HandlerTable, MessagingError, RabbitBroker, stop_at_signal
+from messaging import HandlerTable, MessagingError, RabbitBroker, RetryPolicy, stop_at_signal
 from messaging.replay import Forget, Producer, Replay, ReplayReport, Survey, abandon, producers_of
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -83,6 +83,7 @@ def _carry_out(settings: Settings, handlers: HandlerTable, forget: Forget | None
         since=since.replace(tzinfo=settings.business_timezone) if since else None,
         forget=forget,
         exchange=EXCHANGE,
+        retry=RetryPolicy(attempts=settings.retry_attempts),
     )
     if forget:
         _make_sure(name, replay.survey(), options)

@@ -26,6 +26,9 @@ JOBS = Counter(
     "scheduler_jobs", "Jobs that were due: done, failed, or skipped because it still ran", ("service", "job", "outcome")
 )
 JOB_SECONDS = Histogram("scheduler_job_duration_seconds", "Time that jobs took", ("service", "job"), buckets=_BUCKETS)
+FAILING = Gauge(
+    "scheduler_job_failing", "1 if the job failed or was skipped when it was last due, otherwise 0", ("service", "job")
+)
 LAST_DONE = Gauge("scheduler_job_last_done_timestamp_seconds", "When a job was last done", ("service", "job"))
 FORGOTTEN = Counter("messages_forgotten", "Rows whose time was over, deleted", ("service", "what"))
 
@@ -36,6 +39,7 @@ _FORGETTING: tuple[tuple[str, Callable[..., int], timedelta], ...] = (
     ("dead_letter", delete_closed, timedelta()),
     ("inbox", delete_handled, timedelta(days=30)),
 )
+_OUTCOMES = ("done", "failed", "skipped")
 #: Seconds between two signs of life.
 _HEARTBEAT = 5
 
@@ -56,7 +60,10 @@ class JobScheduler(BlockingScheduler):  # type: ignore[misc]
 
     def add_job(self, func: Callable[..., object], *arguments: Any, **options: Any) -> Any:
         """See APScheduler. The job's id, or the name of its function, labels what is counted."""
-        name = options.get("id") or func.__name__
+        name = options.setdefault("id", func.__name__)
+        for outcome in _OUTCOMES:
+            JOBS.labels(self._service, name, outcome)  # 0: a number that first appears as 1 is no increase
+        FAILING.labels(self._service, name).set(0)
         return super().add_job(self._observed(name, func), *arguments, **options)
 
     def add_heartbeat(self, is_ready: Callable[[], bool]) -> None:
@@ -74,7 +81,7 @@ class JobScheduler(BlockingScheduler):  # type: ignore[misc]
             started = time.monotonic()
             with message_context(correlation_id=uuid4()):
                 outcome = self._outcome(name, functools.partial(work, *arguments, **options))
-            JOBS.labels(self._service, name, outcome).inc()
+            self._count(name, outcome)
             JOB_SECONDS.labels(self._service, name).observe(time.monotonic() - started)
             if outcome == "done":
                 LAST_DONE.labels(self._service, name).set_to_current_time()
@@ -101,7 +108,11 @@ class JobScheduler(BlockingScheduler):  # type: ignore[misc]
         return "failed"
 
     def _skipped(self, event: JobSubmissionEvent) -> None:
-        JOBS.labels(self._service, event.job_id, "skipped").inc()
+        self._count(event.job_id, "skipped")
+
+    def _count(self, name: str, outcome: str) -> None:
+        JOBS.labels(self._service, name, outcome).inc()
+        FAILING.labels(self._service, name).set(outcome != "done")
 
 
 def build_scheduler(settings: Settings, database: Database, tracing: Tracing | None = None) -> JobScheduler:

@@ -12,6 +12,8 @@ from zoneinfo import ZoneInfo
 
 from environs import Env, EnvError, ValidationError, validate
 
+from messaging.retry import RetryPolicy
+
 #: The list of all services, with the ports that they have unless `ATES_PORT_<SERVICE>` says otherwise.
 DEFAULT_PORTS: Mapping[str, int] = MappingProxyType(
     {
@@ -56,6 +58,8 @@ class Settings:
     schemas_dir: Path
     #: How long published events are kept, for replay and audit.
     retention: timedelta
+    #: Tries of an event in all before it is dead.
+    retry_attempts: int
 
     @property
     def public_url(self) -> str:
@@ -98,6 +102,7 @@ def load_settings(service: str, env: Mapping[str, str] = os.environ) -> Settings
         "schemas_dir": read.path("ATES_SCHEMAS_DIR", REPOSITORY / "event_schemas"),
     }
     retention_days = read.int("ATES_RETENTION_DAYS", 366, validate=validate.Range(min=1))
+    retry_attempts = read.int("ATES_RETRY_ATTEMPTS", RetryPolicy.attempts, validate=validate.Range(min=1))
     zone = read.str("BUSINESS_TIMEZONE", "Europe/Moscow", validate=_time_zone)
     try:
         read.seal()
@@ -109,6 +114,7 @@ def load_settings(service: str, env: Mapping[str, str] = os.environ) -> Settings
         public_urls=MappingProxyType({name: url.rstrip("/") for name, url in public_urls.items()}),
         business_timezone=ZoneInfo(zone),
         retention=timedelta(days=retention_days),
+        retry_attempts=retry_attempts,
         **values,
     )
 

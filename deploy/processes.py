@@ -8,6 +8,9 @@ from deploy.databases import ServiceDatabase
 from deploy.programs import Program
 from deploy.settings import CONSUMING_SERVICES, REPOSITORY, SERVICES, Deployment
 
+#: Every kind of process that a service may have.
+KINDS = ("web", "scheduler", "consumer", "relay", "relay-standby")
+
 _HEALTH_PORT = "ATES_HEALTH_PORT"
 
 
@@ -18,6 +21,11 @@ class Access:
     database: ServiceDatabase
     amqp_url: str
     secret_key: str
+
+
+def all_process_names() -> list[str]:
+    """Return the names of all processes that ought to be there while the system runs."""
+    return [name for kind in KINDS for name in process_names(kind)]
 
 
 def process_names(kind: str) -> list[str]:

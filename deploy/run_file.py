@@ -42,14 +42,15 @@ def targets_file(state_dir: Path) -> Path:
     return state_dir / "prometheus.json"
 
 
-def write_targets(state_dir: Path, run: Run) -> None:
-    """Write the processes as targets of Prometheus, which reads the file again whenever it changes:
+def write_targets(state_dir: Path, addresses: Mapping[str, str]) -> None:
+    """Write the processes that ought to be there, each with its address, as targets of Prometheus:
     https://prometheus.io/docs/prometheus/latest/configuration/configuration/#file_sd_config
+
+    One that is dead has to be among them: whoever is no target is nowhere said to be away.
     """
     targets = [
-        {"targets": [process["health"].removeprefix("http://")], "labels": {"instance": process["name"]}}
-        for process in run.processes
-        if "health" in process
+        {"targets": [address.removeprefix("http://")], "labels": {"instance": name}}
+        for name, address in addresses.items()
     ]
     write_atomically(targets_file(state_dir), json.dumps(targets, indent=1) + "\n", mode=0o644)
 

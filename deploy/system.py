@@ -10,7 +10,7 @@ from deploy.errors import DeployError
 from deploy.lock import StateLock
 from deploy.migrations import is_up_to_date
 from deploy.ports import LOOPBACK, pick_free, require_free
-from deploy.processes import Access, has_web_server, migration, process, process_names, seeding
+from deploy.processes import Access, all_process_names, has_web_server, migration, process, process_names, seeding
 from deploy.programs import Program, start, stop
 from deploy.readiness import Readiness
 from deploy.run_file import Run, run_file, targets_file, write_run, write_targets
@@ -62,6 +62,7 @@ class System:
         self._start_processes("consumer", "relay")
         self._finish()
         self._wait_for_processes(readiness, "web", "scheduler", "consumer", "relay")
+        write_targets(self._deployment.state_dir, {name: self._health_address(name) for name in all_process_names()})
         self._people = self._read_people()
         self._start_processes("relay-standby")  # nobody needs to wait for these
         self._write_down()
@@ -137,7 +138,7 @@ class System:
                 self.supervisor.add(program, stage=_SERVICES)
 
     def _health_port(self, name: str) -> int | None:
-        """Return where the process answers probes: a port chosen at its first start, None if it is a web server."""
+        """Return where the process answers probes: a port chosen when first asked for, None if it is a web server."""
         if has_web_server(name):
             return None
         if name not in self._health_ports:
@@ -198,13 +199,11 @@ class System:
         return people
 
     def _write_down(self) -> None:
-        """Bring the two files up to date that tell who runs: for our successor, and, once all is ready, for people."""
+        """Bring the files up to date that tell who runs: for our successor, and, once all is ready, for people."""
         running = self.supervisor.running()
         self._lock.record(running.values())
         if self._people is not None:
-            run = self._run(self._people)
-            write_run(self._deployment.state_dir, run)
-            write_targets(self._deployment.state_dir, run)
+            write_run(self._deployment.state_dir, self._run(self._people))
 
     def _run(self, people: list[dict[str, str]]) -> Run:
         user, password = self._rabbitmq.credentials

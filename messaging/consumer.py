@@ -212,12 +212,11 @@ class Consumer:
             except DBAPIError as error:
                 if not database_is_away(error):
                     raise
-                _log.warning("the database is away, waiting for it: %s", error.orig)
                 self._wait("waiting for the database", error)
 
     def _wait(self, doing: str, why: Exception) -> None:
-        if self.condition.doing != doing:
-            _log.info("the consumer of %s: %s", self._service, doing)
+        if self.condition.doing != doing:  # said once, however often it is looked at
+            _log.warning("the consumer of %s is %s %s", self._service, doing, getattr(why, "orig", why))
         self.condition.turn(doing, ready=False)
         if self._stop.wait(_PAUSE):
             raise _Stopped from why
@@ -326,11 +325,17 @@ class Consumer:
             if batch[0].delivery.redelivered:
                 inbox.clear_suspect(session, batch[0].event.id)
         for received, outcome in zip(turn, outcomes, strict=True):
-            self._observer.outcome(outcome, received.event)
+            self._tell(outcome, received.event)
         for received, delay, itself_back_at in waiting:
             attempts = _attempts(received.delivery)
             self._redirect.to_wait_queue(received.delivery, delay, itself_back_at, attempts=attempts)
-            self._observer.outcome("waiting", received.event)
+            self._tell("waiting", received.event)
+
+    def _tell(self, outcome: OutcomeName, event: Event | None) -> None:
+        try:
+            self._observer.outcome(outcome, event)
+        except Exception:  # noqa: BLE001 (the effect is committed: a fault of the observer is none of the event)
+            _log.exception("the observer failed at %s", outcome)
 
     def _handle(self, session: Session, event: Event) -> None:
         self.condition.come_round()
@@ -355,7 +360,7 @@ class Consumer:
             inbox.wait(session, received.event, received.aggregate, retry_at)
             inbox.clear_suspect(session, received.event.id)
         self._redirect.to_wait_queue(received.delivery, delay, retry_at, attempts=attempts, error=error)
-        self._observer.outcome("retry", received.event)
+        self._tell("retry", received.event)
 
     def _bury(
         self, delivery: Delivery, event: Event | None, error: PermanentError, *, attempts: int | None = None
@@ -369,7 +374,7 @@ class Consumer:
         about = _about(delivery, event)
         _log.error("dead letter %s (%s): %s", label.letter_id, error.reason, error, extra=about)
         self._redirect.to_dead_letters(delivery, label, error, attempts=died_after)
-        self._observer.outcome("dead", event)
+        self._tell("dead", event)
 
 
 def _groups(deliveries: Sequence[Delivery]) -> Iterator[list[Delivery]]:

@@ -20,6 +20,8 @@ CONTENT_TYPE = "application/cloudevents+json"
 MAX_BYTES = 256 * 1024
 
 _TYPE = re.compile(r"(?P<producer>[a-z][a-z0-9]*)\.(?P<name>[a-z][a-z0-9_]*)\.v(?P<version>[1-9][0-9]{0,3})")
+#: It is a header of the message, and those have to fit into one frame.
+_MAX_SUBJECT = 255
 _MAX_SEQUENCE = 2**31 - 1  # a CloudEvents Integer is a signed 32-bit one
 
 
@@ -45,8 +47,10 @@ class Event:
     def __post_init__(self) -> None:
         """Raise NotAnEvent for a type, subject or sequence that no event can have."""
         _split_type(self.type)
-        if not self.subject:
-            raise NotAnEvent("subject is empty: it names the aggregate")
+        if not 0 < len(self.subject) <= _MAX_SUBJECT or not self.subject.isprintable():
+            raise NotAnEvent(
+                f"subject is not a text of 1 to {_MAX_SUBJECT} printable characters: it names the aggregate"
+            )
         if not 1 <= self.sequence <= _MAX_SEQUENCE:
             raise NotAnEvent(f"sequence {self.sequence} is not between 1 and {_MAX_SEQUENCE}")
 

@@ -16,7 +16,7 @@ _STATES = f"{_OPEN}, 'replayed', 'discarded'"
 
 
 def create_tables_v1(op: ModuleType, *, app_role: str | None) -> None:
-    """Create outbox, relay_progress, inbox, waiting, suspect, replay, dead_letter and dead_letter_action.
+    """Create outbox, relay_progress, inbox, waiting, suspect, dead_letter and dead_letter_action.
 
     `app_role` is the role that the service's processes connect as: of what people did with dead letters it can change
     nothing. None if they connect as the owner of the tables.
@@ -47,12 +47,24 @@ def create_tables_v1(op: ModuleType, *, app_role: str | None) -> None:
         sa.Column("event_id", sa.Uuid(), primary_key=True),
         sa.Column("starts", sa.Integer(), nullable=False),
     )
-    _create_replay(op)
     _create_dead_letter(op)
     _create_dead_letter_action(op)
     if app_role is not None:
         quoted = op.get_bind().dialect.identifier_preparer.quote(app_role)
         op.execute(f"REVOKE UPDATE, DELETE, TRUNCATE ON dead_letter_action FROM {quoted}")
+
+
+def create_tables_v2(op: ModuleType) -> None:
+    """Create replay."""
+    op.create_table(
+        "replay",
+        sa.Column("id", sa.Integer(), primary_key=True, autoincrement=False),
+        sa.Column("run", sa.Uuid(), nullable=False),
+        sa.Column("what", sa.Text(), nullable=False),
+        sa.Column("forgot", sa.Boolean(), nullable=False, server_default=sa.text("false")),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False, server_default=_NOW),
+        sa.CheckConstraint("id = 1", name="replay_one_check"),
+    )
 
 
 def _create_outbox(op: ModuleType) -> None:
@@ -69,18 +81,6 @@ def _create_outbox(op: ModuleType) -> None:
         sa.Column("published_at", sa.DateTime(timezone=True)),
     )
     op.create_index("outbox_pending", "outbox", ["id"], postgresql_where=sa.text("published_at IS NULL"))
-
-
-def _create_replay(op: ModuleType) -> None:
-    op.create_table(
-        "replay",
-        sa.Column("id", sa.Integer(), primary_key=True, autoincrement=False),
-        sa.Column("run", sa.Uuid(), nullable=False),
-        sa.Column("what", sa.Text(), nullable=False),
-        sa.Column("forgot", sa.Boolean(), nullable=False, server_default=sa.text("false")),
-        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False, server_default=_NOW),
-        sa.CheckConstraint("id = 1", name="replay_one_check"),
-    )
 
 
 def _create_dead_letter(op: ModuleType) -> None:

@@ -5,9 +5,10 @@ https://microservices.io/patterns/data/transactional-outbox.html
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Engine, delete, event, func, insert, select
+from sqlalchemy import Engine, delete, event, func, insert, inspect, select
 from sqlalchemy.orm import Session, SessionTransaction, sessionmaker
 
 from messaging.envelope import Event
@@ -19,6 +20,7 @@ from messaging.wakeup import Waker
 _REGISTRY = "messaging.registry"
 _PUBLISHED = "messaging.published"
 _UNWRITTEN = "messaging.unwritten"
+_COMMITTING = "messaging.committing"
 #: Without the unit of work of SQLAlchemy, which would cost a request 0.2 ms more.
 _INSERT = insert(OutboxEvent).inline()
 
@@ -69,28 +71,40 @@ def publish(session: Session, event: Event) -> None:
     }
     if not session.in_transaction():
         session.begin()
-    session.info.setdefault(_UNWRITTEN, []).append(row)
     session.info[_PUBLISHED] = True
+    if session.info.get(_COMMITTING):
+        _write(session, [row])
+    else:
+        session.info.setdefault(_UNWRITTEN, []).append(row)
 
 
-# Events of a transaction are written together by its last statement. They always belong to the innermost
-# transaction: a savepoint begins with those before it written, and one that is rolled back takes its own along.
+# Events of a transaction are written together when it commits; those that its last flush brings, at once. Unwritten
+# ones always belong to the innermost transaction: a savepoint begins with those before it written, and one that is
+# rolled back takes its own along.
 
 
 def _write_before_commit(session: Session) -> None:
+    session.info[_COMMITTING] = True
     if rows := session.info.pop(_UNWRITTEN, None):
-        session.connection().execute(_INSERT, rows)
+        _write(session, rows)
+
+
+def _write(session: Session, rows: list[dict[str, Any]]) -> None:
+    session.connection(bind_arguments={"mapper": OutboxEvent}).execute(_INSERT, rows)
 
 
 def _write_before_savepoint(session: Session, transaction: SessionTransaction) -> None:
     parent = transaction.parent
     if transaction.nested and parent is not None and (rows := session.info.pop(_UNWRITTEN, None)):
-        parent.connection(None).execute(_INSERT, rows)  # by the session it would go inside the savepoint
+        parent.connection(inspect(OutboxEvent)).execute(
+            _INSERT, rows
+        )  # by the session it would go inside the savepoint
 
 
 def _forget_unwritten(session: Session, transaction: SessionTransaction) -> None:
     if transaction.nested or transaction.parent is None:  # and not one that a flush makes for itself
         session.info.pop(_UNWRITTEN, None)
+        session.info.pop(_COMMITTING, None)
 
 
 @dataclass(frozen=True)

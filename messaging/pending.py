@@ -22,13 +22,17 @@ _LOCK = 0x0B0C5_0001
 
 _INTERRUPTS_AT_ONCE = 4096
 
+# The first one comes however large it is.
 _FETCH = """
     SELECT id, event_id::text, type, subject, sequence, correlation_id::text,
            extract(epoch FROM created_at)::float8, body
-      FROM outbox
-     WHERE published_at IS NULL AND id <> ALL(%(besides)s::bigint[])
+      FROM (SELECT *, sum(octet_length(body)) OVER (ORDER BY id) - octet_length(body) AS bytes_before
+              FROM (SELECT * FROM outbox
+                     WHERE published_at IS NULL AND id <> ALL(%(besides)s::bigint[])
+                     ORDER BY id
+                     LIMIT %(limit)s) AS oldest) AS counted
+     WHERE bytes_before < %(max_bytes)s
      ORDER BY id
-     LIMIT %(limit)s
 """
 _MARK = """
     WITH marked AS (
@@ -63,7 +67,6 @@ class PendingEvents:
     def __init__(self, database_url: str) -> None:
         """Take the database's URL; SQLAlchemy's form with a driver's name is understood."""
         self._dsn = database_url.replace("+psycopg2", "", 1)
-        self._woken = False
 
     def __enter__(self) -> Self:
         """Connect."""
@@ -102,47 +105,46 @@ class PendingEvents:
         self._execute(f"LISTEN {CHANNEL}", {})
         return True
 
-    def fetch(self, limit: int, *, besides: Sequence[int]) -> list[PendingEvent]:
-        """Return the oldest pending events that are not among `besides`.
+    def fetch(self, limit: int, *, max_bytes: int, besides: Sequence[int]) -> list[PendingEvent]:
+        """Return the oldest pending events that are not among `besides`: `limit` at the most, or as many as have so
+        many bytes.
 
         Not "those after the last id": ids are drawn before the commit, so a lower one can become visible later.
         """
-        self._woken = False
-        self._execute(_FETCH, {"limit": limit, "besides": list(besides)})
+        self._execute(_FETCH, {"limit": limit, "max_bytes": max_bytes, "besides": list(besides)})
         return [PendingEvent._make((*row[:7], bytes(row[7]))) for row in self._cursor.fetchall()]
 
     def mark_published(self, ids: Sequence[int]) -> None:
         """Record that the broker confirmed these."""
         self._execute(_MARK, {"ids": list(ids)})
 
-    def woken(self) -> bool:
-        """Tell whether somebody committed events since the last fetch."""
-        self._poll()
-        return self._woken
-
     def wait(self, timeout: float) -> bool:
-        """Wait until somebody commits events or interrupts, `timeout` seconds at the most; False if nobody did."""
-        if self.woken():
+        """Wait until somebody commits events or interrupts, `timeout` seconds at the most.
+
+        Tell whether it is time to fetch: somebody committed since that was last told, or there was no news at all, of
+        which some may have been lost.
+        """
+        if self._heard_of_commits():
             return True
         sources: list[Any] = [self._connection, self._interrupts]
         readable, _, _ = select.select(sources, [], [], timeout)
         if self._interrupts in readable:
             self._interrupts.recv(_INTERRUPTS_AT_ONCE)
-        return bool(readable)
+        return self._heard_of_commits() or not readable
 
     def interrupt(self) -> None:
         """End a `wait` that is under way, or the next one. May be called on any thread."""
         with suppress(BlockingIOError):  # so many interrupts are waiting to be seen that one more says nothing new
             self._interrupting.send(b"!")
 
-    def _poll(self) -> None:
+    def _heard_of_commits(self) -> bool:
         try:
             self._connection.poll()
         except psycopg2.Error as error:
             raise StorageUnavailable(str(error).strip()) from error
-        if self._connection.notifies:
-            self._connection.notifies.clear()
-            self._woken = True
+        heard = bool(self._connection.notifies)
+        self._connection.notifies.clear()
+        return heard
 
     def _execute(self, statement: str, parameters: dict[str, Any]) -> None:
         try:

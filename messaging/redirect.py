@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -17,6 +18,8 @@ _log = logging.getLogger(__name__)
 #: Seconds between two attempts to reach the broker.
 _PAUSE = 0.5
 _MAX_HEADER = 500
+#: Seconds for the last confirms after a stop.
+_LAST_CONFIRMS = 2.0
 #: Seconds since the epoch: more than a date can say is no date of ours.
 _END_OF_TIME = 2**37
 
@@ -75,8 +78,14 @@ class Redirector:
         self.send(_copy(delivery, dead_exchange(self._service), "", headers))
 
     def confirmed(self) -> bool:
-        """Wait until the broker has all that was sent, sending again what it refused. False when stopped before."""
-        while self._unconfirmed and not self._stop.is_set():
+        """Wait until the broker has all that was sent, sending again what it refused. False when stopped before.
+
+        A stop leaves it a moment: what was sent and is not acked comes twice.
+        """
+        deadline: float | None = None
+        while self._unconfirmed and (deadline is None or time.monotonic() < deadline):
+            if deadline is None and self._stop.is_set():
+                deadline = time.monotonic() + _LAST_CONFIRMS
             self._report()
             outcomes = self._publisher.outcomes(_PAUSE)
             for outcome in outcomes:

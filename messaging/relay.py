@@ -23,6 +23,8 @@ _log = logging.getLogger(__name__)
 
 #: Events fetched and not yet marked, at most. With confirms after a few milliseconds it keeps the broker busy.
 WINDOW = 10_000
+#: Bytes of their bodies, at most: an outbox of large events must not need more memory than there is.
+_WINDOW_BYTES = 64 * 1024 * 1024
 #: Fetch again when at least this much of the window is free: few large fetches instead of many small ones.
 _FETCH_AT_LEAST = 4_000
 #: Seconds after which the relay looks into the outbox without being woken.
@@ -41,12 +43,15 @@ class _Lines:
 
     lines: dict[str, deque[PendingEvent]] = field(default_factory=dict)
     by_id: dict[int, PendingEvent] = field(default_factory=dict)
+    #: Bytes of all bodies.
+    size: int = 0
 
     def add(self, events: Iterable[PendingEvent]) -> list[PendingEvent]:
         """Put events in line; return those that are first and may go."""
         first = []
         for event in events:
             self.by_id[event.id] = event
+            self.size += len(event.body)
             line = self.lines.get(event.subject)
             if line is None:
                 self.lines[event.subject] = deque((event,))
@@ -58,6 +63,7 @@ class _Lines:
     def confirmed(self, event: PendingEvent) -> PendingEvent | None:
         """Take the event out; return the next of its aggregate, which may go now."""
         del self.by_id[event.id]
+        self.size -= len(event.body)
         line = self.lines[event.subject]
         line.popleft()
         if line:
@@ -122,14 +128,13 @@ class Relay:
         while not stop.is_set():
             self._report(publisher)
             settled = self._settle(pending, publisher, lines, stop)
-            room = self._window - len(lines.by_id)
-            if look and room >= min(_FETCH_AT_LEAST, self._window):
-                found = pending.fetch(room, besides=list(lines.by_id))
-                look = len(found) == room
+            room, bytes_left = self._window - len(lines.by_id), _WINDOW_BYTES - lines.size
+            if look and room >= min(_FETCH_AT_LEAST, self._window) and bytes_left >= _WINDOW_BYTES // 2:
+                found = pending.fetch(room, max_bytes=bytes_left, besides=list(lines.by_id))
                 self._send(publisher, lines.add(found))
+                look = len(found) == room or _WINDOW_BYTES - lines.size <= 0
             elif not settled:
-                in_time = pending.wait(_POLL)
-                look = look or pending.woken() or not in_time
+                look = pending.wait(_POLL) or look
         self._finish(pending, publisher, lines)
 
     def _report(self, publisher: Publisher) -> None:

@@ -3,11 +3,10 @@
 import logging
 import os
 import threading
-from contextlib import closing
 from typing import Any
 
 import psycopg2
-from sqlalchemy import Engine, PoolProxiedConnection
+from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 #: The channel is the database's own, so every service may use the same name.
@@ -45,14 +44,14 @@ class Waker:
             self._thread.start()
 
     def _run(self) -> None:
-        connection: PoolProxiedConnection | None = None
+        connection: Any = None
         while True:
             self._wanted.wait()
             self._wanted.clear()
             try:
                 if connection is None:
                     connection = self._connect()
-                with closing(connection.cursor()) as cursor:
+                with connection.cursor() as cursor:
                     cursor.execute(f"NOTIFY {CHANNEL}")
             except (SQLAlchemyError, psycopg2.Error) as error:
                 _log.warning("could not wake the relay, it will look by itself: %s", error)
@@ -60,13 +59,13 @@ class Waker:
                     connection.close()
                 connection = None
 
-    def _connect(self) -> PoolProxiedConnection:
-        """Take a connection for good. It is used by the driver's means: SQLAlchemy's cost the writer beside it time."""
-        connection = self._engine.raw_connection()
-        connection.detach()
-        driver: Any = connection.dbapi_connection
-        driver.autocommit = True
-        with closing(connection.cursor()) as cursor:
+    def _connect(self) -> Any:
+        """Return a connection of the driver for good: SQLAlchemy's statements cost the writer beside it time."""
+        pooled = self._engine.raw_connection()
+        pooled.detach()
+        connection: Any = pooled.dbapi_connection
+        connection.autocommit = True
+        with connection.cursor() as cursor:
             # A notification takes a transaction id, so it would wait for the disk, and nobody looks for it there.
             cursor.execute("SET synchronous_commit = off")
         return connection

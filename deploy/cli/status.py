@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,15 @@ import requests
 from deploy.cli.output import json_option, print_json, print_table
 from deploy.cli.running import living, open_database, running_system
 from deploy.errors import DeployError
+from deploy.processes import all_process_names
 from deploy.run_file import Run
 from messaging import outbox_status
 from messaging.dead_letters import count_dead_letters
 
-#: Seconds after which a process that cannot be asked is not taken for one that starts.
+#: Seconds after which a process that does not answer is no longer said to be starting.
 _STARTED_AFTER = 30
+#: Those of run.json that are not processes of ours.
+_SERVERS = ("postgres", "rabbitmq")
 
 
 @click.command()
@@ -25,12 +28,14 @@ _STARTED_AFTER = 30
 def status(*, as_json: bool) -> None:
     """Show services and processes. Exits with 1 if one is not well.
 
-    Events that are pending and dead letters are shown, and are no failure.
+    That is one that is missing, dead or not ready, also while it only starts. Events that are pending and dead letters
+    are shown, and are no failure.
     """
     run = running_system()
     processes = [_process(process["name"], process["pid"]) for process in run.processes]
     for found, process in zip(processes, run.processes, strict=True):
         found |= _condition(process, found["seconds"])
+    processes += _missing({process["name"] for process in processes})
     services = [_service(name, run) for name in run.services]
     working = all(process["running"] and process["ready"] is not False for process in processes)
     well = working and all(service["ready"] for service in services)
@@ -51,15 +56,23 @@ def _process(name: str, pid: int) -> dict[str, Any]:
     return {"name": name, "pid": pid, "running": True, "seconds": int(seconds), "memory_mb": memory}
 
 
+def _missing(listed: Collection[str]) -> list[dict[str, Any]]:
+    """Those that ought to be there and are not in run.json, which names who was alive when it was written."""
+    absent = {"pid": None, "running": False, "seconds": None, "memory_mb": None, "ready": None, "doing": "missing"}
+    return [{"name": name} | absent for name in (*_SERVERS, *all_process_names()) if name not in listed]
+
+
 def _condition(process: Mapping[str, Any], seconds: int | None) -> dict[str, Any]:
-    """What the process says of itself. `ready` is None for a server, and while a process has yet to open its port."""
+    """What the process says of itself. `ready` is None for a server.
+
+    A process that does not answer is not ready, however young: one that dies again and again is always young.
+    """
     if "health" not in process or seconds is None:
         return {"ready": None, "doing": ""}
     try:
         answer = requests.get(f"{process['health']}/readyz", timeout=9)
     except requests.RequestException:
-        young = seconds < _STARTED_AFTER
-        return {"ready": None if young else False, "doing": "starting" if young else "no answer"}
+        return {"ready": False, "doing": "starting" if seconds < _STARTED_AFTER else "no answer"}
     return {"ready": answer.ok, "doing": answer.json()["doing"]}
 
 
@@ -107,7 +120,7 @@ def _show(services: list[dict[str, Any]], processes: list[dict[str, Any]], run: 
         [
             (
                 process["name"],
-                process["pid"],
+                process["pid"] or "",
                 "yes" if process["running"] else "NO",
                 process["seconds"] if process["running"] else "",
                 process["memory_mb"] if process["running"] else "",

@@ -101,25 +101,30 @@ class Link:
     def _run(self) -> None:
         while not self._closing.is_set():
             self.number += 1
-            connection = Connection(
-                self._parameters,
-                on_open_callback=self._open_channel,
-                on_open_error_callback=self._failed,
-                on_close_callback=self._failed,
-            )
-            self._connection = connection
             try:
-                connection.ioloop.start()
+                self._run_connection()
             except Exception:  # noqa: BLE001 (without this thread nobody would ever connect again)
                 _log.exception("the connection to RabbitMQ failed in an unexpected way: opening another one")
             self.ready.clear()
             self.blocked = False
             self._connection = None
-            connection.ioloop.close()
             self._on_lost()
             pause = _RECONNECT_AFTER[min(self._failures, len(_RECONNECT_AFTER) - 1)]
             self._failures += 1
             self._closing.wait(pause)
+
+    def _run_connection(self) -> None:
+        connection = Connection(
+            self._parameters,
+            on_open_callback=self._open_channel,
+            on_open_error_callback=self._failed,
+            on_close_callback=self._failed,
+        )
+        self._connection = connection
+        try:
+            connection.ioloop.start()
+        finally:
+            connection.ioloop.close()
 
     def _open_channel(self, connection: pika.SelectConnection) -> None:
         if self._closing.is_set():

@@ -99,8 +99,11 @@ class History:
         """Let the history end with what is committed by now; wait for those who drew an id before and may yet commit.
 
         What is committed later has higher ids, so of no aggregate an earlier event is left out and a later one is not.
-        Raises ReplayStopped when stopped while waiting.
+        A database that is away is waited for. Raises ReplayStopped when stopped while waiting.
         """
+        self._until_database_answers(self._find_end)
+
+    def _find_end(self) -> None:
         with self.producer.engine.connect() as connection:
             connection.execution_options(isolation_level="AUTOCOMMIT")
             self._last = connection.scalar(select(func.max(OutboxEvent.id))) or 0
@@ -108,6 +111,10 @@ class History:
             while writers:
                 self._pause()
                 writers &= _writers(connection)
+
+    def retained(self) -> int:
+        """Count the events up to the end. A database that is away is waited for, unless stopped: ReplayStopped."""
+        return self._until_database_answers(self.survey).retained
 
     def events(self) -> Iterator[PendingEvent]:
         """Yield the events, a page in memory at a time. A database that is away is waited for.

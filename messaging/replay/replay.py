@@ -12,11 +12,13 @@ from datetime import datetime
 from operator import attrgetter
 from uuid import UUID
 
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, sessionmaker
 
 from messaging.consumer import Consumer, HandlerTable
+from messaging.database import database_is_away
 from messaging.envelope import Event
-from messaging.errors import ReplayRefused, ReplayStopped
+from messaging.errors import BrokerUnavailable, ReplayLost, ReplayRefused, ReplayStopped
 from messaging.observer import Observer, OutcomeName
 from messaging.outgoing import outgoing
 from messaging.registry import SchemaRegistry
@@ -32,6 +34,11 @@ from messaging.transport import Broker, Message
 Forget = Callable[[Session], None]
 #: Gets how many events are done, and of how many.
 Progress = Callable[[int, int], None]
+
+#: Seconds in which a producer's connection to the broker has to be there.
+_CONNECTS_WITHIN = 10.0
+#: Seconds between two attempts to reach a database that is away.
+_PAUSE = 0.5
 
 
 @dataclass
@@ -77,7 +84,8 @@ class Replay:
         """Take what the service's Consumer takes, and whose events are wanted.
 
         `names`: which events, without versions; by default all that the service listens to. `since`: only those made
-        then or later. `forget`: empties the service's tables; the service is then rebuilt from the events alone.
+        then or later. `forget`: empties the service's tables; the service is then rebuilt from the events alone. Not
+        for one whose handlers publish: they would publish again.
         Raises ReplayRefused for events that the service does not listen to, and for a rebuild from a part of them.
         """
         given = {producer.name for producer in producers}
@@ -118,17 +126,35 @@ class Replay:
             self._broker.declare(
                 consumer_topology(self._service, self._handlers, exchange=self._exchange, delays_ms=delays)
             )
+            self._check_producers()
             run, forgot = self._begin()
             try:
                 self._carry_out(run, stop, progress)
             except ReplayStopped as error:
                 if forgot:
                     raise ReplayStopped(f"stopped; {self._service} stays paused until it is rebuilt") from error
-                self._finish(run)
+                self._finish(run, stop)
                 raise ReplayStopped(f"stopped; {self._service} goes on as before") from error
-            self._finish(run)
+            except ReplayLost:
+                raise
+            except Exception:
+                if not forgot:  # else only a rebuild can help, and the consumers stay paused until then
+                    self._finish(run, stop)
+                raise
+            self._finish(run, stop)
         self._report.seconds = time.monotonic() - began
         return self._report
+
+    def _check_producers(self) -> None:
+        """Raise what is wrong with a producer's database, or BrokerUnavailable, before anything is paused."""
+        self.survey()
+        for producer in self._producers:
+            publisher = producer.broker.publisher()
+            try:
+                if not publisher.wait_until_connected(_CONNECTS_WITHIN):
+                    raise BrokerUnavailable(f"no connection to send the events of {producer.name}")
+            finally:
+                publisher.close()
 
     def _begin(self) -> tuple[UUID, bool]:
         """Pause the live consumers, and forget if that is wanted. Return the run, and whether anything is forgotten."""
@@ -146,7 +172,7 @@ class Replay:
         histories = self._histories(stop)
         for history in histories:
             history.end_here()
-        total = sum(history.survey().retained for history in histories)
+        total = sum(history.retained() for history in histories)
         with self._sessions() as session:
             verdicts = read_verdicts(session)
         with ExitStack() as stack:
@@ -182,9 +208,14 @@ class Replay:
             self._report.sent[message.app_id] += 1
             yield numbered(message, run, number)
 
-    def _finish(self, run: UUID) -> None:
-        with self._sessions.begin() as session:
-            pause.finish(session, run)
+    def _finish(self, run: UUID, stop: threading.Event) -> None:
+        while True:
+            try:
+                with self._sessions.begin() as session:
+                    return pause.finish(session, run)
+            except DBAPIError as error:
+                if not database_is_away(error) or stop.wait(_PAUSE):
+                    raise
 
     def _histories(self, stop: threading.Event) -> list[History]:
         return [History(producer, self._wanted, self._since, stop) for producer in self._producers]

@@ -88,9 +88,13 @@ class Load:
                 return
 
     def _reassign(self, manager: Parrot) -> None:
+        """Not before the last run is over: each charges every open task, and so would every click in vain."""
+        status = "finished"
         while not self._stopping.wait(_BETWEEN_REASSIGNMENTS):
-            run = self._press(manager, "POST", "/api/v1/reassignments", expect=(202,))
-            self.accepted.reassignments.append(run.json()["id"])
+            if status == "finished":
+                run = self._press(manager, "POST", "/api/v1/reassignments", expect=(202,)).json()
+                self.accepted.reassignments.append(run["id"])
+            status = self._press(manager, "GET", f"/api/v1/reassignments/{run['id']}", expect=(200,)).json()["status"]
 
     def _hire_and_block(self, admin: Parrot) -> None:
         """Every second one of them is let in again."""

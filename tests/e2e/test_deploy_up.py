@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 import requests
@@ -62,13 +63,9 @@ def test_it_starts_refuses_a_second_restarts_what_dies_and_leaves_nothing(runnin
     management = run["rabbitmq"]["management"]
     assert requests.get(f"{management}/api/whoami", auth=("guest", "guest"), timeout=5).status_code == 401
 
-    # ./ates sees the same.
+    # ./ates sees the same, and that all is well once the standbys, for whom nobody waits, have started too.
     environment = os.environ | {"ATES_STATE_DIR": str(system.state_dir)}
-    status = subprocess.run(
-        ["./ates", "status", "--json"], cwd=REPOSITORY, env=environment, capture_output=True, check=True
-    )
-    told = json.loads(status.stdout)
-    assert told["well"]
+    told = eventually(lambda: _well(environment), timeout=60)
     assert [service["dead_letters"] for service in told["services"]] == [0, 0, 0, 0]
     assert {one["name"]: one["pid"] for one in told["processes"]} == processes(system)
     conditions = {one["name"]: one["doing"] for one in told["processes"] if one["ready"]}
@@ -108,6 +105,16 @@ def test_it_starts_refuses_a_second_restarts_what_dies_and_leaves_nothing(runnin
     eventually(lambda: all(_is_ready(address) for address in probed.values()), timeout=60)
     assert addresses(system) == probed
 
+    # One that dies again and again is not well, and remains among those that Prometheus looks for.
+    dying = "tracker.scheduler"
+    os.kill(processes(system)[dying], signal.SIGKILL)
+    with eventually(lambda: _taken(probed[dying])):
+        eventually(lambda: f"{dying} ended with exit code" in system.output, timeout=30)
+        assert _well(environment) is None
+        targets = json.loads((system.state_dir / "prometheus.json").read_text())
+        assert dying in [one["labels"]["instance"] for one in targets]
+    eventually(lambda: _well(environment), timeout=60)
+
     # Ctrl-C.
     os.killpg(system.process.pid, signal.SIGINT)
     system.process.wait(STOP_PATIENCE)
@@ -131,6 +138,25 @@ def test_it_starts_refuses_a_second_restarts_what_dies_and_leaves_nothing(runnin
     # SIGINT to make alone, which make does not pass on.
     system.stop(signal.SIGINT)
     eventually(lambda: system.left_over() == [], timeout=2)
+
+
+def _well(environment: dict[str, str]) -> dict[str, Any] | None:
+    """What `./ates status` says, if it is that all is well."""
+    status = subprocess.run(
+        ["./ates", "status", "--json"], cwd=REPOSITORY, env=environment, capture_output=True, check=False
+    )
+    told: dict[str, Any] = json.loads(status.stdout)
+    assert told["well"] == (status.returncode == 0)
+    return told if told["well"] else None
+
+
+def _taken(address: str) -> socket.socket:
+    """Take the port of somebody who has just been killed. Raises AssertionError while it is still held."""
+    host, _, port = address.removeprefix("http://").rpartition(":")
+    try:
+        return socket.create_server((host, int(port)))
+    except OSError as error:
+        raise AssertionError(f"{address} is held") from error
 
 
 def _is_ready(url: str) -> bool:

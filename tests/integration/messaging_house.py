@@ -198,6 +198,11 @@ class House:
         publish(session, event)
         return event
 
+    def draw_ids(self, session: Session) -> None:
+        """Have what was published so far written now and not at the commit: who commits later has the higher ids."""
+        with session.begin_nested():
+            pass
+
     def send_raw(self, *messages: bytes, content_type: str = CONTENT_TYPE, type: str = f"{SOLD}.v1") -> None:
         """Put messages on the exchange past the outbox, as a broken or hostile producer would."""
         self.send(

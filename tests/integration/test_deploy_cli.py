@@ -1,20 +1,27 @@
 """`./ates` without the dead letters: what it asks databases and services, and the exit codes that scripts rely on."""
 
+import json
+import os
+import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from flask import Flask
 from sqlalchemy import text
+from werkzeug.serving import make_server
 
 from auth_service.models import User
 from chassis.db import Database, utc_now
+from deploy.ports import LOOPBACK, pick_free
+from deploy.processes import all_process_names
 from deploy.run_file import Run, run_file, write_run
 from messaging import Event, publish
-from tests.integration.operator_house import Operator, at_work
+from tests.integration.operator_house import AWAY, Operator, at_work
 
 HEADER = "external_id,name,email,role\n"
 
@@ -80,9 +87,12 @@ def test_users_are_imported_all_or_none(operate: Operate, tmp_path: Path) -> Non
 
 
 def test_a_day_is_closed_by_the_clock_of_the_running_system(operate: Operate, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BUSINESS_TIMEZONE", "Etc/GMT+12")  # where the day that is closed here has never begun
-    operator = operate("billing", BUSINESS_TIMEZONE="Etc/GMT-14")
-    today = (utc_now() + timedelta(hours=14)).date()
+    now = utc_now()
+    # It is midday in the running system, so the day does not end meanwhile: it is the day of Greenwich too. By our own
+    # clock that day has yet to begin, or is over. The sign of these zones is the opposite of the offset.
+    monkeypatch.setenv("BUSINESS_TIMEZONE", "Etc/GMT+12" if now.hour < 12 else "Etc/GMT-14")
+    operator = operate("billing", BUSINESS_TIMEZONE=f"Etc/GMT{now.hour - 12:+d}")
+    today = now.date()
     execute(operator.databases["billing"], f"INSERT INTO days (day) VALUES ('{today}')")
     assert "No day is over yet" in operator.run("close-day").output
     closed = {"day": str(today), "status": "closed", "closed_now": [str(today)], "payout_cents": 0}
@@ -104,6 +114,62 @@ def test_books_that_do_not_balance_and_figures_that_do_not_agree_are_told(operat
         "Analytics does not agree:",
         "  somebody: balance_cents is 700 in billing, 0 in analytics",
     ]
+
+
+def with_processes(operator: Operator, processes: list[dict[str, Any]]) -> None:
+    run = json.loads(run_file(operator.state_dir).read_text())
+    write_run(operator.state_dir, Run(**{**run, "processes": processes}))
+
+
+def healthy(pid: int, address: str) -> list[dict[str, Any]]:
+    """All that ought to be there, in one process."""
+    servers = [{"name": name, "pid": pid} for name in ("postgres", "rabbitmq")]
+    return servers + [{"name": name, "pid": pid, "health": address} for name in all_process_names()]
+
+
+@pytest.fixture
+def ready() -> Iterator[str]:
+    """The address of somebody who says that he is ready."""
+    (port,) = pick_free(1)
+    application = Flask(__name__)
+    application.add_url_rule("/readyz", view_func=lambda: {"status": "ready", "doing": "serving"})
+    server = make_server(LOOPBACK, port, application)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://{LOOPBACK}:{port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_all_is_well_when_every_process_is_there_and_ready(operate: Operate, ready: str) -> None:
+    operator = operate()
+    with_processes(operator, healthy(os.getpid(), ready))
+    assert operator.json("status")["well"]
+
+
+def test_a_process_that_does_not_answer_is_not_well_however_young_it_is(operate: Operate, ready: str) -> None:
+    operator = operate()
+    with subprocess.Popen(["sleep", "infinity"]) as young:
+        processes = healthy(os.getpid(), ready)
+        processes[-1] |= {"pid": young.pid, "health": AWAY}
+        with_processes(operator, processes)
+        told = operator.json("status", exit_code=1)
+        assert "NOT READY: starting" in operator.run("status").output
+        young.kill()
+    assert [(one["name"], one["doing"]) for one in told["processes"] if one["ready"] is False] == [
+        (processes[-1]["name"], "starting")
+    ]
+    assert not told["well"]
+
+
+@pytest.mark.parametrize("name", ["tracker.relay-standby", "rabbitmq"])
+def test_a_process_that_was_dead_when_run_json_was_written_is_missing(operate: Operate, ready: str, name: str) -> None:
+    operator = operate()
+    with_processes(operator, [one for one in healthy(os.getpid(), ready) if one["name"] != name])
+    told = operator.json("status", exit_code=1)
+    assert [(one["name"], one["doing"]) for one in told["processes"] if not one["running"]] == [(name, "missing")]
+    assert "missing" in operator.run("status").output
 
 
 @pytest.mark.parametrize("words", ["status", "outbox", "dead-letters list", "close-day", "verify"])

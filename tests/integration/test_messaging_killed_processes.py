@@ -1,5 +1,7 @@
 """A relay or a consumer that is killed between any two steps: afterwards every event was applied once and in order."""
 
+import os
+import signal
 import threading
 from itertools import cycle, islice
 from random import Random
@@ -59,6 +61,11 @@ def fails_at_first(_session: Session, event: Event) -> None:
     if event.sequence % 5 == 1 and key not in _failed_here:
         _failed_here.add(key)
         raise RetryLater("not yet")
+
+
+def kills_the_process(_session: Session, event: Event) -> None:
+    if event.data["n"] == REFUSED:
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def refuses_one(_session: Session, event: Event) -> None:
@@ -168,6 +175,22 @@ def test_an_event_whose_effect_was_committed_is_never_blamed_for_the_death_of_th
     nothing_is_left_by(survivor, house)
 
 
+def test_an_event_that_was_taken_out_for_killing_the_process_does_not_kill_the_next_one(
+    house: House, processes: Processes
+) -> None:
+    house.subscribe()
+    house.relay()
+    killer = house.sell("cellar", REFUSED)
+    sell(house)
+    before_ack = DEAD_LETTER_POINTS[1]
+    kill(processes, house, before_ack, kills_the_process, times=4)  # in company, twice alone, and when it was taken out
+    survivor = processes.start("consumer", house, handler=kills_the_process)
+    everything_was_applied_once_and_in_order(house)
+    nothing_is_left_by(survivor, house)
+    (letter,) = house.dead_letters()
+    assert (letter.id, letter.reason) == (killer.id, "kills-the-process")
+
+
 def test_with_many_writers_each_aggregate_keeps_its_order_while_relays_and_consumers_are_killed_in_turn(
     house: House, neighbour: House, processes: Processes
 ) -> None:
@@ -204,5 +227,5 @@ def write(house: House, seed: int) -> None:
         with house.sessions.begin() as session:
             house.sell_in(session, random.choice(SHELVES), n)
             if random.random() < 0.3:
-                session.flush()
+                house.draw_ids(session)
                 session.execute(text("SELECT pg_sleep(0.01)"))

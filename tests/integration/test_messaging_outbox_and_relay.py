@@ -63,7 +63,7 @@ def test_with_twenty_writers_every_aggregate_is_seen_in_the_order_of_its_commits
                 house.sell_in(session, f"shelf-{random.randrange(6)}", n)
                 if random.random() < 0.3:
                     # An id drawn early and committed late is what loses events for those who read "id > last".
-                    session.flush()
+                    house.draw_ids(session)
                     session.execute(text("SELECT pg_sleep(0.01)"))
 
     writers = [threading.Thread(target=write, args=(seed,)) for seed in range(20)]
@@ -183,9 +183,9 @@ def test_retention_never_deletes_what_is_pending(house: House) -> None:
 def test_a_lower_id_that_is_committed_late_is_still_fetched(house: House) -> None:
     with house.sessions() as slow:
         house.sell_in(slow, "slow")
-        slow.flush()
+        house.draw_ids(slow)
         house.sell("quick")
         with PendingEvents(house.database_url) as pending:
-            (quick,) = pending.fetch(10, besides=[])
+            (quick,) = pending.fetch(10, max_bytes=1000_000, besides=[])
             slow.commit()
-            assert [e.subject for e in pending.fetch(10, besides=[quick.id])] == ["slow"]
+            assert [e.subject for e in pending.fetch(10, max_bytes=1000_000, besides=[quick.id])] == ["slow"]

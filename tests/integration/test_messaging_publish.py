@@ -4,12 +4,13 @@ from uuid import UUID
 
 import pytest
 from sqlalchemy import func, select
+from sqlalchemy.event import listen
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, sessionmaker
 
-from messaging import Event
+from messaging import Event, bind_outbox, publish
 from messaging.tables import OutboxEvent
-from tests.integration.messaging_house import House, Shelf
+from tests.integration.messaging_house import SOLD, House, Shelf
 
 
 def outbox(house: House) -> list[UUID]:
@@ -104,6 +105,35 @@ def test_a_flush_does_not_make_an_event_forgotten(house: House) -> None:
         session.flush()
         assert shelves(session) == 2
     assert outbox(house) == ids(published)
+
+
+@pytest.mark.parametrize("moment", ["before_flush", "after_flush"])
+def test_what_is_published_while_the_last_flush_is_under_way_is_not_lost(house: House, moment: str) -> None:
+    published: list[Event] = []
+
+    def publish_once(session: Session, *_: object) -> None:
+        if not published:
+            event = Event.new(f"{SOLD}.v2", subject="plums", sequence=1, data={"n": 1, "colour": "blue"})
+            published.append(event)
+            publish(session, event)
+
+    with house.sessions() as session:
+        listen(session, moment, publish_once)
+        session.add(Shelf(name="pears", version=1))
+        session.commit()
+    assert outbox(house) == ids(*published)
+
+
+def test_an_outbox_in_a_database_of_its_own_mapping_is_found(house: House) -> None:
+    sessions = sessionmaker(binds={OutboxEvent: house.engine, Shelf: house.engine})
+    bind_outbox(sessions, house.registry, house.engine)
+    data = {"n": 1, "colour": "blue"}
+    before, inside = (Event.new(f"{SOLD}.v2", subject="plums", sequence=n, data=data) for n in (1, 2))
+    with sessions.begin() as session:
+        publish(session, before)
+        with session.begin_nested():
+            publish(session, inside)
+    assert outbox(house) == ids(before, inside)
 
 
 def shelves(session: Session) -> int:

@@ -37,12 +37,11 @@ def channel_to(house: House) -> Iterator[Any]:
 
 @pytest.fixture
 def full(vhost: Vhost) -> Iterator[Callable[[str], None]]:
-    """Let a queue refuse messages while it has more than one."""
+    """Let a queue that is yet to be declared refuse messages while it has more than one."""
 
     def set_full(queue: str) -> None:
         limit = {"max-length": 1, "overflow": "reject-publish"}
         vhost.manage("PUT", POLICY, json={"pattern": f"^{queue}$", "definition": limit, "apply-to": "queues"})
-        eventually(lambda: vhost.manage("GET", f"queues/{{vhost}}/{queue}").json()["policy"] == "full")
 
     yield set_full
     vhost.manage("DELETE", POLICY)
@@ -71,16 +70,16 @@ def test_events_that_one_full_queue_refuses_reach_every_service_once_and_in_orde
     house: House, neighbour: House, full: Callable[[str], None]
 ) -> None:
     house.consumer()
-    neighbour.subscribe()
     full(events_queue(neighbour.service))
+    neighbour.subscribe()
     house.relay()
-    sell_of_each(house, 5)
+    sell_of_each(house, 3)
     # Refused as a whole, though the other queue had room: so that one gets it again and again.
     eventually(lambda: house.outcomes["duplicate"] >= len(SHELVES))
     assert house.pending() > 0
     neighbour.consumer()
     for service in (house, neighbour):
-        saw_everything_in_order(service, 5)
+        saw_everything_in_order(service, 3)
     eventually(lambda: house.pending() == 0)
 
 
@@ -95,13 +94,13 @@ def test_events_that_have_to_wait_stay_with_their_consumer_while_the_wait_queue_
             raise RetryLater("not yet")
 
     house.handler = fail_at_first
-    house.subscribe()
     full(retry_queue(house.service, house.retry.delays_ms[0]))
-    sell_of_each(house, 3)
+    house.subscribe()
+    sell_of_each(house, 2)
     house.relay()
     eventually(lambda: house.pending() == 0)
     house.consumer()
-    saw_everything_in_order(house, 3)
+    saw_everything_in_order(house, 2)
     assert "not redirected" in caplog.text
     eventually(lambda: house.unfinished() == {})
 
@@ -113,12 +112,12 @@ def test_events_that_can_never_be_handled_stay_with_their_consumer_while_the_dea
         raise PermanentError("not this one")
 
     house.handler = refuse
-    house.subscribe()
     full(dead_queue(house.service))
-    sell_of_each(house, 5)
+    house.subscribe()
+    sell_of_each(house, 2)
     house.consumer()
     house.relay()
     eventually(lambda: "not redirected" in caplog.text)
-    dead = set(house.queued(dead_queue(house.service), 5 * len(SHELVES)))
-    assert len(dead) == len(house.dead_letters()) == 5 * len(SHELVES)
+    dead = set(house.queued(dead_queue(house.service), 2 * len(SHELVES)))
+    assert len(dead) == len(house.dead_letters()) == 2 * len(SHELVES)
     eventually(lambda: house.unfinished() == {})

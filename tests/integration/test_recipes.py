@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from gettext import GNUTranslations
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,8 @@ from tests.integration.service_processes import running
 from tests.waiting import eventually
 
 RECIPES = (REPOSITORY / "docs" / "recipes.md").read_text(encoding="utf-8")
-NOT_COPIED = (".git", ".venv", "var", ".*_cache", ".hypothesis")
+#: What git ignores can be written while it is copied, and a fresh copy must do without it.
+NOT_COPIED = (".git", *(line.rstrip("/") for line in (REPOSITORY / ".gitignore").read_text().split()))
 #: The tests that tell who forgot a step where.
 GUARDS = (
     "tests/contract/test_rooms.py",
@@ -100,6 +102,28 @@ def test_the_checks_have_nothing_to_say_against_it(copy: Path) -> None:
     run(copy, "-m", "ruff", "check", "--no-cache", *touched)
     run(copy, "-m", "ruff", "format", "--check", "--no-cache", *touched)
     run(copy, "-m", "deploy.schemas", "check")
+
+
+def test_new_words_of_a_page_are_found_translated_and_compiled(copy: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(copy, folder, ignore=shutil.ignore_patterns(*NOT_COPIED))
+    (folder / "chassis" / "templates" / "urge.html").write_text("{{ _('Somebody waits') }}")
+    catalogue = folder / "chassis" / "translations" / "ru" / "LC_MESSAGES" / "messages.po"
+    section = RECIPES.partition("\n## Change a page's words\n")[2].partition("\n## ")[0]
+    looking, compiling = (block.text.replace("/tmp", str(tmp_path)) for block in code_blocks(section))  # noqa: S108
+
+    type_in(folder, looking)
+    found = catalogue.read_text()
+    assert 'msgid "Somebody waits"\nmsgstr ""\n' in found
+    catalogue.write_text(found.replace('msgid "Somebody waits"\nmsgstr ""', 'msgid "Somebody waits"\nmsgstr "Ждут"'))
+    type_in(folder, compiling)
+    with catalogue.with_suffix(".mo").open("rb") as compiled:
+        assert GNUTranslations(compiled).gettext("Somebody waits") == "Ждут"
+
+
+def type_in(folder: Path, commands: str) -> None:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    subprocess.run(["sh", "-ec", commands], cwd=folder, env=os.environ | {"PATH": path}, check=True)
 
 
 def test_nothing_was_forgotten(copy: Path) -> None:

@@ -212,23 +212,23 @@ class MemoryPendingEvents:
             self._outbox.locked_by = self
         return self._outbox.locked_by is self
 
-    def fetch(self, limit: int, *, besides: Sequence[int]) -> list[PendingEvent]:
+    def fetch(self, limit: int, *, max_bytes: int, besides: Sequence[int]) -> list[PendingEvent]:
         self._ask()
         self._seen = set(self._outbox.committed)
-        wanted = [row_id for row_id in self._outbox.pending() if row_id not in besides]
-        return [self._outbox.rows[row_id] for row_id in wanted[:limit]]
+        found: list[PendingEvent] = []
+        for row_id in self._outbox.pending():
+            if row_id not in besides and len(found) < limit and sum(len(event.body) for event in found) < max_bytes:
+                found.append(self._outbox.rows[row_id])
+        return found
 
     def mark_published(self, ids: Sequence[int]) -> None:
         self._ask()
         self._outbox.published |= set(ids)
 
-    def woken(self) -> bool:
-        return self._outbox.committed != self._seen
-
     def wait(self, timeout: float) -> bool:  # noqa: ARG002
         self._ask()
         interrupted, self._interrupted = self._interrupted, False
-        return interrupted or self.woken()
+        return self._outbox.committed != self._seen or not interrupted
 
     def interrupt(self) -> None:
         self._interrupted = True

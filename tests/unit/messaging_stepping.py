@@ -36,9 +36,7 @@ class Program:
 
     def step(self) -> None:
         """Let it go on up to its next pause."""
-        if not self.ended:
-            self._go.release()
-            assert self._stands.acquire(timeout=_PATIENCE), "a program neither pauses nor ends"
+        self._go_on()
         if self._error is not None:
             raise self._error
 
@@ -47,8 +45,13 @@ class Program:
         for connection in self.connections:
             connection.lose()
         self._killed = True
-        self.step()
+        self._go_on()
         self._thread.join()
+
+    def _go_on(self) -> None:
+        if not self.ended:
+            self._go.release()
+            assert self._stands.acquire(timeout=_PATIENCE), "a program neither pauses nor ends"
 
     def pause(self) -> None:
         """Wait for the next step."""

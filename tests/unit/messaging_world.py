@@ -21,6 +21,8 @@ EXCHANGE = "shop.events"
 SERVICES = ("billing", "analytics")
 #: Events fetched at once by each relay.
 WINDOWS = (2, 5_000)
+#: As much as some five events have.
+_WINDOW_BYTES = 2_000
 #: Of one service.
 CONSUMERS = 2
 _DELAYS_MS = (200, 5_000, 120_000)
@@ -58,6 +60,7 @@ class World:
         #: By service: how many of the next attempts fail.
         self.failing: Counter[str] = Counter()
         self._replace("messaging.relay.PendingEvents", lambda url: MemoryPendingEvents(self.outbox))
+        self._replace("messaging.relay._WINDOW_BYTES", _WINDOW_BYTES)
         self._replace("messaging.consumer.inbox", MemoryInbox)
         self._replace("messaging.consumer.stands_dead", lambda *_: False)
         self._replace("messaging.consumer.record_dead_letter", _nothing_may_die)
@@ -69,9 +72,9 @@ class World:
 
     def close(self) -> None:
         """End everything, and give the clock back."""
-        for program in self.programs():
-            program.kill()
-        self._patches.close()
+        with self._patches:
+            for program in self.programs():
+                program.kill()
 
     def programs(self) -> list[Program]:
         return [*self.relays, *(consumer for consumers in self.consumers.values() for consumer in consumers)]

@@ -64,7 +64,38 @@ def test_a_job_that_fails_is_counted_and_said_and_the_others_go_on(scheduler: Sc
     assert number("scheduler_job_duration_seconds_count", job="broken") == 1
     eventually(lambda: number("scheduler_job_last_done_timestamp_seconds", job="sound"))
     assert number("scheduler_job_last_done_timestamp_seconds", job="broken") is None
+    assert [number("scheduler_job_failing", job=job) for job in ("broken", "sound")] == [1, 0]
     eventually(lambda: jobs(made) == EVERY_SERVICE_HAS)
+
+
+def test_a_job_is_counted_from_the_moment_it_is_known_so_that_its_first_failure_is_an_increase(
+    scheduler: Scheduled,
+) -> None:
+    made, thread = scheduler
+    made.add_job(print, "interval", hours=6, id="rare")
+    for outcome in ("done", "failed", "skipped"):
+        assert number("scheduler_jobs_total", job="rare", outcome=outcome) == 0
+    assert number("scheduler_job_failing", job="rare") == 0
+    thread.start()
+    eventually(lambda: made.condition.doing != "starting")
+
+
+def test_a_job_that_failed_is_no_longer_failing_once_it_is_done(scheduler: Scheduled) -> None:
+    made, thread = scheduler
+    mended, failed = threading.Event(), threading.Event()
+
+    def work() -> None:
+        if not mended.is_set():
+            failed.set()
+            raise ValueError
+
+    made.add_job(work, "interval", seconds=0.05, next_run_time=utc_now(), id="mended")
+    thread.start()
+    assert failed.wait(10)
+    eventually(lambda: number("scheduler_job_failing", job="mended") == 1)
+    mended.set()
+    eventually(lambda: number("scheduler_job_failing", job="mended") == 0)
+    made.remove_job("mended")
 
 
 def test_a_job_that_is_due_while_it_still_runs_is_counted_as_skipped(scheduler: Scheduled) -> None:
@@ -74,6 +105,7 @@ def test_a_job_that_is_due_while_it_still_runs_is_counted_as_skipped(scheduler: 
     thread.start()
     try:
         eventually(lambda: number("scheduler_jobs_total", job="endless", outcome="skipped"))
+        eventually(lambda: number("scheduler_job_failing", job="endless") == 1)
     finally:
         made.remove_job("endless")
         done.set()

@@ -49,6 +49,7 @@ def test_every_missing_variable_is_named_at_once():
         ("ATES_URL_AUTH", "auth.popug"),
         ("BUSINESS_TIMEZONE", "Europe/Popugville"),
         ("ATES_RETENTION_DAYS", "0"),
+        ("ATES_RETRY_ATTEMPTS", "0"),
         ("ATES_HEALTH_PORT", "70000"),
     ],
 )

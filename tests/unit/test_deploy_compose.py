@@ -18,12 +18,17 @@ from deploy.settings import REPOSITORY, SERVICES
 PROCESSES = [name for kind in ("web", "relay", "consumer", "scheduler") for name in process_names(kind)]
 
 
+def composed(**environment: str) -> dict[str, Any]:
+    """The services of the file with every `${NAME:-default}` replaced by what the environment says, or its default."""
+    text = (REPOSITORY / "docker-compose.yml").read_text()
+    filled = re.sub(r"\$\{(\w+):-([^}]*)\}", lambda found: environment.get(*found.groups()), text)
+    found: dict[str, Any] = yaml.safe_load(filled)["services"]
+    return found
+
+
 @pytest.fixture(scope="module")
 def containers() -> dict[str, Any]:
-    """The services of the file with every `${NAME:-default}` replaced by its default."""
-    text = (REPOSITORY / "docker-compose.yml").read_text()
-    found: dict[str, Any] = yaml.safe_load(re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", text))["services"]
-    return found
+    return composed()
 
 
 def told(container: dict[str, Any]) -> dict[str, str]:
@@ -39,6 +44,15 @@ def test_every_process_has_a_container_that_can_read_its_settings(containers: di
     assert settings.port == SERVICES[service]
     assert settings.host == "0.0.0.0"  # noqa: S104 -- inside the container; outside it is 127.0.0.1
     assert not [name for name in told(container) if "OWNER" in name]
+
+
+def test_every_variable_about_traces_that_the_operator_reads_of_gets_into_the_containers() -> None:
+    page = (REPOSITORY / "docs" / "operation.md").read_text()
+    given = {name: f"the {name}" for name in re.findall(r"\bOTEL_\w+", page)}
+    assert len(given) > 1
+    containers = composed(**given)
+    for name in PROCESSES:
+        assert given.items() <= told(containers[name.replace(".", "-")]).items()
 
 
 def test_no_two_processes_answer_probes_on_the_same_port(containers: dict[str, Any]) -> None:

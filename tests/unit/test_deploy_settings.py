@@ -10,7 +10,7 @@ import pytest
 from deploy.databases import ServiceDatabase
 from deploy.errors import DeployError
 from deploy.files import write_atomically
-from deploy.processes import Access, environment, has_web_server, migration, process, process_names
+from deploy.processes import Access, all_process_names, environment, has_web_server, migration, process, process_names
 from deploy.run_file import Run, read_run, run_file, targets_file, write_run, write_targets
 from deploy.secrets import Secrets
 from deploy.settings import REPOSITORY, SERVICES, Deployment, load_deployment
@@ -118,6 +118,12 @@ def test_the_table_of_processes_is_complete() -> None:
     for kind in ("web", "relay", "scheduler"):
         assert process_names(kind) == [f"{service}.{kind}" for service in SERVICES]
     assert process_names("consumer") == [f"{service}.consumer" for service in SERVICES if service != "auth"]
+    assert set(all_process_names()) == {
+        f"{service}.{kind}"
+        for service in SERVICES
+        for kind in ("web", "relay", "relay-standby", "scheduler", "consumer")
+        if (service, kind) != ("auth", "consumer")
+    }
 
 
 def test_a_process_knows_the_secrets_of_its_own_service_alone_and_never_the_owner() -> None:
@@ -140,8 +146,7 @@ def test_a_process_answers_probes_on_a_port_of_its_own_or_as_a_web_server() -> N
 
 
 def test_prometheus_is_told_where_each_process_of_ours_is(tmp_path: Path) -> None:
-    processes = [{"name": "postgres", "pid": 1}, {"name": "a.relay", "pid": 2, "health": "http://127.0.0.1:20001"}]
-    write_targets(tmp_path, Run(services={}, rabbitmq={}, databases={}, processes=processes, people=[]))
+    write_targets(tmp_path, {"a.relay": "http://127.0.0.1:20001"})
     told = json.loads(targets_file(tmp_path).read_text())
     assert told == [{"targets": ["127.0.0.1:20001"], "labels": {"instance": "a.relay"}}]
 

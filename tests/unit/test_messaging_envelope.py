@@ -32,7 +32,7 @@ def envelope(**changes: Any) -> bytes:
 
 @given(
     data=st.dictionaries(st.text(), json_values, max_size=5),
-    subject=st.text(min_size=1),
+    subject=st.text(min_size=1, max_size=255).filter(str.isprintable),
     sequence=st.integers(1, 2**31 - 1),
     cause=st.none() | st.uuids(),
 )
@@ -78,6 +78,9 @@ def test_events_made_in_a_context_carry_correlation_and_cause() -> None:
         ({"type": "tracker.task_created.v0"}, "type"),
         ({"source": "/billing"}, "source"),
         ({"subject": ""}, "subject"),
+        ({"subject": "a" * 256}, "subject"),
+        ({"subject": "a\0b"}, "subject"),
+        ({"subject": "\ud800"}, "subject"),
         ({"time": "nope"}, "time"),
         ({"time": "2026-01-01T00:00:00"}, "offset"),
         ({"sequence": "1"}, "sequence"),

@@ -35,8 +35,8 @@ class Interleavings(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        logging.disable(logging.CRITICAL)
         self.world = World()
+        logging.disable(logging.CRITICAL)
 
     def teardown(self) -> None:
         try:
