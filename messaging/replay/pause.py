@@ -4,6 +4,7 @@ Whoever writes it locks the table, for which every batch has to end that has rea
 way that does not know. What stops in the middle leaves the row, so nothing else is handled until somebody decides.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Connection, delete, text, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from messaging import inbox
@@ -20,6 +22,10 @@ from messaging.tables import InboxEvent, OngoingReplay, WaitingEvent
 #: Any number will do that nothing else in the service's database locks.
 _LOCK = 0x0B0C5_0003
 _ONE = 1
+#: Seconds for the database to notice that whoever held the lock is gone.
+_PATIENCE = 2.0
+_EVERY = 0.1
+_LOCK_NOT_AVAILABLE = "55P03"
 
 
 @dataclass(frozen=True)
@@ -38,14 +44,28 @@ def only_one(sessions: sessionmaker[Session]) -> Iterator[None]:
         engine = session.get_bind().engine
     with engine.connect() as connection:
         connection.detach()  # the lock ends with the connection, so that must not go back to the pool
-        if not _lock(connection):
-            raise ReplayRefused("a replay to this service is being carried out by somebody else")
+        deadline = time.monotonic() + _PATIENCE
+        while not _lock(connection):
+            if time.monotonic() > deadline:
+                raise ReplayRefused("a replay to this service is being carried out by somebody else")
+            time.sleep(_EVERY)
         yield
 
 
 def begin(session: Session, what: str) -> Begun:
-    """Make the live consumers pause from the commit on; what was begun before and cut short is begun anew."""
-    session.execute(text("LOCK TABLE replay IN ACCESS EXCLUSIVE MODE"))
+    """Make the live consumers pause from the commit on; what was begun before and cut short is begun anew.
+
+    Raises ReplayRefused if a batch takes long, or if somebody reads the table, as a backup does: as long as this waits
+    for them, so do all who come behind.
+    """
+    session.execute(text("SET LOCAL lock_timeout = '2s'"))
+    try:
+        session.execute(text("LOCK TABLE replay IN ACCESS EXCLUSIVE MODE"))
+    except OperationalError as error:
+        if getattr(error.orig, "pgcode", None) != _LOCK_NOT_AVAILABLE:
+            raise
+        why = "a batch takes long, or somebody reads the table of replays, as a backup does: try again later"
+        raise ReplayRefused(why) from error
     row = insert(OngoingReplay).values(id=_ONE, run=uuid4(), what=what)
     anew = {"run": row.excluded.run, "what": row.excluded.what, "started_at": row.excluded.started_at}
     written = row.on_conflict_do_update(index_elements=["id"], set_=anew)

@@ -7,18 +7,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from messaging import Event, PermanentError, RetryLater
+from messaging import Event, PermanentError, RabbitBroker, RetryLater
 from messaging.dead_letters import Actor, Decision, decide, replay_edited
-from messaging.errors import ReplayLost, ReplayRefused, ReplayStopped
+from messaging.errors import BrokerUnavailable, ReplayLost, ReplayRefused, ReplayStopped
 from messaging.replay import ReplayReport, abandon, ongoing
 from messaging.replay.history import History
 from messaging.replay.pause import begin
+from messaging.replay.sending import Sender
 from messaging.topology import events_queue
 from tests.integration.conftest import ConnectionCutter
 from tests.integration.messaging_house import SOLD, House
@@ -214,8 +215,7 @@ def test_the_pause_begins_when_the_batch_that_is_under_way_has_ended(house: Hous
     house.consumer()
     house.sell("apples")
     assert reached.wait(20)
-    with house.sessions.begin() as session, pytest.raises(OperationalError, match="lock timeout"):
-        session.execute(text("SET LOCAL lock_timeout = '100ms'"))
+    with house.sessions.begin() as session, pytest.raises(ReplayRefused, match="a batch"):
         begin(session, "a replay")
     go_on.set()
     with house.sessions.begin() as session:
@@ -352,6 +352,25 @@ def test_one_that_is_stopped_goes_on_live_unless_something_was_forgotten(house: 
         house.make_replay().run(threading.Event())
     assert rebuild(house).outcomes == {"done": 100}
     assert not is_paused(house)
+
+
+def test_nothing_is_paused_for_a_producer_who_cannot_send(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("messaging.replay.replay._CONNECTS_WITHIN", 0.5)
+    monkeypatch.setattr("messaging.replay.pause.begin", None)
+    elsewhere = RabbitBroker(f"{house.amqp_url}-which-is-not-there", name="lost")
+    with pytest.raises(BrokerUnavailable, match="events of shop"):
+        house.make_replay(of=SimpleNamespace(engine=house.engine, broker=elsewhere)).run(threading.Event())
+
+
+@pytest.mark.parametrize("forgets", [False, True])
+def test_one_that_fails_lets_the_consumers_go_on_unless_something_was_forgotten(
+    house: House, monkeypatch: pytest.MonkeyPatch, forgets: bool
+) -> None:
+    house.subscribe()
+    monkeypatch.setattr(Sender, "send_all", None)
+    with pytest.raises(TypeError):
+        house.make_replay(rebuild=forgets).run(threading.Event())
+    assert is_paused(house) == forgets
 
 
 def test_two_at_once_are_refused_and_so_is_to_abandon_one_that_is_carried_out(house: House) -> None:
