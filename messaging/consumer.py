@@ -368,9 +368,9 @@ class Consumer:
         died_after = _attempts(delivery) + 1 if attempts is None else attempts
         with self._settling() as session:
             label = record_dead_letter(session, delivery, error, attempts=died_after)
-            if event:
-                inbox.stop_waiting(session, [event.id])
-                inbox.clear_suspect(session, event.id)
+            event_id = event.id if event else label.letter_id  # also of what was an event when it began to wait
+            inbox.stop_waiting(session, [event_id])
+            inbox.clear_suspect(session, event_id)
         about = _about(delivery, event)
         _log.error("dead letter %s (%s): %s", label.letter_id, error.reason, error, extra=about)
         self._redirect.to_dead_letters(delivery, label, error, attempts=died_after)

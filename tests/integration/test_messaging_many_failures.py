@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from sqlalchemy.orm import Session
 
-from messaging import Event
+from messaging import Event, inbox
 from messaging.envelope import CONTENT_TYPE, MAX_BYTES
 from messaging.topology import events_queue
 from messaging.transport import Message, QueueState
@@ -108,3 +108,12 @@ def test_events_that_kill_the_consumer_side_by_side_are_found_as_fast_as_each_al
     assert Counter(letter.reason for letter in house.dead_letters()) == {"kills-the-process": KILLERS}
     assert [effect.n for effect in house.effects()] == [0, 1]
     assert consumer.deaths <= DEATHS_EACH * KILLERS
+
+
+def test_a_process_counts_once_however_often_it_begins_to_handle_the_event(house: House) -> None:
+    event_id = uuid4()
+    begun = []
+    for once_more in (False, True, True, False, True):
+        with house.sessions.begin() as session:
+            begun.append(inbox.start_suspect(session, event_id, once_more=once_more))
+    assert begun == [1, 1, 1, 2, 2]

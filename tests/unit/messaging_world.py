@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from random import Random
@@ -14,7 +15,7 @@ from messaging import Consumer, Event, Relay, RetryLater, RetryPolicy, SchemaReg
 from messaging.topology import consumer_topology, events_queue, retry_queue, shared_topology
 from tests.unit.messaging_memory import MemoryDatabase, MemoryInbox, MemoryOutbox, MemoryPendingEvents, MemorySession
 from tests.unit.messaging_stepping import Program, pause
-from tests.unit.messaging_unreliable import Answer, UnreliableBroker
+from tests.unit.messaging_unreliable import Answer, UnreliableBroker, UnreliableReceiver
 
 SOLD = "shop.sold"
 EXCHANGE = "shop.events"
@@ -157,6 +158,22 @@ class World:
             if random.random() < _ACKS_TAKEN:
                 for receiver in self.broker.all_receivers():
                     receiver.broker_takes_acks()
+
+    def until(self, reached: Callable[[], bool], program: Program) -> None:
+        """Let one program alone go on, and all that it sends arrive, until something is reached."""
+        random = Random(1)
+        for _ in range(_ROUNDS):
+            if reached():
+                return
+            program.step()
+            for publisher in self.broker.publishers:
+                publisher.broker_takes(_BATCH, "confirmed", random)
+                publisher.broker_answers(_BATCH, random)
+        raise AssertionError("this is never reached")
+
+    def active(self, service: str) -> UnreliableReceiver:
+        """Return the receiver to which the broker delivers the service's events."""
+        return self.broker.receivers[events_queue(service)][0]
 
     # What has to be true.
 
