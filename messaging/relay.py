@@ -22,11 +22,11 @@ from messaging.transport import Broker, Publisher
 _log = logging.getLogger(__name__)
 
 #: Events fetched and not yet marked, at most. With confirms after a few milliseconds it keeps the broker busy.
-WINDOW = 10_000
+WINDOW = 5_000
 #: Bytes of their bodies, at most: an outbox of large events must not need more memory than there is.
 _WINDOW_BYTES = 64 * 1024 * 1024
 #: Fetch again when at least this much of the window is free: few large fetches instead of many small ones.
-_FETCH_AT_LEAST = 4_000
+_FETCH_AT_LEAST = 1_500
 #: Seconds after which the relay looks into the outbox without being woken.
 _POLL = 0.5
 #: Seconds a standby waits before it asks for the lock again.
