@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial, wraps
 from itertools import count
+from multiprocessing.connection import Connection
 from typing import Any, Literal
 
 from sqlalchemy.orm import Session
@@ -83,11 +84,18 @@ class Processes:
     _started: list[Any] = field(default_factory=list)
 
     def start(self, role: Role, house: House, *, handler: Handler | None = None, dies: KillPoint | None = None) -> Any:
-        """Start a process that works in the house, with a handler that stands at the head of some module."""
+        """Start a process that works in the house, with a handler that stands at the head of some module.
+
+        It is returned when it would hear that it is to stop.
+        """
         place = (house.database_url, house.amqp_url, house.name, house.exchange)
-        process = _processes.Process(target=_work, args=(role, place, handler, dies), daemon=True)
+        listening, listens = _processes.Pipe(duplex=False)
+        process = _processes.Process(target=_work, args=(role, place, handler, dies, listens), daemon=True)
         process.start()
         self._started.append(process)
+        listens.close()
+        assert listening.poll(20), "it did not start"
+        listening.close()
         return process
 
     @contextmanager
@@ -151,14 +159,17 @@ def wait_for_death(process: Any, *, timeout: float = 20) -> None:
     assert process.exitcode == -signal.SIGKILL, f"ended with {process.exitcode}"
 
 
-def _work(role: Role, place: tuple[str, str, str, str], handler: Handler | None, dies: KillPoint | None) -> None:
+def _work(
+    role: Role, place: tuple[str, str, str, str], handler: Handler | None, dies: KillPoint | None, listens: Connection
+) -> None:
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda number, frame: stop.set())
+    listens.close()
     database_url, amqp_url, name, exchange = place
     house = House(database_url, amqp_url, name=name, exchange=exchange)
     house.handler = handler or house.handler
     if dies is not None:
         dies.arm()
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda number, frame: stop.set())
     makers = {
         "relay": house.make_relay,
         "consumer": house.make_consumer,
