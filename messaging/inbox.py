@@ -1,4 +1,4 @@
-"""What a consumer remembers in its own database: what it handled, what waits, what it suspects."""
+"""What a consumer remembers in its own database: what it handled, and what waits."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -15,7 +15,9 @@ from sqlalchemy import (
     bindparam,
     delete,
     func,
+    literal_column,
     null,
+    or_,
     select,
     text,
     tuple_,
@@ -25,36 +27,48 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from messaging.dead_letters.rules import BURIED
 from messaging.envelope import Event
-from messaging.tables import OngoingReplay, SuspectEvent, WaitingEvent
+from messaging.tables import DeadLetter, OngoingReplay, WaitingEvent
 
 # One array and not one parameter for each id: the statement is then compiled once, whatever the size of the batch.
 _REMEMBER = text("""
     INSERT INTO inbox (event_id) SELECT unnest(CAST(:event_ids AS uuid[])) ON CONFLICT DO NOTHING RETURNING event_id
 """).bindparams(bindparam("event_ids", type_=ARRAY(Uuid)))
 
-# One statement for two questions: the second one, whether a replay is under way, costs nobody a way to the database.
-_LINES: CompoundSelect[UUID, Any, Any, Any] = union_all(
-    select(WaitingEvent.event_id, WaitingEvent.aggregate, WaitingEvent.sequence, WaitingEvent.retry_at).where(
-        WaitingEvent.aggregate == any_(bindparam("aggregates", type_=ARRAY(Text)))
+# One statement for three questions: each of the others would cost every batch a way to the database.
+_KNOWN: CompoundSelect[str, Any, Any, Any, Any] = union_all(
+    select(
+        literal_column("'waiting'"),
+        WaitingEvent.event_id,
+        WaitingEvent.aggregate,
+        WaitingEvent.sequence,
+        WaitingEvent.retry_at,
+    ).where(WaitingEvent.aggregate == any_(bindparam("aggregates", type_=ARRAY(Text)))),
+    select(literal_column("'dead'"), DeadLetter.id, null(), null(), null()).where(
+        DeadLetter.id == any_(bindparam("event_ids", type_=ARRAY(Uuid))),
+        or_(DeadLetter.state.in_(BURIED), DeadLetter.replacement.is_not(None)),
     ),
-    select(OngoingReplay.run, null(), null(), null()),
+    select(literal_column("'replay'"), OngoingReplay.run, null(), null(), null()),
 )
 
 
 @dataclass(frozen=True)
-class Lines:
-    """The events that wait, by aggregate: sequence -> when it is expected back."""
+class Known:
+    """What the database says about a batch before it is handled."""
 
-    waiting: dict[str, dict[int, datetime]]
+    #: The events that wait, by aggregate: sequence -> when it is expected back.
+    waiting: dict[str, dict[int, datetime]] = field(default_factory=dict)
+    #: Events of which a copy died, or was sent on edited: they are not to be handled.
+    dead: set[UUID] = field(default_factory=set)
     #: The run of the replay that is under way, for which others are to pause.
     replay: UUID | None = None
     #: Aggregate and sequence of those for which nobody waits any more.
     lost: set[tuple[str, int]] = field(default_factory=set)
 
     @property
-    def anybody(self) -> bool:
-        """Tell whether anybody waits in these lines."""
+    def anybody_waits(self) -> bool:
+        """Tell whether anybody waits in the lines of these aggregates."""
         return bool(self.waiting)
 
     def ask(self, aggregate: str, sequence: int, *, lost_before: datetime | None = None) -> datetime | None:
@@ -83,15 +97,20 @@ class Lines:
         self.waiting[aggregate][sequence] = back_at
 
 
-def lines(session: Session, aggregates: Collection[str]) -> Lines:
-    """Return the lines of these aggregates, and whether a replay is under way."""
-    rows = session.execute(_LINES, {"aggregates": list(aggregates)}).all()
-    replay = next((run for run, aggregate, _, _ in rows if aggregate is None), None)
-    found: dict[str, dict[int, datetime]] = {}
-    for _, aggregate, sequence, retry_at in rows:
-        if aggregate is not None:
-            found.setdefault(aggregate, {})[sequence] = retry_at
-    return Lines(found, replay)
+def look_up(session: Session, aggregates: Collection[str], event_ids: Collection[UUID]) -> Known:
+    """Return what is known of these aggregates and events, and whether a replay is under way."""
+    waiting: dict[str, dict[int, datetime]] = {}
+    dead: set[UUID] = set()
+    replay: UUID | None = None
+    rows = session.execute(_KNOWN, {"aggregates": list(aggregates), "event_ids": list(event_ids)})
+    for what, key, aggregate, sequence, retry_at in rows:
+        if what == "waiting":
+            waiting.setdefault(aggregate, {})[sequence] = retry_at
+        elif what == "dead":
+            dead.add(key)
+        else:
+            replay = key
+    return Known(waiting, dead, replay)
 
 
 def replay_under_way(session: Session) -> UUID | None:
@@ -133,19 +152,3 @@ def remember(session: Session, event_ids: Collection[UUID]) -> set[UUID]:
 def count_waiting(session: Session) -> int:
     """Return how many events wait for their next attempt, or in line behind one that does."""
     return session.scalars(select(func.count()).select_from(WaitingEvent)).one()
-
-
-def start_suspect(session: Session, event_id: UUID, *, once_more: bool) -> int:
-    """Note that the event is about to be handled alone; return by how many processes that was begun by now.
-
-    `once_more`: by this one it was begun before.
-    """
-    row = insert(SuspectEvent).values(event_id=event_id, starts=1)
-    starts = SuspectEvent.starts + (0 if once_more else 1)
-    counted = row.on_conflict_do_update(index_elements=["event_id"], set_={"starts": starts})
-    return session.scalars(counted.returning(SuspectEvent.starts)).one()
-
-
-def clear_suspect(session: Session, event_id: UUID) -> None:
-    """The process outlived the event."""
-    session.execute(delete(SuspectEvent).where(SuspectEvent.event_id == event_id))

@@ -24,7 +24,7 @@ from messaging.dead_letters.reading import (
     read_dead_letter,
     recent_decisions,
 )
-from messaging.dead_letters.record import record_dead_letter, stands_dead
+from messaging.dead_letters.record import letters_that_stand, record_dead_letter
 from messaging.dead_letters.retention import delete_closed
 from messaging.dead_letters.rules import OPEN, STATE_FILTERS, Action, Label, State
 
@@ -46,10 +46,10 @@ __all__ = [
     "decide",
     "decide_all",
     "delete_closed",
+    "letters_that_stand",
     "list_dead_letters",
     "read_dead_letter",
     "recent_decisions",
     "record_dead_letter",
     "replay_edited",
-    "stands_dead",
 ]

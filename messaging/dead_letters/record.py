@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 from uuid import UUID, uuid4, uuid5
 
@@ -42,10 +42,12 @@ def record_dead_letter(session: Session, delivery: Delivery, error: PermanentErr
     return label
 
 
-def stands_dead(session: Session, letter_id: UUID, error: type[PermanentError]) -> bool:
-    """Tell whether the letter died of this error, and nobody has decided about it yet."""
-    dead = select(DeadLetter.id).filter_by(id=letter_id, state=State.DEAD, reason=error.reason)
-    return session.scalars(dead).one_or_none() is not None
+def letters_that_stand(session: Session, letter_ids: Collection[UUID]) -> dict[bytes, DeadLetter]:
+    """Return these letters by the body of their message: another one that has taken its id is not that message."""
+    if not letter_ids:
+        return {}
+    letters = session.scalars(select(DeadLetter).where(DeadLetter.id.in_(letter_ids)))
+    return {letter.body: letter for letter in letters}
 
 
 def _possible_ids(delivery: Delivery) -> Iterator[UUID]:

@@ -43,6 +43,9 @@ class State(StrEnum):
 #: The letters whose message is in the queue: what the list shows unless told otherwise.
 OPEN = (State.DEAD, State.REPLAY_REQUESTED, State.DISCARD_REQUESTED)
 
+#: A copy of an event whose letter stands so is not handled: it would have an effect and be dead at the same time.
+BURIED = (State.DEAD, State.DISCARD_REQUESTED, State.DISCARDED)
+
 #: By what a list can be filtered: the open letters, those in one state, or all.
 STATE_FILTERS: Mapping[str, tuple[State, ...]] = MappingProxyType(
     {"open": OPEN, **{state.value: (state,) for state in State}, "all": tuple(State)}

@@ -9,6 +9,7 @@ import requests
 from deploy.databases import ServiceDatabase
 from tests.conftest import Vhost
 from tests.integration.messaging_house import House
+from tests.integration.messaging_letters import Moody
 from tests.integration.messaging_processes import Processes
 
 
@@ -26,6 +27,13 @@ def neighbour(house: House, database: Callable[..., ServiceDatabase]) -> Iterato
     made = House(_empty_database(database), house.amqp_url, exchange=house.exchange)
     yield made
     made.close()
+
+
+@pytest.fixture
+def moody(house: House) -> Moody:
+    """The handler of the house, which refuses everything for as long as it is told to."""
+    house.handler = made = Moody()
+    return made
 
 
 def _empty_database(database: Callable[..., ServiceDatabase]) -> str:

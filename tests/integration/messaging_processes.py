@@ -21,6 +21,9 @@ from sqlalchemy.orm import Session
 from messaging import Event
 from tests.integration.messaging_house import House
 
+#: How often an event may end the process before it is given up: in a batch, in a small company, and then twice alone.
+DEATHS_EACH = 4
+
 Handler = Callable[[Session, Event], None]
 Role = Literal["relay", "consumer", "rebuild"]
 

@@ -113,7 +113,7 @@ def test_every_failure_that_the_consumer_writes_down_names_the_event_and_its_cau
         return {
             record.getMessage().split(" ")[0]
             for record in caplog.records
-            if record.name == "messaging.consumer"
+            if record.name == "messaging.handling"
             and (
                 getattr(record, "correlation_id", ""),
                 getattr(record, "event_id", ""),

@@ -5,12 +5,13 @@ import signal
 import threading
 from itertools import cycle, islice
 from random import Random
+from unittest.mock import Mock
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from messaging import Event, PermanentError, RetryLater
+from messaging import Event, PermanentError, RetryLater, suspects
 from messaging.topology import events_queue
 from messaging.transport import QueueState
 from tests.integration.messaging_house import House
@@ -158,7 +159,7 @@ def test_what_died_when_the_consumer_was_killed_is_one_dead_letter(
     house.relay()
     refused = house.sell("cellar", REFUSED)
     sell(house)
-    kill(processes, house, point, refuses_one)
+    kill(processes, house, point, refuses_one, times=1)  # what is dead already does not get there again
     survivor = processes.start("consumer", house, handler=refuses_one)
     everything_was_applied_once_and_in_order(house)
     nothing_is_left_by(survivor, house)
@@ -181,6 +182,22 @@ def test_an_event_whose_effect_was_committed_is_never_blamed_for_the_death_of_th
     nothing_is_left_by(survivor, house)
 
 
+def test_what_a_killed_consumer_had_in_its_hands_is_handled_a_few_at_a_time(
+    house: House, processes: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin_alone = Mock(wraps=suspects.begin_alone)
+    monkeypatch.setattr(suspects, "begin_alone", begin_alone)
+    house.subscribe()
+    house.relay()
+    sell(house)
+    eventually(lambda: house.pending() == 0)
+    kill(processes, house, HANDLER_POINTS[0], times=1)
+    house.consumer()
+    everything_was_applied_once_and_in_order(house)
+    assert begin_alone.call_count < EVENTS // suspects.COMPANY
+    eventually(lambda: house.unfinished() == {})
+
+
 def test_an_event_that_was_taken_out_for_killing_the_process_does_not_kill_the_next_one(
     house: House, processes: Processes
 ) -> None:
@@ -189,7 +206,9 @@ def test_an_event_that_was_taken_out_for_killing_the_process_does_not_kill_the_n
     killer = house.sell("cellar", REFUSED)
     sell(house)
     before_ack = DEAD_LETTER_POINTS[1]
-    kill(processes, house, before_ack, kills_the_process, times=4)  # in company, twice alone, and when it was taken out
+    kill(
+        processes, house, before_ack, kills_the_process, times=5
+    )  # in company, large and small, twice alone, and when it was taken out
     survivor = processes.start("consumer", house, handler=kills_the_process)
     everything_was_applied_once_and_in_order(house)
     nothing_is_left_by(survivor, house)

@@ -9,12 +9,12 @@ from uuid import uuid4
 
 from sqlalchemy.orm import Session
 
-from messaging import Event, inbox
+from messaging import Event, suspects
 from messaging.envelope import CONTENT_TYPE, MAX_BYTES
 from messaging.topology import events_queue
 from messaging.transport import Message, QueueState
 from tests.integration.messaging_house import SOLD, House
-from tests.integration.messaging_processes import Processes
+from tests.integration.messaging_processes import DEATHS_EACH, Processes
 from tests.waiting import eventually
 
 GOOD = 5_000
@@ -28,8 +28,6 @@ INVALID = {
     "too-large": 20,
 }
 _KILLS = "black"
-#: How often an event may end the process: once in company, and then twice alone.
-DEATHS_EACH = 3
 
 
 def kills(_session: Session, event: Event) -> None:
@@ -115,5 +113,5 @@ def test_a_process_counts_once_however_often_it_begins_to_handle_the_event(house
     begun = []
     for once_more in (False, True, True, False, True):
         with house.sessions.begin() as session:
-            begun.append(inbox.start_suspect(session, event_id, once_more=once_more))
+            begun.append(suspects.begin_alone(session, event_id, once_more=once_more))
     assert begun == [1, 1, 1, 2, 2]

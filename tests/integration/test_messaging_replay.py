@@ -23,7 +23,7 @@ from messaging.replay.sending import Sender
 from messaging.topology import events_queue
 from tests.integration.conftest import ConnectionCutter
 from tests.integration.messaging_house import SOLD, House
-from tests.integration.messaging_processes import KillPoint, Processes, wait_for_death
+from tests.integration.messaging_processes import DEATHS_EACH, KillPoint, Processes, wait_for_death
 from tests.waiting import eventually
 
 SOMEBODY = Actor("Somebody")
@@ -468,7 +468,7 @@ def kills_at_the_odd_one(_session: Session, event: Event) -> None:
 def test_an_event_that_kills_the_process_is_found_out_when_it_is_run_again(house: House, processes: Processes) -> None:
     house.subscribe()
     count = stock(house)
-    for _ in range(3):
+    for _ in range(DEATHS_EACH):
         wait_for_death(processes.start("rebuild", house, handler=kills_at_the_odd_one))
     last = processes.start("rebuild", house, handler=kills_at_the_odd_one)
     last.join(20)

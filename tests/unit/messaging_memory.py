@@ -1,6 +1,6 @@
 """Databases in memory, with transactions that are rolled back when their program is killed.
 
-They stand in for Postgres at the functions of `messaging.inbox` and `messaging.pending` that touch it.
+They stand in for Postgres at the functions of `messaging.inbox`, `suspects` and `pending` that touch it.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -16,8 +16,9 @@ import psycopg2
 from sqlalchemy.exc import OperationalError
 
 from messaging import Event
-from messaging.inbox import Lines
+from messaging.inbox import Known
 from messaging.pending import PendingEvent, StorageUnavailable
+from messaging.suspects import FATAL_STARTS
 from tests.unit.messaging_stepping import pause, program
 
 Fault = Literal["begin", "before the commit", "after the commit"]
@@ -92,12 +93,12 @@ class MemoryInbox:
     """The functions of `messaging.inbox`."""
 
     @staticmethod
-    def lines(session: MemorySession, aggregates: Collection[str]) -> Lines:
+    def look_up(session: MemorySession, aggregates: Collection[str], event_ids: Collection[UUID]) -> Known:  # noqa: ARG004
         found: dict[str, dict[int, datetime]] = {}
         for aggregate, sequence, retry_at in session.tables().waiting.values():
             if aggregate in aggregates:
                 found.setdefault(aggregate, {})[sequence] = retry_at
-        return Lines(found)
+        return Known(found)
 
     @staticmethod
     def replay_under_way(session: MemorySession) -> None:  # noqa: ARG004
@@ -136,15 +137,27 @@ class MemoryInbox:
         session.change(lambda tables: tables.inbox.update(new))
         return set(new)
 
+
+class MemorySuspects:
+    """The functions of `messaging.suspects`."""
+
+    FATAL_STARTS = FATAL_STARTS
+
     @staticmethod
-    def start_suspect(session: MemorySession, event_id: UUID, *, once_more: bool) -> int:
+    def begin_in_company(session: MemorySession, event_ids: Collection[UUID]) -> set[UUID]:
+        new = set(event_ids) - session.tables().suspects.keys()
+        session.change(lambda tables: tables.suspects.update(dict.fromkeys(new, 0)))
+        return new
+
+    @staticmethod
+    def begin_alone(session: MemorySession, event_id: UUID, *, once_more: bool) -> int:
         starts = session.tables().suspects.get(event_id, 1 if once_more else 0) + (0 if once_more else 1)
         session.change(lambda tables: tables.suspects.update({event_id: starts}))
         return starts
 
     @staticmethod
-    def clear_suspect(session: MemorySession, event_id: UUID) -> None:
-        session.change(lambda tables: tables.suspects.pop(event_id, None))
+    def clear(session: MemorySession, event_ids: Collection[UUID]) -> None:
+        session.change(lambda tables: [tables.suspects.pop(event_id, None) for event_id in event_ids])
 
 
 class MemoryOutbox:

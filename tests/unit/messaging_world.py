@@ -13,7 +13,14 @@ import time_machine
 
 from messaging import Consumer, Event, Relay, RetryLater, RetryPolicy, SchemaRegistry
 from messaging.topology import consumer_topology, events_queue, retry_queue, shared_topology
-from tests.unit.messaging_memory import MemoryDatabase, MemoryInbox, MemoryOutbox, MemoryPendingEvents, MemorySession
+from tests.unit.messaging_memory import (
+    MemoryDatabase,
+    MemoryInbox,
+    MemoryOutbox,
+    MemoryPendingEvents,
+    MemorySession,
+    MemorySuspects,
+)
 from tests.unit.messaging_stepping import Program, pause
 from tests.unit.messaging_unreliable import Answer, UnreliableBroker, UnreliableReceiver
 
@@ -62,9 +69,9 @@ class World:
         self.failing: Counter[str] = Counter()
         self._replace("messaging.relay.PendingEvents", lambda url: MemoryPendingEvents(self.outbox))
         self._replace("messaging.relay._WINDOW_BYTES", _WINDOW_BYTES)
-        self._replace("messaging.consumer.inbox", MemoryInbox)
-        self._replace("messaging.consumer.stands_dead", lambda *_: False)
-        self._replace("messaging.consumer.record_dead_letter", _nothing_may_die)
+        self._replace("messaging.handling.inbox", MemoryInbox)
+        self._replace("messaging.handling.suspects", MemorySuspects)
+        self._replace("messaging.handling.record_dead_letter", _nothing_may_die)
         self.relays = [self._new_relay(window) for window in WINDOWS]
         self.consumers = {service: [self._new_consumer(service) for _ in range(CONSUMERS)] for service in SERVICES}
 

@@ -9,7 +9,7 @@ import pytest
 import time_machine
 
 from messaging import RetryPolicy
-from messaging.inbox import Lines
+from messaging.inbox import Known
 from messaging.redirect import Redirector, lost_before
 from messaging.stub import StubBroker
 from messaging.topology import consumer_topology, events_queue
@@ -76,19 +76,19 @@ def test_the_longest_delay_counts_towards_the_patience() -> None:
 
 
 def test_only_earlier_events_that_were_to_be_back_before_that_time_are_given_up() -> None:
-    lines = Lines({"shop/1": {1: NOW - MINUTE, 2: NOW + MINUTE, 5: NOW - MINUTE}, "shop/2": {1: NOW - MINUTE}})
+    lines = Known({"shop/1": {1: NOW - MINUTE, 2: NOW + MINUTE, 5: NOW - MINUTE}, "shop/2": {1: NOW - MINUTE}})
     assert lines.ask("shop/1", 4, lost_before=NOW) == NOW + MINUTE
     assert lines.lost == {("shop/1", 1)}
 
 
 def test_whose_line_is_empty_once_the_lost_ones_are_given_up_may_be_handled() -> None:
-    lines = Lines({"shop/1": {1: NOW - MINUTE, 2: NOW - MINUTE}})
+    lines = Known({"shop/1": {1: NOW - MINUTE, 2: NOW - MINUTE}})
     assert lines.ask("shop/1", 3, lost_before=NOW) is None
     assert lines.lost == {("shop/1", 1), ("shop/1", 2)}
 
 
 def test_others_wait_until_whoever_is_sent_back_to_the_line_is_there_itself() -> None:
-    lines = Lines({"shop/1": {1: NOW}})
+    lines = Known({"shop/1": {1: NOW}})
     assert lines.ask("shop/1", 2) == NOW
     lines.wait("shop/1", 2, NOW + MINUTE)
     assert lines.ask("shop/1", 1) is None

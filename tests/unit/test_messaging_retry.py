@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from messaging import RetryPolicy
-from messaging.inbox import Lines
+from messaging.inbox import Known
 
 NOW = datetime.now(UTC)
 
@@ -37,28 +37,28 @@ def test_who_waits_for_another_never_comes_back_before_it(seconds: float) -> Non
 
 
 def test_an_aggregate_in_whose_line_nobody_waits_flows() -> None:
-    assert Lines({}).ask("tracker/1", 5) is None
+    assert Known({}).ask("tracker/1", 5) is None
 
 
 def test_an_event_behind_a_waiting_one_is_told_when_that_comes_back() -> None:
-    lines = Lines({"tracker/1": {2: NOW, 4: NOW + timedelta(seconds=9)}})
+    lines = Known({"tracker/1": {2: NOW, 4: NOW + timedelta(seconds=9)}})
     assert lines.ask("tracker/1", 3) == NOW
     assert lines.ask("tracker/2", 3) is None
 
 
 def test_the_head_of_a_line_goes_and_lets_the_next_one_go_too() -> None:
-    lines = Lines({"tracker/1": {2: NOW, 3: NOW}})
+    lines = Known({"tracker/1": {2: NOW, 3: NOW}})
     assert lines.ask("tracker/1", 3) == NOW
     assert lines.ask("tracker/1", 2) is None
     assert lines.ask("tracker/1", 3) is None
 
 
 def test_an_earlier_event_is_not_held_up_by_a_later_one() -> None:
-    assert Lines({"tracker/1": {7: NOW}}).ask("tracker/1", 6) is None
+    assert Known({"tracker/1": {7: NOW}}).ask("tracker/1", 6) is None
 
 
 def test_who_is_sent_back_to_wait_holds_up_the_later_ones_although_the_head_goes() -> None:
-    lines = Lines({"tracker/1": {1: NOW}})
+    lines = Known({"tracker/1": {1: NOW}})
     assert lines.ask("tracker/1", 2) == NOW
     assert lines.ask("tracker/1", 1) is None
     assert lines.ask("tracker/1", 3) == NOW

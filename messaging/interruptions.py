@@ -1,0 +1,63 @@
+"""What interrupts the handling of events and is no failure of theirs: a stop, a replay, a database that is away."""
+
+import logging
+import threading
+from collections.abc import Callable
+
+from sqlalchemy.exc import DBAPIError
+
+from messaging.condition import Condition
+from messaging.database import database_is_away
+from messaging.errors import ReplayLost
+
+_log = logging.getLogger(__name__)
+
+#: Seconds between two looks whether it is over.
+_PAUSE = 0.5
+
+
+class Stopped(Exception):
+    """The consumer was told to stop before the work was done: nothing of it may be acked."""
+
+
+class Paused(Exception):
+    """A replay is under way: everything that came another way has to wait for its end."""
+
+
+def is_interruption(error: Exception) -> bool:
+    """Tell whether the event has nothing to do with this error."""
+    if isinstance(error, DBAPIError):
+        return database_is_away(error)
+    return isinstance(error, Stopped | Paused | ReplayLost)
+
+
+class Patience:
+    """Waits for the end of what can be waited for, and says what that is."""
+
+    def __init__(self, service: str, stop: threading.Event, condition: Condition) -> None:
+        """Take who waits, when not to wait any longer, and where to tell it."""
+        self._service = service
+        self._stop = stop
+        self._condition = condition
+
+    def until_done(self, work: Callable[[], None]) -> None:
+        """Do the work, and again while the database is away or a replay is under way.
+
+        Raises Stopped when stopped meanwhile.
+        """
+        while True:
+            try:
+                return work()
+            except Paused as pause:
+                self._wait("paused: a replay is under way", pause)
+            except DBAPIError as error:
+                if not database_is_away(error):
+                    raise
+                self._wait("waiting for the database", error)
+
+    def _wait(self, doing: str, why: Exception) -> None:
+        if self._condition.doing != doing:  # said once, however often it is looked at
+            _log.warning("the consumer of %s is %s %s", self._service, doing, getattr(why, "orig", why))
+        self._condition.turn(doing, ready=False)
+        if self._stop.wait(_PAUSE):
+            raise Stopped from why

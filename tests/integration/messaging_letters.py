@@ -1,0 +1,57 @@
+"""Dead letters of a house: how a test lets events die, decides about them, and sees what became of them."""
+
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy.orm import Session
+
+from messaging import Event, PermanentError
+from messaging.dead_letters import Actor, Decision, State, decide, read_dead_letter
+from tests.integration.messaging_house import SOLD, House
+from tests.waiting import eventually
+
+ADA = Actor("Ada", uuid4())
+
+
+class Moody:
+    """A handler that refuses what it is told to refuse."""
+
+    def __init__(self) -> None:
+        self.refuses = True
+
+    def __call__(self, _session: Session, event: Event) -> None:
+        if self.refuses:
+            raise PermanentError(f"not in the mood for {event.data['n']}")
+
+
+def sold(n: int = 1, **changes: Any) -> Event:
+    values = {"type": f"{SOLD}.v1", "subject": str(uuid4()), "sequence": 1, "data": {"n": n}} | changes
+    return Event.new(values.pop("type"), **values)
+
+
+def bury(house: House, *events: Event) -> list[UUID]:
+    """Let these events die."""
+    before = len(house.dead_letters())
+    house.send_raw(*(event.to_bytes() for event in events))
+    eventually(lambda: len(house.dead_letters()) == before + len(events), timeout=30)
+    eventually(lambda: house.dead_in_queue() == before + len(events), timeout=30)
+    return [event.id for event in events]
+
+
+def replay(house: House, letter_id: UUID) -> None:
+    with house.sessions.begin() as session:
+        decide(session, letter_id, Decision.REPLAY, by=ADA)
+
+
+def state(house: House, letter_id: UUID) -> State:
+    with house.sessions() as session:
+        return read_dead_letter(session, letter_id).letter.state
+
+
+def history(house: House, letter_id: UUID) -> list[tuple[str, str | None]]:
+    with house.sessions() as session:
+        return [(entry.action, entry.actor_name) for entry in read_dead_letter(session, letter_id).history]
+
+
+def nothing_is_left(house: House) -> None:
+    eventually(lambda: house.dead_letters() == [] and house.dead_in_queue() == 0)
