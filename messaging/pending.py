@@ -28,7 +28,8 @@ _FETCH = """
            extract(epoch FROM created_at)::float8, body
       FROM (SELECT *, sum(octet_length(body)) OVER (ORDER BY id) - octet_length(body) AS bytes_before
               FROM (SELECT * FROM outbox
-                     WHERE published_at IS NULL AND id <> ALL(%(besides)s::bigint[])
+                     WHERE published_at IS NULL
+                       AND id <> ALL(%(besides)s::bigint[]) AND subject <> ALL(%(not_of)s::text[])
                      ORDER BY id
                      LIMIT %(limit)s) AS oldest) AS counted
      WHERE bytes_before < %(max_bytes)s
@@ -105,13 +106,17 @@ class PendingEvents:
         self._execute(f"LISTEN {CHANNEL}", {})
         return True
 
-    def fetch(self, limit: int, *, max_bytes: int, besides: Sequence[int]) -> list[PendingEvent]:
-        """Return the oldest pending events that are not among `besides`: `limit` at the most, or as many as have so
-        many bytes.
+    def fetch(
+        self, limit: int, *, max_bytes: int, besides: Sequence[int], not_of: Sequence[str] = ()
+    ) -> list[PendingEvent]:
+        """Return the oldest pending events, `limit` at the most, or as many as have so many bytes.
+
+        None of the events `besides`, and none of the subjects `not_of`.
 
         Not "those after the last id": ids are drawn before the commit, so a lower one can become visible later.
         """
-        self._execute(_FETCH, {"limit": limit, "max_bytes": max_bytes, "besides": list(besides)})
+        wanted = {"limit": limit, "max_bytes": max_bytes, "besides": list(besides), "not_of": list(not_of)}
+        self._execute(_FETCH, wanted)
         return [PendingEvent._make((*row[:7], bytes(row[7]))) for row in self._cursor.fetchall()]
 
     def mark_published(self, ids: Sequence[int]) -> None:

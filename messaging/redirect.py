@@ -3,7 +3,6 @@
 import logging
 import threading
 import time
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from messaging.condition import Condition
@@ -113,7 +112,7 @@ class Redirector:
     def send(self, message: Message) -> None:
         """Send a message; its tag is given here."""
         self._tag += 1
-        numbered = replace(message, tag=self._tag)
+        numbered = message._replace(tag=self._tag)
         self._unconfirmed[self._tag] = numbered
         self._publisher.send([numbered])
 

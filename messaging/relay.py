@@ -25,8 +25,10 @@ _log = logging.getLogger(__name__)
 WINDOW = 5_000
 #: Bytes of their bodies, at most: an outbox of large events must not need more memory than there is.
 _WINDOW_BYTES = 64 * 1024 * 1024
-#: Fetch again when at least this much of the window is free: few large fetches instead of many small ones.
-_FETCH_AT_LEAST = 1_500
+#: Events of the first fetch. Later ones bring up to twice what is in hand, so that the broker is busy meanwhile.
+_FIRST_FETCH = 500
+#: Events of one aggregate in the window, at most: it takes a confirm after the other, and the others have to get in.
+_LINE = 500
 #: Seconds after which the relay looks into the outbox without being woken.
 _POLL = 0.5
 #: Seconds a standby waits before it asks for the lock again.
@@ -45,11 +47,15 @@ class _Lines:
     by_id: dict[int, PendingEvent] = field(default_factory=dict)
     #: Bytes of all bodies.
     size: int = 0
+    #: Subjects whose line is as long as it may be: their next events stay in the outbox until it is half as long.
+    crowded: set[str] = field(default_factory=set)
 
     def add(self, events: Iterable[PendingEvent]) -> list[PendingEvent]:
         """Put events in line; return those that are first and may go."""
         first = []
         for event in events:
+            if event.subject in self.crowded:
+                continue
             self.by_id[event.id] = event
             self.size += len(event.body)
             line = self.lines.get(event.subject)
@@ -58,6 +64,8 @@ class _Lines:
                 first.append(event)
             else:
                 line.append(event)
+                if len(line) >= _LINE:
+                    self.crowded.add(event.subject)
         return first
 
     def confirmed(self, event: PendingEvent) -> PendingEvent | None:
@@ -66,6 +74,8 @@ class _Lines:
         self.size -= len(event.body)
         line = self.lines[event.subject]
         line.popleft()
+        if self.crowded and len(line) <= _LINE // 2:
+            self.crowded.discard(event.subject)
         if line:
             return line[0]
         del self.lines[event.subject]
@@ -127,15 +137,28 @@ class Relay:
         look = True
         while not stop.is_set():
             self._report(publisher)
+            crowded = len(lines.crowded)
             settled = self._settle(pending, publisher, lines, stop)
-            room, bytes_left = self._window - len(lines.by_id), _WINDOW_BYTES - lines.size
-            if look and room >= min(_FETCH_AT_LEAST, self._window) and bytes_left >= _WINDOW_BYTES // 2:
-                found = pending.fetch(room, max_bytes=bytes_left, besides=list(lines.by_id))
-                self._send(publisher, lines.add(found))
-                look = len(found) == room or _WINDOW_BYTES - lines.size <= 0
+            look = look or len(lines.crowded) < crowded
+            if look and self._has_room(lines):
+                look = self._fetch(pending, publisher, lines)
             elif not settled:
                 look = pending.wait(_POLL) or look
         self._finish(pending, publisher, lines)
+
+    def _has_room(self, lines: _Lines) -> bool:
+        # Each fetch passes over what is in hand, so few large ones are best.
+        return len(lines.by_id) <= self._window // 2 and lines.size <= _WINDOW_BYTES // 2
+
+    def _fetch(self, pending: PendingEvents, publisher: Publisher, lines: _Lines) -> bool:
+        """Fetch what the window has room for; tell whether there may be more."""
+        in_hand = len(lines.by_id)
+        limit = min(self._window - in_hand, max(_FIRST_FETCH, 2 * in_hand))
+        found = pending.fetch(
+            limit, max_bytes=_WINDOW_BYTES - lines.size, besides=list(lines.by_id), not_of=list(lines.crowded)
+        )
+        self._send(publisher, lines.add(found))
+        return len(found) == limit or lines.size >= _WINDOW_BYTES
 
     def _report(self, publisher: Publisher) -> None:
         if not publisher.wait_until_connected(0):

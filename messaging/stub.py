@@ -112,8 +112,7 @@ class StubBroker:
                 expired = stored.ready.popleft().message
                 arguments = stored.declared.arguments
                 self.route(
-                    replace(
-                        expired,
+                    expired._replace(
                         exchange=str(arguments["x-dead-letter-exchange"]),
                         routing_key=str(arguments["x-dead-letter-routing-key"]),
                     )

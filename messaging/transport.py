@@ -1,14 +1,14 @@
 """What relay and consumer ask of a broker: `broker.py` does it with RabbitMQ, `stub.py` in memory."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol
 
 from messaging.topology import Topology
 
 
-@dataclass(frozen=True)
-class Message:
+class Message(NamedTuple):
     """A message to be sent. It is persistent, and it is an error if no queue takes it."""
 
     #: The sender's own mark for it: comes back with the outcome.
@@ -24,11 +24,10 @@ class Message:
     correlation_id: str = ""
     #: Seconds since the epoch.
     timestamp: int | None = None
-    headers: dict[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, Any] = MappingProxyType({})
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What became of a message: confirmed (every queue it was routed to has it), or not, and why."""
 
     tag: int

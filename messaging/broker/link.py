@@ -6,8 +6,7 @@ pika's rule: from outside that thread only `ioloop.add_callback_threadsafe` is c
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import pika
@@ -23,26 +22,12 @@ _GOODBYE = 2.0
 
 
 class Connection(pika.SelectConnection):  # type: ignore[misc]
-    """A connection that can gather what it writes: pika makes a system call for each of a message's three frames."""
+    """A connection that also sends frames which are encoded already, any number in one system call."""
 
-    _gathered: list[bytes] | None = None
-
-    @contextmanager
-    def one_write(self) -> Iterator[None]:
-        """Write everything that is sent inside the block at its end, at once."""
-        self._gathered = []
-        try:
-            yield
-        finally:
-            gathered, self._gathered = self._gathered, None
-            if gathered and self.is_open:
-                super()._adapter_emit_data(b"".join(gathered))
-
-    def _adapter_emit_data(self, data: bytes) -> None:
-        if self._gathered is None:
-            super()._adapter_emit_data(data)
-        else:
-            self._gathered.append(data)
+    def write(self, frames: bytes) -> None:
+        """Send these frames, of a channel that is open."""
+        self.bytes_sent += len(frames)
+        self._adapter_emit_data(frames)
 
 
 class Link:

@@ -7,6 +7,7 @@ from typing import Any
 import pika
 from pika.channel import Channel
 
+from messaging.broker.encoding import publication
 from messaging.broker.link import Link
 from messaging.broker.mailbox import Mailbox
 from messaging.transport import Message, Outcome
@@ -15,7 +16,6 @@ from messaging.transport import Message, Outcome
 _WRITE_AT_ONCE = 200
 #: The broker's answers, each for one message or many, that are looked at together.
 _OUTCOMES_AT_ONCE = 10_000
-_PERSISTENT = pika.DeliveryMode.Persistent.value
 
 
 class RabbitPublisher:
@@ -77,16 +77,15 @@ class RabbitPublisher:
 
     def _publish(self) -> None:
         channel = self._channel
-        if channel is None or not channel.is_open:
+        if channel is None or not channel.is_open or not self._handed:
             return
-        with channel.connection.one_write():
-            for _ in range(min(len(self._handed), _WRITE_AT_ONCE)):
-                message = self._handed.popleft()
-                self._sent += 1
-                self._unconfirmed[self._sent] = (message.tag, message.message_id)
-                channel.basic_publish(
-                    message.exchange, message.routing_key, message.body, _properties(message), mandatory=True
-                )
+        messages = [self._handed.popleft() for _ in range(min(len(self._handed), _WRITE_AT_ONCE))]
+        for message in messages:
+            self._sent += 1
+            self._unconfirmed[self._sent] = (message.tag, message.message_id)
+        number, frame_max = channel.channel_number, channel.connection.params.frame_max
+        publications = [publication(message, channel=number, frame_max=frame_max) for message in messages]
+        channel.connection.write(b"".join(publications))
         if self._handed:
             self._link.call(self._publish)  # confirms that came in meanwhile have their turn first
 
@@ -114,16 +113,3 @@ class RabbitPublisher:
         if returned is not None:
             return Outcome(tag, False, f"returned: {returned}")
         return Outcome(tag, confirmed, "" if confirmed else "refused by the broker")
-
-
-def _properties(message: Message) -> pika.BasicProperties:
-    return pika.BasicProperties(
-        content_type=message.content_type,
-        delivery_mode=_PERSISTENT,
-        message_id=message.message_id or None,
-        type=message.type or None,
-        app_id=message.app_id or None,
-        correlation_id=message.correlation_id or None,
-        timestamp=message.timestamp,
-        headers=message.headers or None,
-    )

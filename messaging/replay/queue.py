@@ -14,7 +14,7 @@ NUMBER = "replay-number"
 
 def numbered(message: Message, run: UUID, number: int) -> Message:
     """Return the message as this one of the run."""
-    return replace(message, tag=number, headers={**message.headers, RUN: str(run), NUMBER: number})
+    return message._replace(tag=number, headers={**message.headers, RUN: str(run), NUMBER: number})
 
 
 class ReplayQueue:

@@ -1,7 +1,6 @@
 """What was decided about events that died: it stands when they are replayed."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
@@ -32,5 +31,5 @@ def after_verdict(message: Message, verdicts: Verdicts) -> Message | None:
         if body is None:
             return None
         event = Event.from_bytes(body)
-        message = replace(message, body=body, message_id=str(event.id), type=event.type)
+        message = message._replace(body=body, message_id=str(event.id), type=event.type)
     return message

@@ -1,5 +1,6 @@
 """From the outbox to a quorum queue with publisher confirms."""
 
+import statistics
 import threading
 import time
 from collections.abc import Sequence
@@ -13,6 +14,8 @@ from tests.benchmarks.servers import Servers
 from tests.benchmarks.shop import Shop, run_relay, sale
 
 EVENTS = 20_000
+#: A second is soon over, and RabbitMQ writes its segments when it likes: so more than one.
+RUNS = 7
 #: Things that the events are about: each has ten of them.
 AGGREGATES = 2_000
 FEW, MANY, SLICE = 10_000, 1_000_000, 100_000
@@ -32,18 +35,26 @@ def relay_beside_the_naive_way(servers: Servers) -> list[tuple[str, str]]:
     started = time.perf_counter()
     naive.publish_outbox(beside, for_ever=False)
     naive_rate = EVENTS / (time.perf_counter() - started)
-    ours = Shop.open(servers)
-    ours.fill_outbox(EVENTS, AGGREGATES)
-    our_rate = EVENTS / _drain(ours, _Countdown(EVENTS))
+    our_rates = sorted(_rate_of_our_relay(servers) for _ in range(RUNS))
+    our_rate = statistics.median(our_rates)
     size = len(sale("an id of thirty-six characters, this", 1).to_bytes())
     return [
         (
             f"relay, naive: {EVENTS} events of {size} bytes, one confirm and one update each",
             f"{naive_rate:,.0f} events/s",
         ),
-        (f"relay, ours: the same, order kept for each of {AGGREGATES} aggregates", f"{our_rate:,.0f} events/s"),
+        (
+            f"relay, ours: the same, order kept for each of {AGGREGATES} aggregates; median of {RUNS}",
+            f"{our_rate:,.0f} events/s ({our_rates[0]:,.0f} to {our_rates[-1]:,.0f})",
+        ),
         ("relay, ours : naive", f"{our_rate / naive_rate:.1f}"),
     ]
+
+
+def _rate_of_our_relay(servers: Servers) -> float:
+    shop = Shop.open(servers)
+    shop.fill_outbox(EVENTS, AGGREGATES)
+    return EVENTS / _drain(shop, _Countdown(EVENTS))
 
 
 def a_million_pending_beside_ten_thousand(servers: Servers) -> list[tuple[str, str]]:

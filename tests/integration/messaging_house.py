@@ -3,7 +3,7 @@
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Self
 from uuid import UUID, uuid4
 
@@ -211,7 +211,7 @@ class House:
 
     def send(self, messages: Iterable[Message]) -> None:
         """Send messages, and wait until the broker has them all. Their tags are given here."""
-        numbered = [replace(message, tag=tag) for tag, message in enumerate(messages)]
+        numbered = [message._replace(tag=tag) for tag, message in enumerate(messages)]
         publisher = self.broker.publisher()
         publisher.send(numbered)
         outcomes: list[Outcome] = []

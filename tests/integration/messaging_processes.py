@@ -126,6 +126,9 @@ class Supervised:
         """Start it."""
         self._start = start
         self._done = threading.Event()
+        #: Set while nobody has killed the one that is there.
+        self._unharmed = threading.Event()
+        self._unharmed.set()
         self.process = start()
         #: How often it ended.
         self.deaths = 0
@@ -133,7 +136,9 @@ class Supervised:
         self._watcher.start()
 
     def kill(self) -> None:
-        """Kill the process that is there at the moment."""
+        """Kill the process that is there at the moment; after another kill, the next one as soon as it is there."""
+        assert self._unharmed.wait(20)
+        self._unharmed.clear()
         self.process.kill()
 
     def let_go(self) -> None:
@@ -147,6 +152,7 @@ class Supervised:
             if self.process.exitcode is not None:
                 self.deaths += 1
                 self.process = self._start()
+                self._unharmed.set()
 
 
 def stop(process: Any) -> None:

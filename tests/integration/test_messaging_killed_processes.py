@@ -34,7 +34,7 @@ _TO_DEAD_LETTERS = "messaging.redirect:Redirector.to_dead_letters"
 
 RELAY_POINTS = [
     KillPoint("between commit and publication", _SEND),
-    KillPoint("while it publishes", "pika.channel:Channel.basic_publish", on_pass=9),
+    KillPoint("while it publishes", "messaging.broker.link:Connection.write", on_pass=4),
     KillPoint("between publication and confirmation", "messaging.broker.publisher:RabbitPublisher.outcomes", "after"),
     KillPoint("between confirmation and mark", "messaging.pending:PendingEvents.mark_published"),
     KillPoint("after some marks", "messaging.pending:PendingEvents.mark_published", "after", on_pass=3),

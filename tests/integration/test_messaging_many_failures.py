@@ -3,7 +3,6 @@
 import os
 import signal
 from collections import Counter
-from dataclasses import replace
 from random import Random
 from uuid import uuid4
 
@@ -68,7 +67,7 @@ def mixed(good: list[Message], bad: list[Message]) -> list[Message]:
 
 
 def send(house: House, messages: list[Message]) -> None:
-    house.send(replace(message, exchange=house.exchange) for message in messages)
+    house.send(message._replace(exchange=house.exchange) for message in messages)
 
 
 def test_only_what_can_never_be_handled_dies_and_every_other_event_is_applied_at_its_place_in_the_queue(

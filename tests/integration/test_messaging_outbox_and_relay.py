@@ -9,8 +9,9 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from messaging import Observer, OutboxNotBound, SchemaInvalid, delete_published, outbox_status, publish
+from messaging import Event, Observer, OutboxNotBound, SchemaInvalid, delete_published, outbox_status, publish
 from messaging.pending import PendingEvent, PendingEvents
+from messaging.topology import events_queue
 from tests.integration.conftest import ConnectionCutter
 from tests.integration.messaging_house import House
 from tests.waiting import eventually
@@ -77,6 +78,23 @@ def test_with_twenty_writers_every_aggregate_is_seen_in_the_order_of_its_commits
         assert sequences == list(range(1, len(sequences) + 1))
     assert len(house.effects()) == 500
     eventually(lambda: house.pending() == 0)
+
+
+def test_an_aggregate_with_more_events_than_a_relay_takes_keeps_no_other_one_waiting(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("messaging.relay._LINE", 4)
+    house.subscribe()
+    hot, others = 100, [f"shelf-{n}" for n in range(5)]
+    with house.sessions.begin() as session:
+        for n in range(hot):
+            house.sell_in(session, "hot", n)
+        for shelf in others:
+            house.sell_in(session, shelf)
+    house.relay(window=20)
+    sent = [Event.from_bytes(body) for body in house.queued(events_queue(house.service), hot + len(others))]
+    assert [event.sequence for event in sent if event.subject == "hot"] == list(range(1, hot + 1))
+    assert {event.subject for event in sent[: hot // 2]} == {"hot", *others}
 
 
 def test_only_one_relay_works_and_the_standby_takes_over(house: House) -> None:

@@ -225,13 +225,18 @@ class MemoryPendingEvents:
             self._outbox.locked_by = self
         return self._outbox.locked_by is self
 
-    def fetch(self, limit: int, *, max_bytes: int, besides: Sequence[int]) -> list[PendingEvent]:
+    def fetch(
+        self, limit: int, *, max_bytes: int, besides: Sequence[int], not_of: Sequence[str] = ()
+    ) -> list[PendingEvent]:
         self._ask()
         self._seen = set(self._outbox.committed)
         found: list[PendingEvent] = []
         for row_id in self._outbox.pending():
-            if row_id not in besides and len(found) < limit and sum(len(event.body) for event in found) < max_bytes:
-                found.append(self._outbox.rows[row_id])
+            event = self._outbox.rows[row_id]
+            if row_id in besides or event.subject in not_of:
+                continue
+            if len(found) < limit and sum(len(event.body) for event in found) < max_bytes:
+                found.append(event)
         return found
 
     def mark_published(self, ids: Sequence[int]) -> None:

@@ -31,6 +31,9 @@ SERVICES = ("billing", "analytics")
 WINDOWS = (2, 5_000)
 #: As much as some five events have.
 _WINDOW_BYTES = 2_000
+_FIRST_FETCH = 3
+#: Events of one aggregate that a relay has in its hands.
+_LINE = 3
 #: Of one service.
 CONSUMERS = 2
 _DELAYS_MS = (200, 5_000, 120_000)
@@ -69,6 +72,8 @@ class World:
         self.failing: Counter[str] = Counter()
         self._replace("messaging.relay.PendingEvents", lambda url: MemoryPendingEvents(self.outbox))
         self._replace("messaging.relay._WINDOW_BYTES", _WINDOW_BYTES)
+        self._replace("messaging.relay._FIRST_FETCH", _FIRST_FETCH)
+        self._replace("messaging.relay._LINE", _LINE)
         self._replace("messaging.handling.inbox", MemoryInbox)
         self._replace("messaging.handling.suspects", MemorySuspects)
         self._replace("messaging.handling.record_dead_letter", _nothing_may_die)
