@@ -7,7 +7,6 @@ never before. A server that is away is none of the events' business: the consume
 import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from itertools import groupby
 from operator import attrgetter
 from uuid import UUID
@@ -121,8 +120,7 @@ class Consumer:
             self._connection = deliveries[-1].connection
             handling.patience.until_done(handling.resume_waiting)
         for group in _groups(deliveries):
-            self._process(group, handling)
-            receiver.ack(group)
+            self._process(group, handling, receiver)
 
     def _report(self, receiver: Receiver) -> None:
         if not receiver.connected():
@@ -132,8 +130,8 @@ class Consumer:
             self.active.set()
             self.condition.turn("consuming", ready=True)
 
-    def _process(self, deliveries: Sequence[Delivery], handling: Handling) -> None:
-        """Bring every delivery to an end, so that all may be acked. Raises Stopped when that did not happen."""
+    def _process(self, deliveries: Sequence[Delivery], handling: Handling, receiver: Receiver) -> None:
+        """Bring every delivery to an end, and ack it as soon as it is there. Raises Stopped when stopped before."""
         batch: list[Received] = []
         unfit: list[tuple[Delivery, PermanentError]] = []
         for delivery in deliveries:
@@ -141,16 +139,22 @@ class Consumer:
                 batch.append(self._read(delivery))
             except PermanentError as error:
                 unfit.append((delivery, error))
-        if batch:
-            handle = handling.handle_suspects if deliveries[0].redelivered else handling.handle_batch
-            handling.patience.until_done(partial(handle, batch))
-        for delivery, why in unfit:  # last: whoever kills the process does not make them die twice
-            handling.patience.until_done(partial(handling.bury, delivery, None, why))
-        if not handling.redirect.confirmed():
-            raise Stopped
+        for done in handling.handle(batch) if batch else ():
+            _ack([received.delivery for received in done], handling.redirect, receiver)
+        for delivery, why in unfit:
+            handling.bury(delivery, None, why)
+        if unfit:
+            _ack([delivery for delivery, _ in unfit], handling.redirect, receiver)
 
     def _read(self, delivery: Delivery) -> Received:
         return read(delivery, service=self._service, subscribed=self._handlers, registry=self._registry)
+
+
+def _ack(deliveries: Sequence[Delivery], redirect: Redirector, receiver: Receiver) -> None:
+    """Ack these, as soon as what was sent on in their place is where it should be."""
+    if not redirect.confirmed():
+        raise Stopped
+    receiver.ack(deliveries)
 
 
 def _groups(deliveries: Sequence[Delivery]) -> Iterator[list[Delivery]]:

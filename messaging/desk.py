@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from messaging.dead_letters import State, count_dead_letters, record_dead_letter
+from messaging.dead_letters import State, count_dead_letters, letter_ids, record_dead_letter
 from messaging.dead_letters.messages import dead_message, living_message
 from messaging.dead_letters.orders import mark_carried_out, missing_letters, open_orders, standings
 from messaging.dead_letters.rules import Fate, fate_of, label_of
@@ -181,8 +181,8 @@ class DeadLetterDesk:
                 for message in messages:
                     error = GivenUpByBroker(_who_gave_it_up(message))
                     attempts = _attempts(message)
-                    label = record_dead_letter(session, message, error, attempts=attempts)
-                    redirector.to_dead_letters(message, label, error, attempts=attempts)
+                    letter = record_dead_letter(session, letter_ids(message), message, error, attempts=attempts)
+                    redirector.send(dead_message(letter, self._service))
             return redirector.confirmed()
         finally:
             redirector.close()

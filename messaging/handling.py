@@ -18,11 +18,10 @@ from uuid import UUID
 from sqlalchemy.orm import Session, sessionmaker
 
 from messaging import inbox, suspects
+from messaging.burial import Burial, Buried, missing_twin
 from messaging.condition import Condition
 from messaging.context import message_context
-from messaging.dead_letters import letters_that_stand, record_dead_letter
-from messaging.dead_letters.messages import dead_message
-from messaging.dead_letters.rules import State
+from messaging.dead_letters.record import letters_by_body
 from messaging.envelope import Event
 from messaging.errors import AttemptsUsedUp, KillsTheProcess, PermanentError, ReplayLost
 from messaging.interruptions import Patience, Paused, is_interruption
@@ -30,8 +29,7 @@ from messaging.observer import Observer, OutcomeName
 from messaging.received import Received, about, attempts_so_far
 from messaging.redirect import Redirector, lost_before
 from messaging.retry import RetryPolicy
-from messaging.tables import DeadLetter
-from messaging.transport import Delivery, Message
+from messaging.transport import Delivery
 
 _log = logging.getLogger(__name__)
 
@@ -75,7 +73,15 @@ class Handling:
         with self._settling():
             pass
 
-    def handle_batch(self, batch: Sequence[Received]) -> None:
+    def handle(self, batch: Sequence[Received]) -> Iterator[Sequence[Received]]:
+        """Bring every event to an end, and yield those that are there. Redelivered ones are not among others."""
+        if batch[0].delivery.redelivered:
+            yield from self._handle_suspects(batch)
+        else:
+            self.patience.until_done(partial(self._handle_batch, batch))
+            yield batch
+
+    def _handle_batch(self, batch: Sequence[Received]) -> None:
         """Handle events in one transaction, or if that fails, each on its own."""
         if len(batch) == 1:
             return self._handle_alone(batch[0])
@@ -88,33 +94,36 @@ class Handling:
             for received in batch:
                 self.patience.until_done(partial(self._handle_alone, received))
 
-    def handle_suspects(self, batch: Sequence[Received]) -> None:
+    def _handle_suspects(self, batch: Sequence[Received]) -> Iterator[Sequence[Received]]:
         """Handle redelivered events, of which one may have ended the process that had them before."""
-        trusted: set[UUID] = set()
-        if len(batch) > 1:
-            with self._settling() as session:
-                trusted = suspects.begin_in_company(session, [received.event.id for received in batch])
+        trusted = self.patience.until_done(partial(self._begin_in_company, batch)) if len(batch) > 1 else set()
         for together, group in groupby(batch, key=lambda received: received.event.id in trusted):
             if together:
-                self.patience.until_done(partial(self.handle_batch, list(group)))
+                company = list(group)
+                self.patience.until_done(partial(self._handle_batch, company))
+                yield company
             else:
                 for received in group:
                     self.patience.until_done(partial(self._handle_suspect, received))
+                    yield [received]  # at once: what was sent on in its place is not to be sent by the next life again
 
     def bury(
         self, delivery: Delivery, event: Event | None, error: PermanentError, *, attempts: int | None = None
     ) -> None:
         """Write down that the message is dead, then put it among the dead letters. `event`: what it was read as."""
         died_after = attempts_so_far(delivery) + 1 if attempts is None else attempts
+        burial = Burial(self.service, delivery, event, error, attempts=died_after)
+        buried = self.patience.until_done(partial(self._write_down, burial))
+        if buried.outcome == "dead":
+            extra = about(delivery, event)
+            _log.error("dead letter %s (%s): %s", buried.letter_id, error.reason, error, extra=extra)
+        if buried.twin is not None:
+            self.redirect.send(buried.twin)
+        self._tell(buried.outcome, event)
+
+    def _write_down(self, burial: Burial) -> Buried:
         with self._settling() as session:
-            label = record_dead_letter(session, delivery, error, attempts=died_after)
-            event_id = event.id if event else label.letter_id  # also of what was an event when it began to wait
-            inbox.stop_waiting(session, [event_id])
-            suspects.clear(session, [event_id])
-        extra = about(delivery, event)
-        _log.error("dead letter %s (%s): %s", label.letter_id, error.reason, error, extra=extra)
-        self.redirect.to_dead_letters(delivery, label, error, attempts=died_after)
-        self._tell("dead", event)
+            return burial.write_down(session)
 
     def _require_turn(self, under_way: UUID | None) -> None:
         if under_way == self.replay:
@@ -150,6 +159,10 @@ class Handling:
             self._handle_alone(received)
         self.begun.discard(received.event.id)
 
+    def _begin_in_company(self, batch: Sequence[Received]) -> set[UUID]:
+        with self._settling() as session:
+            return suspects.begin_in_company(session, [received.event.id for received in batch])
+
     def _begin_alone(self, event_id: UUID) -> int:
         """Count the start once for this process: to wait for the database and begin again is no death."""
         once_more = event_id in self.begun
@@ -164,9 +177,9 @@ class Handling:
                 session, {received.aggregate for received in batch}, [received.event.id for received in batch]
             )
             self._require_turn(known.replay)
-            dead = letters_that_stand(session, known.dead)
+            dead = letters_by_body(session, known.dead)
             copies = [received for received in batch if received.delivery.body in dead]
-            twins = self._missing_twins(copies, dead)
+            twins = [missing_twin(dead[c.delivery.body], c.delivery, self.service) for c in copies]
             living = [received for received in batch if received.delivery.body not in dead]
             turn, waiting = self._line_up(session, living, known)
             new = inbox.remember(session, [received.event.id for received in turn])
@@ -187,9 +200,9 @@ class Handling:
             attempts = attempts_so_far(received.delivery)
             self.redirect.to_wait_queue(received.delivery, delay, back_at, attempts=attempts)
             self._tell("waiting", received.event)
-        for twin in twins:
-            self.redirect.send(twin)
-        for received in copies:
+        for received, twin in zip(copies, twins, strict=True):
+            if twin is not None:
+                self.redirect.send(twin)
             self._tell("duplicate", received.event)
 
     def _line_up(
@@ -209,11 +222,6 @@ class Handling:
             inbox.wait(session, received.event, received.aggregate, itself_back_at)
             waiting.append(_Waits(received, delay, itself_back_at))
         return turn, waiting
-
-    def _missing_twins(self, copies: Sequence[Received], dead: Mapping[bytes, DeadLetter]) -> list[Message]:
-        """Return what may be missing among the dead letters: a redelivered copy can be the very message that died."""
-        letters = [dead[copy.delivery.body] for copy in copies if copy.delivery.redelivered]
-        return [dead_message(letter, self.service) for letter in letters if letter.state == State.DEAD]
 
     def _handle(self, session: Session, event: Event) -> None:
         self.condition.come_round()

@@ -17,7 +17,6 @@ from sqlalchemy import (
     func,
     literal_column,
     null,
-    or_,
     select,
     text,
     tuple_,
@@ -27,9 +26,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from messaging.dead_letters.rules import BURIED
+from messaging.dead_letters.record import HOLDS_BACK
 from messaging.envelope import Event
-from messaging.tables import DeadLetter, OngoingReplay, WaitingEvent
+from messaging.tables import DeadLetter, InboxEvent, OngoingReplay, WaitingEvent
 
 # One array and not one parameter for each id: the statement is then compiled once, whatever the size of the batch.
 _REMEMBER = text("""
@@ -47,7 +46,7 @@ _KNOWN: CompoundSelect[str, Any, Any, Any, Any] = union_all(
     ).where(WaitingEvent.aggregate == any_(bindparam("aggregates", type_=ARRAY(Text)))),
     select(literal_column("'dead'"), DeadLetter.id, null(), null(), null()).where(
         DeadLetter.id == any_(bindparam("event_ids", type_=ARRAY(Uuid))),
-        or_(DeadLetter.state.in_(BURIED), DeadLetter.replacement.is_not(None)),
+        HOLDS_BACK,
     ),
     select(literal_column("'replay'"), OngoingReplay.run, null(), null(), null()),
 )
@@ -147,6 +146,11 @@ def remember(session: Session, event_ids: Collection[UUID]) -> set[UUID]:
     if not event_ids:
         return set()
     return set(session.scalars(_REMEMBER, {"event_ids": list(event_ids)}))
+
+
+def was_handled(session: Session, event_id: UUID) -> bool:
+    """Tell whether the event is in the inbox."""
+    return session.get(InboxEvent, event_id) is not None
 
 
 def count_waiting(session: Session) -> int:

@@ -3,12 +3,15 @@
 import logging
 import threading
 from collections.abc import Callable
+from typing import TypeVar
 
 from sqlalchemy.exc import DBAPIError
 
 from messaging.condition import Condition
 from messaging.database import database_is_away
 from messaging.errors import ReplayLost
+
+_Done = TypeVar("_Done")
 
 _log = logging.getLogger(__name__)
 
@@ -40,8 +43,8 @@ class Patience:
         self._stop = stop
         self._condition = condition
 
-    def until_done(self, work: Callable[[], None]) -> None:
-        """Do the work, and again while the database is away or a replay is under way.
+    def until_done(self, work: Callable[[], _Done]) -> _Done:
+        """Do the work, and again while the database is away or a replay is under way; return what came of it.
 
         Raises Stopped when stopped meanwhile.
         """

@@ -6,10 +6,10 @@ import time
 from datetime import UTC, datetime, timedelta
 
 from messaging.condition import Condition
-from messaging.dead_letters.rules import BACK_AT, WAITS_SINCE, Label, death_headers
+from messaging.dead_letters.rules import BACK_AT, WAITS_SINCE
 from messaging.envelope import CONTENT_TYPE
-from messaging.errors import BrokerUnavailable, PermanentError
-from messaging.topology import Topology, dead_exchange, retry_exchange
+from messaging.errors import BrokerUnavailable
+from messaging.topology import Topology, retry_exchange
 from messaging.transport import Broker, Delivery, Message
 
 _log = logging.getLogger(__name__)
@@ -67,14 +67,9 @@ class Redirector:
             headers.setdefault(WAITS_SINCE, int(datetime.now(UTC).timestamp()))
         headers |= {"attempts": attempts, BACK_AT: int(returns.timestamp())}
         if error is not None:
-            headers["error"] = f"{type(error).__name__}: {error}"[:_MAX_HEADER]
+            text = f"{type(error).__name__}: {error}"[:_MAX_HEADER]
+            headers["error"] = text.encode(errors="replace").decode()  # half of a surrogate pair could not be sent
         self.send(_copy(delivery, retry_exchange(self._service), str(delay_ms), headers))
-
-    def to_dead_letters(self, delivery: Delivery, label: Label, error: PermanentError, *, attempts: int) -> None:
-        """Put the message into the dead-letter queue, with the reason where the management console shows it."""
-        why = death_headers(label, reason=error.reason, detail=str(error), attempts=attempts)
-        headers = _own_headers(delivery) | {"routing-key": delivery.routing_key} | why
-        self.send(_copy(delivery, dead_exchange(self._service), "", headers))
 
     def confirmed(self) -> bool:
         """Wait until the broker has all that was sent, sending again what it refused. False when stopped before.

@@ -29,6 +29,8 @@ _WINDOW_BYTES = 64 * 1024 * 1024
 _FIRST_FETCH = 500
 #: Events of one aggregate in the window, at most: it takes a confirm after the other, and the others have to get in.
 _LINE = 500
+#: While a line is full, each fetch passes over the rest of it in the outbox: that may take this share of the time.
+_PASSING_OVER = 0.1
 #: Seconds after which the relay looks into the outbox without being woken.
 _POLL = 0.5
 #: Seconds a standby waits before it asks for the lock again.
@@ -49,6 +51,8 @@ class _Lines:
     size: int = 0
     #: Subjects whose line is as long as it may be: their next events stay in the outbox until it is half as long.
     crowded: set[str] = field(default_factory=set)
+    #: By the monotonic clock: before then nobody is looked for behind a line that is full.
+    next_passing: float = 0.0
 
     def add(self, events: Iterable[PendingEvent]) -> list[PendingEvent]:
         """Put events in line; return those that are first and may go."""
@@ -140,25 +144,29 @@ class Relay:
             crowded = len(lines.crowded)
             settled = self._settle(pending, publisher, lines, stop)
             look = look or len(lines.crowded) < crowded
-            if look and self._has_room(lines):
+            if look and self._may_fetch(lines):
                 look = self._fetch(pending, publisher, lines)
             elif not settled:
                 look = pending.wait(_POLL) or look
         self._finish(pending, publisher, lines)
 
-    def _has_room(self, lines: _Lines) -> bool:
+    def _may_fetch(self, lines: _Lines) -> bool:
         # Each fetch passes over what is in hand, so few large ones are best.
-        return len(lines.by_id) <= self._window // 2 and lines.size <= _WINDOW_BYTES // 2
+        has_room = len(lines.by_id) <= self._window // 2 and lines.size <= _WINDOW_BYTES // 2
+        return has_room and (not lines.crowded or time.monotonic() >= lines.next_passing)
 
     def _fetch(self, pending: PendingEvents, publisher: Publisher, lines: _Lines) -> bool:
         """Fetch what the window has room for; tell whether there may be more."""
         in_hand = len(lines.by_id)
         limit = min(self._window - in_hand, max(_FIRST_FETCH, 2 * in_hand))
-        found = pending.fetch(
-            limit, max_bytes=_WINDOW_BYTES - lines.size, besides=list(lines.by_id), not_of=list(lines.crowded)
-        )
+        max_bytes = _WINDOW_BYTES - lines.size
+        began = time.monotonic()
+        found = pending.fetch(limit, max_bytes=max_bytes, besides=list(lines.by_id), not_of=list(lines.crowded))
+        if lines.crowded:
+            ended = time.monotonic()
+            lines.next_passing = ended + (ended - began) / _PASSING_OVER
         self._send(publisher, lines.add(found))
-        return len(found) == limit or lines.size >= _WINDOW_BYTES
+        return len(found) == limit or sum(len(event.body) for event in found) >= max_bytes
 
     def _report(self, publisher: Publisher) -> None:
         if not publisher.wait_until_connected(0):

@@ -94,10 +94,11 @@ class WaitingEvent(Base):
 
 
 class SuspectEvent(Base):
-    """A redelivered event that is being handled on its own: if the process dies now, this one is to blame."""
+    """A redelivered event that is being handled, perhaps for the last time: see `messaging.suspects`."""
 
     __tablename__ = "suspect"
     event_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    #: By how many processes it was begun alone; 0 while it was only ever handled in the company of others.
     starts: Mapped[int] = mapped_column(Integer)
 
 

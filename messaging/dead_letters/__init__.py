@@ -24,9 +24,9 @@ from messaging.dead_letters.reading import (
     read_dead_letter,
     recent_decisions,
 )
-from messaging.dead_letters.record import letters_that_stand, record_dead_letter
+from messaging.dead_letters.record import letter_ids, record_dead_letter
 from messaging.dead_letters.retention import delete_closed
-from messaging.dead_letters.rules import OPEN, STATE_FILTERS, Action, Label, State
+from messaging.dead_letters.rules import OPEN, STATE_FILTERS, Action, State
 
 __all__ = [
     "OPEN",
@@ -37,7 +37,6 @@ __all__ = [
     "DeadLetterStory",
     "DeadLetterView",
     "Decision",
-    "Label",
     "RecentDecision",
     "Selection",
     "State",
@@ -46,7 +45,7 @@ __all__ = [
     "decide",
     "decide_all",
     "delete_closed",
-    "letters_that_stand",
+    "letter_ids",
     "list_dead_letters",
     "read_dead_letter",
     "recent_decisions",

@@ -32,7 +32,8 @@ def dead_message(letter: DeadLetter, service: str) -> Message:
     """Return the message that stands for the letter in the dead-letter queue."""
     label = Label(letter.id, letter.deaths)
     why = death_headers(label, reason=letter.reason, detail=letter.detail, attempts=letter.attempts)
-    return _message(letter, dead_exchange(service), "", living_headers(letter.headers) | why)
+    origin = {"routing-key": letter.properties.get("routing_key") or ""}
+    return _message(letter, dead_exchange(service), "", living_headers(letter.headers) | origin | why)
 
 
 def _message(letter: DeadLetter, exchange: str, routing_key: str, headers: dict[str, object]) -> Message:

@@ -2,23 +2,43 @@
 
 import hashlib
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID, uuid4, uuid5
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from messaging.dead_letters.rules import Action, Label, State
+from messaging.dead_letters.rules import BURIED, Action, State
 from messaging.envelope import Event
 from messaging.errors import PermanentError
 from messaging.tables import DeadLetter, DeadLetterAction
 from messaging.transport import Delivery
 
+#: The letters that hold back every other copy of their message: it is not to be handled, or not as it was.
+HOLDS_BACK = or_(DeadLetter.state.in_(BURIED), DeadLetter.replacement.is_not(None))
 
-def record_dead_letter(session: Session, delivery: Delivery, error: PermanentError, *, attempts: int) -> Label:
-    """Write down why the message could not be handled. Return the label that its twin in the queue has to carry.
+
+def letter_ids(delivery: Delivery) -> tuple[UUID, UUID]:
+    """Return the ids that its letter can have: that of the event or else of the message, or a new one if it has none.
+
+    And in case that another message has taken this one, a second that follows from its body.
+    """
+    try:
+        first = Event.from_bytes(delivery.body).id
+    except PermanentError:
+        try:
+            first = UUID(delivery.message_id)
+        except ValueError:
+            first = uuid4()
+    return first, uuid5(first, hashlib.sha256(delivery.body).hexdigest())
+
+
+def record_dead_letter(
+    session: Session, ids: Sequence[UUID], delivery: Delivery, error: PermanentError, *, attempts: int
+) -> DeadLetter:
+    """Write down why the message could not be handled, under the first of its `letter_ids` that is free.
 
     A letter that died before is brought back to life as a letter: dead again, with the new reason, attempts and time.
     """
@@ -34,39 +54,33 @@ def record_dead_letter(session: Session, delivery: Delivery, error: PermanentErr
             "app_id": delivery.app_id,
             "correlation_id": delivery.correlation_id,
             "timestamp": delivery.timestamp,
+            "routing_key": delivery.routing_key,
         },
     }
     storable = {name: _storable(value) for name, value in values.items()}
-    label = next(filter(None, (_record(session, i, delivery.body, storable) for i in _possible_ids(delivery))))
-    session.add(DeadLetterAction(letter_id=label.letter_id, action=Action.DIED, detail=storable["reason"]))
-    return label
+    letter = next(filter(None, (_record(session, letter_id, delivery.body, storable) for letter_id in ids)))
+    session.add(DeadLetterAction(letter_id=letter.id, action=Action.DIED, detail=storable["reason"]))
+    return letter
 
 
-def letters_that_stand(session: Session, letter_ids: Collection[UUID]) -> dict[bytes, DeadLetter]:
+def letters_by_body(session: Session, ids: Collection[UUID]) -> dict[bytes, DeadLetter]:
     """Return these letters by the body of their message: another one that has taken its id is not that message."""
-    if not letter_ids:
+    if not ids:
         return {}
-    letters = session.scalars(select(DeadLetter).where(DeadLetter.id.in_(letter_ids)))
+    letters = session.scalars(select(DeadLetter).where(DeadLetter.id.in_(ids)))
     return {letter.body: letter for letter in letters}
 
 
-def _possible_ids(delivery: Delivery) -> Iterator[UUID]:
-    """Yield the id of the event or else of the message; and if another message has taken that, one of its own."""
-    try:
-        letter_id = Event.from_bytes(delivery.body).id
-    except PermanentError:
-        try:
-            letter_id = UUID(delivery.message_id)
-        except ValueError:
-            letter_id = uuid4()
-    yield letter_id
-    yield uuid5(letter_id, hashlib.sha256(delivery.body).hexdigest())
+def holding_letter(session: Session, ids: Sequence[UUID], body: bytes) -> DeadLetter | None:
+    """Return the letter that holds back copies of this message, or None; locked, so that nobody decides meanwhile."""
+    same = select(DeadLetter).where(DeadLetter.id.in_(ids), DeadLetter.body == body, HOLDS_BACK)
+    return session.scalars(same.with_for_update()).one_or_none()
 
 
-def _record(session: Session, letter_id: UUID, body: bytes, values: dict[str, Any]) -> Label | None:
+def _record(session: Session, letter_id: UUID, body: bytes, values: dict[str, Any]) -> DeadLetter | None:
     """Insert or update the letter; None if there is one of this id with another body."""
     row = insert(DeadLetter).values(id=letter_id, body=body, **values)
-    found = session.execute(
+    return session.scalars(
         row.on_conflict_do_update(
             index_elements=["id"],
             set_={
@@ -78,9 +92,9 @@ def _record(session: Session, letter_id: UUID, body: bytes, values: dict[str, An
                 "died_at": row.excluded.died_at,
             },
             where=DeadLetter.body == row.excluded.body,
-        ).returning(DeadLetter.id, DeadLetter.deaths)
+        ).returning(DeadLetter),
+        execution_options={"populate_existing": True},
     ).one_or_none()
-    return Label(*found) if found else None
 
 
 def _storable(value: Any) -> Any:

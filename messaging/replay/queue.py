@@ -32,7 +32,7 @@ class ReplayQueue:
         self._early: dict[int, Delivery] = {}
         #: What an earlier run had in its hands when it ended, perhaps killed by one of them.
         self._suspects: set[str] = set()
-        #: The number up to which all messages have come to their end. Read by the thread that sends.
+        #: How many messages have come to their end. Read by the thread that sends.
         self.settled = 0
         #: Set whenever that grows.
         self.progressed = threading.Event()
@@ -50,9 +50,9 @@ class ReplayQueue:
         return turn
 
     def ack(self, deliveries: Sequence[Delivery]) -> None:
-        """See `Receiver`. They are settled in the order in which they were received."""
+        """See `Receiver`."""
         self._receiver.ack(deliveries)
-        self.settled = deliveries[-1].headers[NUMBER]
+        self.settled += len(deliveries)
         self.progressed.set()
 
     def connected(self) -> bool:

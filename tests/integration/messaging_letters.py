@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from messaging import Event, PermanentError
 from messaging.dead_letters import Actor, Decision, State, decide, read_dead_letter
+from messaging.topology import events_queue
 from tests.integration.messaging_house import SOLD, House
 from tests.waiting import eventually
 
@@ -36,6 +37,15 @@ def bury(house: House, *events: Event) -> list[UUID]:
     eventually(lambda: len(house.dead_letters()) == before + len(events), timeout=30)
     eventually(lambda: house.dead_in_queue() == before + len(events), timeout=30)
     return [event.id for event in events]
+
+
+def redeliver(house: House, event: Event) -> None:
+    """Start a consumer with the event in the queue as if the one before had died before it could ack it."""
+    house.send_raw(event.to_bytes())
+    receiver = house.broker.receiver(events_queue(house.service), prefetch=1)
+    eventually(lambda: receiver.receive(1, 0.1))
+    receiver.close()
+    house.consumer()
 
 
 def replay(house: House, letter_id: UUID) -> None:

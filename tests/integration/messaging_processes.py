@@ -168,6 +168,15 @@ def wait_for_death(process: Any, *, timeout: float = 20) -> None:
     assert process.exitcode == -signal.SIGKILL, f"ended with {process.exitcode}"
 
 
+def lives_until(reached: Callable[[], object], start: Callable[[], Any], *, at_most: int) -> None:
+    """Start a process that kills itself, and the next one, until something is reached."""
+    lives = 0
+    while not reached():
+        assert lives < at_most, f"not reached by {at_most} lives"
+        wait_for_death(start())
+        lives += 1
+
+
 def _work(
     role: Role, place: tuple[str, str, str, str], handler: Handler | None, dies: KillPoint | None, listens: Connection
 ) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy.exc import ProgrammingError
 
 from chassis.settings import Settings
 from messaging import Event, PermanentError
-from messaging.dead_letters import State, list_dead_letters, record_dead_letter
+from messaging.dead_letters import State, letter_ids, list_dead_letters, record_dead_letter
 from messaging.envelope import CONTENT_TYPE, MAX_BYTES
 from messaging.errors import SchemaInvalid, TooLarge
 from messaging.transport import Delivery
@@ -55,7 +55,7 @@ def bury(house: House, body: bytes, error: PermanentError | None = None, type: s
     )
     with house.database.transaction() as session:
         error = error or SchemaInvalid("data.fee_cents: 'many' is not of type 'integer'")
-        return record_dead_letter(session, delivery, error, attempts=1).letter_id
+        return record_dead_letter(session, letter_ids(delivery), delivery, error, attempts=1).id
 
 
 def states(house: House) -> dict[UUID, State]:

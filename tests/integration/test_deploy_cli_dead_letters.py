@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from messaging import Event
-from messaging.dead_letters import State, read_dead_letter, record_dead_letter
+from messaging.dead_letters import State, letter_ids, read_dead_letter, record_dead_letter
 from messaging.envelope import CONTENT_TYPE
 from messaging.errors import SchemaInvalid, UnknownType
 from messaging.transport import Delivery
@@ -31,7 +31,7 @@ class Office:
             1, 1, event.to_bytes(), CONTENT_TYPE, event.type, str(event.id), event.type, "", "", None, {}, False
         )
         with self.databases[service].transaction() as session:
-            return record_dead_letter(session, delivery, error("what is wrong"), attempts=1).letter_id
+            return record_dead_letter(session, letter_ids(delivery), delivery, error("what is wrong"), attempts=1).id
 
     def state(self, service: str, letter_id: UUID) -> State:
         with self.databases[service].reading() as session:

@@ -2,14 +2,30 @@
 
 from dataclasses import replace
 
+import psycopg2
+import pytest
+from sqlalchemy import event as sqlalchemy_event
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from messaging import Event, RetryLater
-from messaging.dead_letters import State
-from messaging.topology import events_queue, retry_queue
+from messaging import Event, RetryLater, inbox
+from messaging.dead_letters import Decision, State, decide, replay_edited
 from tests.integration.messaging_house import House
-from tests.integration.messaging_letters import Moody, bury, history, replay, sold, state
+from tests.integration.messaging_letters import (
+    ADA,
+    Moody,
+    bury,
+    history,
+    nothing_is_left,
+    redeliver,
+    replay,
+    sold,
+    state,
+)
 from tests.waiting import eventually
+
+#: One that its handler refuses, and one that never gets to a handler.
+fit_and_unfit = pytest.mark.parametrize("event", [sold(), sold(data={"n": "many"})], ids=["fit", "unfit"])
 
 
 def test_a_copy_of_a_dead_event_is_put_away_and_its_letter_stays(house: House, moody: Moody) -> None:
@@ -67,12 +83,91 @@ def test_the_letter_of_an_event_that_was_redelivered_after_its_death_gets_its_me
     bury(house, event)
     house.stop_last()
     house.queued(f"{house.service}.dead", 1)  # as if the process had been killed before it sent it
-    house.send_raw(event.to_bytes())
-    receiver = house.broker.receiver(events_queue(house.service), prefetch=1)
-    eventually(lambda: receiver.receive(1, 0.1))
-    receiver.close()
     moody.refuses = False
-    house.consumer()
+    redeliver(house, event)
     eventually(lambda: house.dead_in_queue() == 1)
     assert house.effects() == []
-    assert house.broker.queue_state(retry_queue(house.service, house.retry.delays_ms[0])).ready == 0
+
+
+@fit_and_unfit
+def test_a_copy_of_what_was_discarded_undoes_nothing(house: House, moody: Moody, event: Event) -> None:
+    house.consumer()
+    (letter_id,) = bury(house, event)
+    with house.sessions.begin() as session:
+        decide(session, letter_id, Decision.DISCARD, by=ADA)
+    house.send_raw(event.to_bytes())  # before the desk has done it
+    eventually(lambda: house.outcomes["duplicate"] == 1)
+    assert state(house, letter_id) == State.DISCARD_REQUESTED
+    house.desk()
+    nothing_is_left(house)
+    house.stop_last()
+    house.stop_last()
+    redeliver(house, event)
+    eventually(lambda: house.outcomes["duplicate"] == 2)
+    assert state(house, letter_id) == State.DISCARDED
+    assert [action for action, _ in history(house, letter_id)] == ["died", "discard_requested", "discarded"]
+    assert house.dead_in_queue() == 0
+    assert house.effects() == []
+
+
+@fit_and_unfit
+def test_a_copy_of_what_is_replayed_edited_does_not_keep_the_edited_event_from_being_handled(
+    house: House, moody: Moody, event: Event
+) -> None:
+    house.consumer()
+    (letter_id,) = bury(house, event)
+    moody.refuses = False
+    with house.sessions.begin() as session:
+        replay_edited(session, letter_id, {"data": {"n": 5}}, by=ADA, registry=house.registry)
+    house.send_raw(event.to_bytes())
+    eventually(lambda: house.outcomes["duplicate"] == 1)
+    house.desk()
+    house.wait_for_effects(1)
+    nothing_is_left(house)
+    house.send_raw(event.to_bytes())
+    eventually(lambda: house.outcomes["duplicate"] == 2)
+    assert [effect.n for effect in house.effects()] == [5]
+    assert state(house, letter_id) == State.REPLAYED
+
+
+def test_what_was_replayed_as_it_is_may_die_again(house: House, moody: Moody) -> None:
+    house.consumer()
+    house.desk()
+    (letter_id,) = bury(house, sold())
+    replay(house, letter_id)
+    eventually(lambda: house.dead_letters()[0].deaths == 2 if house.dead_letters() else False)
+    assert state(house, letter_id) == State.DEAD
+
+
+def test_an_event_that_somebody_else_has_handled_meanwhile_is_not_dead(house: House, moody: Moody) -> None:
+    """As after a take-over of the queue from a consumer that is cut off from the broker and goes on."""
+
+    event = sold()
+
+    def handle_it_elsewhere(_session: Session) -> None:
+        with Session(house.engine) as elsewhere, elsewhere.begin():
+            inbox.remember(elsewhere, [event.id])
+
+    sqlalchemy_event.listen(house.sessions, "after_rollback", handle_it_elsewhere)
+    house.consumer()
+    house.send_raw(event.to_bytes())
+    eventually(lambda: house.outcomes == {"duplicate": 1})
+    assert house.dead_letters() == []
+
+
+def test_a_death_whose_commit_was_not_answered_is_one_death_and_is_told_as_one(
+    house: House, moody: Moody, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    once = iter([True])
+
+    def commit_and_lose_the_connection(session: Session) -> None:
+        if house.dead_letters() and next(once, False):
+            raise OperationalError("COMMIT", {}, psycopg2.OperationalError("server closed the connection unexpectedly"))
+
+    sqlalchemy_event.listen(house.sessions, "after_commit", commit_and_lose_the_connection)
+    house.consumer()
+    (letter_id,) = bury(house, sold())
+    eventually(lambda: house.outcomes == {"dead": 1})
+    assert next(once, False) is False
+    assert history(house, letter_id) == [("died", None)]
+    assert house.dead_in_queue() == 1

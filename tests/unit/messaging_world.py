@@ -76,7 +76,7 @@ class World:
         self._replace("messaging.relay._LINE", _LINE)
         self._replace("messaging.handling.inbox", MemoryInbox)
         self._replace("messaging.handling.suspects", MemorySuspects)
-        self._replace("messaging.handling.record_dead_letter", _nothing_may_die)
+        self._replace("messaging.handling.Burial", _nothing_may_die)
         self.relays = [self._new_relay(window) for window in WINDOWS]
         self.consumers = {service: [self._new_consumer(service) for _ in range(CONSUMERS)] for service in SERVICES}
 

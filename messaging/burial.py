@@ -1,0 +1,78 @@
+"""The burial of a message: written down as dead once, and told from a copy of one that is dead already."""
+
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from messaging import inbox, suspects
+from messaging.dead_letters.messages import dead_message
+from messaging.dead_letters.record import holding_letter, letter_ids, record_dead_letter
+from messaging.dead_letters.rules import State
+from messaging.envelope import Event
+from messaging.errors import PermanentError
+from messaging.observer import OutcomeName
+from messaging.tables import DeadLetter
+from messaging.transport import Delivery, Message
+
+
+class Buried(NamedTuple):
+    """What has become of the message."""
+
+    outcome: OutcomeName
+    #: What is to be put among the dead letters.
+    twin: Message | None = None
+    letter_id: UUID | None = None
+
+
+class Burial:
+    """The burial of one message."""
+
+    def __init__(
+        self, service: str, delivery: Delivery, event: Event | None, error: PermanentError, *, attempts: int
+    ) -> None:
+        """Take the message, why it is dead, and after how many attempts. `event`: what it was read as, if it was."""
+        self._service = service
+        self._delivery = delivery
+        self._event = event
+        self._error = error
+        self._attempts = attempts
+        self._letter_ids = letter_ids(delivery)
+        self._begun = False
+
+    def write_down(self, session: Session) -> Buried:
+        """Write it down, unless it was handled meanwhile by somebody else or is a copy of what a letter holds back.
+
+        May be called again after a failure, and then writes nothing twice: a commit may succeed without an answer.
+        """
+        again, self._begun = self._begun, True
+        buried = self._handled_meanwhile(session) or self._held_back(session, again=again) or self._dead(session)
+        event_id = (
+            self._event.id if self._event else buried.letter_id
+        )  # also of what was an event when it began to wait
+        if event_id is not None:
+            inbox.stop_waiting(session, [event_id])
+            suspects.clear(session, [event_id])
+        return buried
+
+    def _handled_meanwhile(self, session: Session) -> Buried | None:
+        if self._event is None or not inbox.was_handled(session, self._event.id):
+            return None
+        return Buried("duplicate")
+
+    def _held_back(self, session: Session, *, again: bool) -> Buried | None:
+        letter = holding_letter(session, self._letter_ids, self._delivery.body)
+        if letter is None:
+            return None
+        if again:
+            return Buried("dead", dead_message(letter, self._service), letter.id)
+        return Buried("duplicate", missing_twin(letter, self._delivery, self._service), letter.id)
+
+    def _dead(self, session: Session) -> Buried:
+        letter = record_dead_letter(session, self._letter_ids, self._delivery, self._error, attempts=self._attempts)
+        return Buried("dead", dead_message(letter, self._service), letter.id)
+
+
+def missing_twin(letter: DeadLetter, copy: Delivery, service: str) -> Message | None:
+    """Return what may be missing among the dead letters: a redelivered copy can be the very message that died."""
+    return dead_message(letter, service) if copy.redelivered and letter.state == State.DEAD else None
