@@ -1,4 +1,4 @@
-"""Real servers for the tests: one Postgres and one RabbitMQ for the whole run, started when the first test asks.
+"""Real servers for the tests: one Postgres and one RabbitMQ for each worker, started when its first test asks.
 
 postgres        the server
 database        database("tracker") -> an empty database of this test module, with its owner and app role
@@ -23,6 +23,7 @@ from urllib.parse import quote
 
 import pytest
 import requests
+from xdist.scheduler import LoadScopeScheduling
 
 from deploy import definitions
 from deploy.accounts import server_home
@@ -39,6 +40,17 @@ PASSWORD = "tests-only"
 NO_BROKER = f"amqp://nobody:nothing@{LOOPBACK}:9/none"
 
 _numbers = itertools.count(1)
+
+
+class ModuleAfterModule(LoadScopeScheduling):
+    """Gives whole modules to a worker, for their fixtures are dear, and all that start the whole system to the same."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "e2e" if nodeid.startswith("tests/e2e/") else nodeid.partition("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ModuleAfterModule:
+    return ModuleAfterModule(config, log)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def eventually(check: Callable[[], T], *, timeout: float = 10, every: float = 0.05) -> T:
+def eventually(check: Callable[[], T], *, timeout: float = 30, every: float = 0.05) -> T:
     """Call `check` until it returns something true, and return that. Raises AssertionError at the deadline.
 
     An AssertionError or LookupError of `check` counts as "not yet"; the last one is shown at the deadline.

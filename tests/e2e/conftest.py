@@ -1,6 +1,8 @@
 """The whole system, once for each test module."""
 
+import itertools
 import shutil
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +11,9 @@ import pytest
 from tests.e2e.running import RunningSystem
 from tests.waiting import eventually
 
+#: What ends one system after the other: a service manager, or Ctrl-C for make alone, which does not pass it on.
+_ENDS = itertools.cycle((signal.SIGTERM, signal.SIGINT))
+
 
 @pytest.fixture(scope="module")
 def running_system() -> Iterator[RunningSystem]:
@@ -16,9 +21,9 @@ def running_system() -> Iterator[RunningSystem]:
     system = RunningSystem()
     yield system
     if system.process.poll() is None:
-        system.stop()
+        system.stop(next(_ENDS))
     try:
-        eventually(lambda: system.left_over() == [], timeout=2)
+        eventually(lambda: system.left_over() == [], timeout=10)
     finally:
         shutil.rmtree(system.state_dir)
 

@@ -73,7 +73,7 @@ class RunningSystem:
 
         return eventually(ready, timeout=START_TIMEOUT)
 
-    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+    def stop(self, number: signal.Signals) -> int:
         """Send the signal to the process in the foreground alone and return its exit code when it has ended."""
         self.process.send_signal(number)
         return self.process.wait(STOP_TIMEOUT)

@@ -30,13 +30,6 @@ def addresses(system: RunningSystem) -> dict[str, str]:
     return {one["name"]: one["health"] for one in found if "health" in one}
 
 
-def start_and_kill_make(system: RunningSystem) -> None:
-    system.launch()
-    system.wait_until_ready()
-    os.kill(system.process.pid, signal.SIGKILL)
-    system.process.wait()
-
-
 @pytest.mark.timeout(900)
 def test_it_starts_refuses_a_second_restarts_what_dies_and_leaves_nothing(running_system: RunningSystem) -> None:
     system = running_system
@@ -115,14 +108,9 @@ def test_it_starts_refuses_a_second_restarts_what_dies_and_leaves_nothing(runnin
         assert dying in [one["labels"]["instance"] for one in targets]
     eventually(lambda: _well(environment), timeout=60)
 
-    # Ctrl-C.
-    os.killpg(system.process.pid, signal.SIGINT)
-    system.process.wait(STOP_PATIENCE)
-    assert not system.run_file.exists()
-    eventually(lambda: system.left_over() == [], timeout=2)
-
     # make is killed; the next start waits for what is still ending, and everything is as it was.
-    start_and_kill_make(system)
+    os.kill(system.process.pid, signal.SIGKILL)
+    system.process.wait()
     system.launch()
     again = system.wait_until_ready()
     assert again["people"] == run["people"]
@@ -135,9 +123,11 @@ def test_it_starts_refuses_a_second_restarts_what_dies_and_leaves_nothing(runnin
     system.launch()
     system.wait_until_ready()
 
-    # SIGINT to make alone, which make does not pass on.
-    system.stop(signal.SIGINT)
-    eventually(lambda: system.left_over() == [], timeout=2)
+    # Ctrl-C.
+    os.killpg(system.process.pid, signal.SIGINT)
+    system.process.wait(STOP_PATIENCE)
+    assert not system.run_file.exists()
+    eventually(lambda: system.left_over() == [], timeout=10)
 
 
 def _well(environment: dict[str, str]) -> dict[str, Any] | None:

@@ -235,7 +235,7 @@ class House:
         """The sequence numbers in the order in which they were handled."""
         return [effect.sequence for effect in self.effects(subject)]
 
-    def wait_for_effects(self, count: int, *, timeout: float = 10) -> None:
+    def wait_for_effects(self, count: int, *, timeout: float = 30) -> None:
         """Wait until that many effects are there."""
         eventually(lambda: self._count(Effect) >= count, timeout=timeout)
 
