@@ -25,16 +25,19 @@ _INTERRUPTS_AT_ONCE = 4096
 # The first one comes however large it is.
 _FETCH = """
     SELECT id, event_id::text, type, subject, sequence, correlation_id::text,
-           extract(epoch FROM created_at)::float8, body
-      FROM (SELECT *, sum(octet_length(body)) OVER (ORDER BY id) - octet_length(body) AS bytes_before
+           date_part('epoch', created_at), {body}
+      FROM (SELECT *, sum(octet_length(body)) OVER (ORDER BY id ROWS UNBOUNDED PRECEDING) AS bytes_so_far
               FROM (SELECT * FROM outbox
                      WHERE published_at IS NULL
                        AND id <> ALL(%(besides)s::bigint[]) AND subject <> ALL(%(not_of)s::text[])
                      ORDER BY id
                      LIMIT %(limit)s) AS oldest) AS counted
-     WHERE bytes_before < %(max_bytes)s
+     WHERE bytes_so_far - octet_length(body) < %(max_bytes)s
      ORDER BY id
 """
+#: A body is JSON. As text it takes half the bytes on its way, and a fraction of the time to decode.
+_FETCH_TEXT = _FETCH.format(body="convert_from(body, 'UTF8')")
+_FETCH_BYTES = _FETCH.format(body="body")
 _MARK = """
     WITH marked AS (
         UPDATE outbox SET published_at = clock_timestamp()
@@ -116,8 +119,12 @@ class PendingEvents:
         Not "those after the last id": ids are drawn before the commit, so a lower one can become visible later.
         """
         wanted = {"limit": limit, "max_bytes": max_bytes, "besides": list(besides), "not_of": list(not_of)}
-        self._execute(_FETCH, wanted)
-        return [PendingEvent._make((*row[:7], bytes(row[7]))) for row in self._cursor.fetchall()]
+        try:
+            self._execute(_FETCH_TEXT, wanted)
+            return [PendingEvent._make((*row[:7], row[7].encode())) for row in self._cursor.fetchall()]
+        except psycopg2.DataError:  # somebody wrote a body past `publish`, and consumers will say what is wrong with it
+            self._execute(_FETCH_BYTES, wanted)
+            return [PendingEvent._make((*row[:7], bytes(row[7]))) for row in self._cursor.fetchall()]
 
     def mark_published(self, ids: Sequence[int]) -> None:
         """Record that the broker confirmed these."""

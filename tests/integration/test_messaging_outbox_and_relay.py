@@ -175,6 +175,20 @@ def test_what_nobody_subscribed_to_is_kept_where_an_operator_sees_it(house: Hous
     assert b'"n":7' in body
 
 
+def test_a_body_that_is_no_text_is_published_byte_for_byte_and_holds_nobody_up(house: House) -> None:
+    body = b'{"parrot": "\xff\x00"}'
+    house.sell("apples")
+    with house.sessions.begin() as session:
+        session.execute(text("UPDATE outbox SET body = :body"), {"body": body})
+    house.sell("pears")
+    house.consumer()
+    house.relay()
+    house.wait_for_effects(1)
+    (letter,) = eventually(house.dead_letters)
+    assert letter.reason == "not-an-event"
+    assert list(house.queued(f"{house.service}.dead", 1)) == [body]
+
+
 def test_the_relay_counts_what_it_published_even_when_rows_are_gone(house: House) -> None:
     counted: list[PendingEvent] = []
 
