@@ -26,6 +26,7 @@ BENCHMARKS: dict[str, Callable[[Servers], list[tuple[str, str]]]] = {
 def main() -> None:
     """Run those named, or all."""
     logging.basicConfig(level=logging.ERROR)
+    os.environ.setdefault("ATES_LOG_LEVEL", "ERROR")  # of the processes that are measured: their words are not figures
     chosen = sys.argv[1:] or list(BENCHMARKS)
     write = sys.stdout.write
     for name in chosen:
