@@ -79,7 +79,7 @@ class Database:
         )
         self.registry = registry or SchemaRegistry.load(settings.schemas_dir, upcasters=UPCASTERS)
         self.sessions = sessionmaker(self.engine, expire_on_commit=False, info={_ZONE: settings.business_timezone})
-        bind_outbox(self.sessions, self.registry, self.engine)
+        bind_outbox(self.sessions, self.registry, self.engine, producer=settings.service)
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:

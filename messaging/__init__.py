@@ -13,6 +13,7 @@ from messaging.context import MessageContext, current_context, message_context
 from messaging.desk import DeadLetterDesk
 from messaging.envelope import Event
 from messaging.errors import (
+    ForeignEvent,
     MessagingError,
     NotAnEvent,
     OutboxNotBound,
@@ -45,6 +46,7 @@ __all__ = [
     "Consumer",
     "DeadLetterDesk",
     "Event",
+    "ForeignEvent",
     "Handler",
     "HandlerTable",
     "MessageContext",

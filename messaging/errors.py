@@ -9,6 +9,10 @@ class OutboxNotBound(MessagingError):
     """`publish` was given a session of a sessionmaker that never went through `bind_outbox`."""
 
 
+class ForeignEvent(MessagingError):
+    """`publish` was given an event of another producer: the broker would refuse it again and again."""
+
+
 class SchemaRegistryError(MessagingError):
     """A schema file cannot be used: it is not JSON, no JSON Schema, or not where its name says."""
 

@@ -12,12 +12,13 @@ from sqlalchemy import Engine, delete, event, func, insert, inspect, select
 from sqlalchemy.orm import Session, SessionTransaction, sessionmaker
 
 from messaging.envelope import Event
-from messaging.errors import OutboxNotBound
+from messaging.errors import ForeignEvent, OutboxNotBound
 from messaging.registry import SchemaRegistry
 from messaging.tables import InboxEvent, OutboxEvent, RelayProgress
 from messaging.wakeup import Waker
 
 _REGISTRY = "messaging.registry"
+_PRODUCER = "messaging.producer"
 _PUBLISHED = "messaging.published"
 _UNWRITTEN = "messaging.unwritten"
 _COMMITTING = "messaging.committing"
@@ -28,14 +29,18 @@ _INSERT = insert(OutboxEvent).inline()
 _DELETE_AT_ONCE = 1000
 
 
-def bind_outbox(sessions: sessionmaker[Session], registry: SchemaRegistry, engine: Engine) -> Waker:
+def bind_outbox(
+    sessions: sessionmaker[Session], registry: SchemaRegistry, engine: Engine, *, producer: str | None = None
+) -> Waker:
     """Let `publish` work with every session of this sessionmaker, and wake the relay after each commit that published.
+
+    `producer`: only its events can be published, as when the broker takes no others from it; None is anybody.
 
     The relay is woken over a connection of its own after the commit: NOTIFY inside the transaction
     would take a lock at commit that all writers of the database share.
     """
     waker = Waker(engine)
-    sessions.configure(info={**(sessions.kw.get("info") or {}), _REGISTRY: registry})
+    sessions.configure(info={**(sessions.kw.get("info") or {}), _REGISTRY: registry, _PRODUCER: producer})
 
     def wake_after_commit(session: Session) -> None:
         # The release of a savepoint comes here as well, and commits nothing.
@@ -54,11 +59,14 @@ def publish(session: Session, event: Event) -> None:
 
     The caller holds the lock of the event's aggregate (it has selected the row for update, or has just inserted it),
     so the order of outbox ids is the order of the aggregate's sequence.
-    Raises OutboxNotBound, UnknownType, SchemaInvalid or TooLarge, and then nothing was added.
+    Raises OutboxNotBound, ForeignEvent, UnknownType, SchemaInvalid or TooLarge, and then nothing was added.
     """
     registry: SchemaRegistry | None = session.info.get(_REGISTRY)
     if registry is None:
         raise OutboxNotBound("this session's sessionmaker never went through messaging.bind_outbox()")
+    producer = session.info[_PRODUCER]
+    if producer not in (None, event.producer):
+        raise ForeignEvent(f"{producer} publishes no events of {event.producer}: {event.type}")
     registry.validate(event)
     row = {
         "event_id": event.id,

@@ -16,7 +16,7 @@ from chassis.errors import Invalid
 from chassis.paging import PageRequest, fetch_page
 from chassis.people import LocalUser, UserReplica, find_user_in, upsert_user
 from deploy.databases import ServiceDatabase
-from messaging import Event, publish, tables
+from messaging import Event, ForeignEvent, outbox_status, publish, tables
 from tests.chassis_parts import KESHA, People, bearer, demo_app, settings
 
 
@@ -59,6 +59,11 @@ def user_event(sequence: int, **changes: str) -> Event:
         "changed_at": "2026-11-21T05:00:00Z",
     }
     return Event.new("auth.user_updated.v1", subject=str(KESHA), sequence=sequence, data={**data, **changes})
+
+
+def task_event(sequence: int) -> Event:
+    data = {"task_id": str(uuid4()), "assignee_id": str(KESHA), "completed_at": "2026-11-21T05:00:00Z"}
+    return Event.new("tracker.task_completed.v1", subject=data["task_id"], sequence=sequence, data=data)
 
 
 def test_a_user_is_copied_and_kept_up_to_date(house: Database) -> None:
@@ -134,7 +139,7 @@ def test_a_transaction_that_fails_leaves_nothing(house: Database) -> None:
     with pytest.raises(ZeroDivisionError), house.transaction() as session:
         session.add(Perch(height=1))
         session.flush()
-        publish(session, user_event(1))
+        publish(session, task_event(1))
         raise ZeroDivisionError
     with house.reading() as session:
         assert session.scalars(select(Perch)).all() == []
@@ -165,6 +170,16 @@ def test_an_aggregate_counts_its_events(house: Database) -> None:
         assert session.scalars(select(Perch.version)).one() == 2
 
 
+def test_nobody_publishes_the_events_of_another_service(house: Database) -> None:
+    with (
+        house.transaction() as session,
+        pytest.raises(ForeignEvent, match=r"tracker publishes no events of auth: auth\.user_updated\.v1"),
+    ):
+        publish(session, user_event(1))
+    with house.reading() as session:
+        assert outbox_status(session).pending == 0
+
+
 def test_the_database_may_be_restarted_between_two_requests(house: Database) -> None:
     with house.reading() as session:
         session.execute(text("SELECT 1"))
@@ -180,7 +195,7 @@ def test_the_database_may_be_restarted_between_two_requests(house: Database) -> 
 
 def test_an_administrator_sees_how_far_the_outbox_is(house: Database, tmp_path: Path) -> None:
     with house.transaction() as session:
-        publish(session, user_event(1))
+        publish(session, task_event(1))
     client = demo_app(settings(tmp_path, database_url=url_of(house)), People()).test_client()
     outbox = client.get("/api/v1/messages/outbox", headers=bearer(role="admin")).json
     assert outbox["pending"] == 1
@@ -193,7 +208,7 @@ def test_what_stands_in_the_database_is_measured_whenever_somebody_asks(house: D
     client = demo_app(settings(tmp_path, database_url=url_of(house)), People()).test_client()
     for pending in (1.0, 2.0):
         with house.transaction() as session:
-            publish(session, user_event(int(pending)))
+            publish(session, task_event(int(pending)))
         assert f'outbox_pending{{service="tracker"}} {pending}' in client.get("/metrics").text
     text = client.get("/metrics").text
     assert 'outbox_oldest_pending_seconds{service="tracker"}' in text
