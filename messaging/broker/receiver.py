@@ -11,6 +11,9 @@ from messaging.broker.link import Link
 from messaging.broker.mailbox import Mailbox
 from messaging.transport import Delivery
 
+#: Characters of headers that are taken from a message: with four bytes each they are half a frame.
+_ROOM_FOR_HEADERS = 16 * 1024
+
 
 class RabbitReceiver:
     """Receives from one queue. Used by one thread."""
@@ -102,9 +105,25 @@ def _delivery(connection: int, method: Any, properties: Any, body: bytes) -> Del
         app_id=_text(properties.app_id),
         correlation_id=_text(properties.correlation_id),
         timestamp=properties.timestamp,
-        headers={_text(name): _plain(value) for name, value in (properties.headers or {}).items()},
+        headers=_headers(properties.headers or {}),
         redelivered=bool(method.redelivered),
     )
+
+
+def _headers(found: dict[str | bytes, Any]) -> dict[str, Any]:
+    """Leave out what is too large: a message that is sent on has more headers than it came with, and one frame for all.
+
+    A broker that is sent a larger frame closes the connection, and again whenever that message is tried again.
+    """
+    kept: dict[str, Any] = {}
+    room = _ROOM_FOR_HEADERS
+    for key, value in found.items():
+        name, plain = _text(key), _plain(value)
+        size = len(name) + len(str(plain))
+        if size <= room:
+            room -= size
+            kept[name] = plain
+    return kept
 
 
 def _text(value: str | bytes | None) -> str:

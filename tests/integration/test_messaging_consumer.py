@@ -302,3 +302,21 @@ def test_headers_and_types_that_no_one_of_ours_would_send_stop_nobody(house: Hou
     house.wait_for_effects(1)
     eventually(lambda: len(house.dead_letters()) == 2)
     assert {letter.reason for letter in house.dead_letters()} == {"wrong-content-type"}
+
+
+def test_headers_that_leave_no_room_for_ours_stop_nobody(house: House) -> None:
+    """A header frame cannot be split, and what is sent on has more headers than what came."""
+    house.consumer()
+    parameters = pika.URLParameters(house.amqp_url)
+    full = "x" * 130_900
+    with pika.BlockingConnection(parameters) as connection:
+        for headers in ({"note": full}, {"notes": [full]}, {"subject": "apples", "x-note": full}):
+            properties = pika.BasicProperties(content_type="text/plain", headers=headers)
+            connection.channel().basic_publish(house.exchange, f"{SOLD}.v1", b"", properties)
+    house.send_raw(sold(5).to_bytes())
+    house.wait_for_effects(1)
+    eventually(lambda: house.dead_in_queue() == 3)
+    receiver = house.broker.receiver(f"{house.service}.dead", prefetch=3)
+    (*_, last) = [eventually(lambda: receiver.receive(1, 0.1))[0] for _ in range(3)]
+    receiver.close()
+    assert last.headers["subject"] == "apples"  # what is small is kept
