@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from analytics_service import commands, config
-from analytics_service.app import create_app
 from analytics_service.cli import COMMANDS
 from analytics_service.handlers import HANDLERS
 from chassis.cli import Service, main
@@ -12,7 +11,7 @@ main(
     Service(
         name="analytics",
         load_settings=config.load,
-        create_app=create_app,
+        app="analytics_service.app:create_app",
         handlers=HANDLERS,
         migrations=Path(__file__).parent / "migrations",
         commands=COMMANDS,

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from auth_service import config
-from auth_service.app import create_app
 from auth_service.cli import COMMANDS
 from auth_service.jobs import add_jobs
 from chassis.cli import Service, main
@@ -12,7 +11,7 @@ main(
     Service(
         name="auth",
         load_settings=config.load,
-        create_app=create_app,
+        app="auth_service.app:create_app",
         jobs=add_jobs,
         migrations=Path(__file__).parent / "migrations",
         commands=COMMANDS,

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from billing_service import config
-from billing_service.app import create_app
 from billing_service.cli import COMMANDS
 from billing_service.handlers import HANDLERS
 from billing_service.jobs import add_jobs
@@ -13,7 +12,7 @@ main(
     Service(
         name="billing",
         load_settings=config.load,
-        create_app=create_app,
+        app="billing_service.app:create_app",
         handlers=HANDLERS,
         jobs=add_jobs,
         migrations=Path(__file__).parent / "migrations",

@@ -1,28 +1,32 @@
-"""The processes of a service: `python -m tracker_service web|relay|consumer|scheduler|migrate`."""
+"""The processes of a service: `python -m tracker_service web|relay|consumer|scheduler|migrate`.
+
+Most of them need no web framework, and would take twice the time to start with it.
+"""
 
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Generic, TypeVar
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import click
 from apscheduler.events import EVENT_SCHEDULER_STARTED
 from apscheduler.schedulers.blocking import BlockingScheduler
-from flask import Flask
 
 from chassis.db import Database
-from chassis.migrate import migrate
 from chassis.observe import EventObserver, LoopHealth, configure_logging, serve_probes
 from chassis.operating import OperatorCommand
 from chassis.replaying import replay_command
 from chassis.scheduler import build_scheduler
 from chassis.settings import EXCHANGE, Settings, SettingsError
 from chassis.tracing import load_tracing
-from chassis.webserver import serve
 from messaging import Consumer, DeadLetterDesk, HandlerTable, RabbitBroker, Relay, RetryPolicy, stop_at_signal
 from messaging.replay import Forget
+
+if TYPE_CHECKING:
+    from flask import Flask
 
 S = TypeVar("S", bound=Settings)
 
@@ -34,7 +38,8 @@ class Service(Generic[S]):
     #: The short name, as in `tracker`.
     name: str
     load_settings: Callable[[], S]
-    create_app: Callable[[S], Flask]
+    #: Makes the web application of the settings, as in `tracker_service.app:create_app`; imported by who serves it.
+    app: str
     #: Empty for a service that hears of nothing; it has no consumer then.
     handlers: HandlerTable = field(default_factory=dict)
     #: Adds the service's own jobs to its scheduler.
@@ -81,8 +86,11 @@ def _process(service: Service[S], name: str, run: Callable[[Service[S]], None]) 
 
 def _web(service: Service[S]) -> None:
     """Serve the pages and REST."""
+    from chassis.webserver import serve
+
     settings = service.load_settings()
-    serve(lambda: service.create_app(settings), host=settings.host, port=settings.port)
+    create_app: Callable[[S], Flask] = resolve_name(service.app)
+    serve(lambda: create_app(settings), host=settings.host, port=settings.port)
 
 
 def _relay(service: Service[S]) -> None:
@@ -146,4 +154,6 @@ def _scheduler(service: Service[S]) -> None:
 
 def _migrate(service: Service[S]) -> None:
     """Bring the database up to date, as its owner."""
+    from chassis.migrate import migrate
+
     migrate(service.name, service.migrations)

@@ -18,7 +18,7 @@ from chassis.identity import principal_or_none
 from chassis.messages_api import messages
 from chassis.messages_ui import messages_pages
 from chassis.navigation import navigation, role_name
-from chassis.observe import init_observation
+from chassis.observe.requests import init_observation
 from chassis.people import FindUser
 from chassis.problems import ProblemApi, register_error_handlers
 from chassis.runtime import EXTENSION, Runtime, runtime

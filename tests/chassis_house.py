@@ -2,16 +2,24 @@
 
 from pathlib import Path
 
+from flask import Flask
+
 from chassis.cli import Service, main
-from chassis.settings import load_settings
-from tests.chassis_parts import People, demo_app
+from chassis.settings import Settings, load_settings
+
+
+def create_app(settings: Settings) -> Flask:
+    from tests.chassis_parts import People, demo_app
+
+    return demo_app(settings, People())
+
 
 if __name__ == "__main__":
     main(
         Service(
             name="tracker",
             load_settings=lambda: load_settings("tracker"),
-            create_app=lambda settings: demo_app(settings, People()),
+            app="tests.chassis_house:create_app",
             handlers={"auth.user_registered": lambda _session, _event: None},
             migrations=Path("nowhere"),
         )

@@ -4,7 +4,6 @@ from pathlib import Path
 
 from chassis.cli import Service, main
 from tracker_service import config
-from tracker_service.app import create_app
 from tracker_service.handlers import HANDLERS
 from tracker_service.jobs import add_jobs
 
@@ -12,7 +11,7 @@ main(
     Service(
         name="tracker",
         load_settings=config.load,
-        create_app=create_app,
+        app="tracker_service.app:create_app",
         handlers=HANDLERS,
         jobs=add_jobs,
         migrations=Path(__file__).parent / "migrations",

@@ -1,7 +1,7 @@
 """What an operator sees of a service: logs, metrics, probes. docs/operation.md says what to do with them.
 
 logs.py      one JSON object a line, tied to the request or event that it is about
-requests.py  the web: correlation ids, requests counted and logged
+requests.py  the web, and imported only there: correlation ids, requests counted and logged
 events.py    relay and consumer: events counted, timed and logged
 probes.py    /livez, /readyz and /metrics of every process
 state.py     what is read from the database when somebody asks for metrics
@@ -10,6 +10,5 @@ state.py     what is read from the database when somebody asks for metrics
 from chassis.observe.events import EventObserver
 from chassis.observe.logs import configure_logging
 from chassis.observe.probes import LoopHealth, serve_probes
-from chassis.observe.requests import init_observation
 
-__all__ = ["EventObserver", "LoopHealth", "configure_logging", "init_observation", "serve_probes"]
+__all__ = ["EventObserver", "LoopHealth", "configure_logging", "serve_probes"]

@@ -3,13 +3,14 @@
 Alive: whoever is not should be started anew. Ready: whoever is not waits for somebody else, and says for whom.
 """
 
+import json
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping
+from http import HTTPStatus
 from socketserver import ThreadingMixIn
-from typing import Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-from flask import Blueprint, Flask, Response
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -18,6 +19,9 @@ from sqlalchemy import Engine
 from chassis.observe.state import StoredNumbers, answers, probing_engine
 from chassis.settings import Settings
 from messaging import Condition
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 #: Seconds after which a main loop that has not come round counts as dead. Waits for servers come round twice a second,
 #: and the consumer before each event. A handler may be slow, but Postgres ends a transaction of ours that does nothing
@@ -91,44 +95,74 @@ class _HealthNumbers(Collector):
         return (ready,)
 
 
-def probes(settings: Settings, health: Health, collectors: Sequence[Collector] = ()) -> Blueprint:
-    """Return the three pages. `collectors` have numbers beside those of the process-wide registry."""
-    pages = Blueprint("probes", __name__)
-    own = CollectorRegistry()
-    for collector in (
-        *collectors,
-        StoredNumbers(settings.service, probing_engine(settings)),
-        _HealthNumbers(settings.service, health),
-    ):
-        own.register(collector)
+class Page(NamedTuple):
+    """What is answered."""
 
-    @pages.get("/livez")
-    def livez() -> tuple[dict[str, str], int]:
-        return _answer("alive", *health.alive())
-
-    @pages.get("/readyz")
-    def readyz() -> tuple[dict[str, str], int]:
-        return _answer("ready", *health.ready())
-
-    @pages.get("/metrics")
-    def metrics() -> Response:
-        return Response(generate_latest(REGISTRY) + generate_latest(own), content_type=CONTENT_TYPE_LATEST)
-
-    return pages
+    status: HTTPStatus
+    content_type: str
+    body: bytes
 
 
-def serve_probes(settings: Settings, health: Health, collectors: Sequence[Collector] = ()) -> None:
+class Probes:
+    """The three pages, for whatever serves them: most processes have no web application."""
+
+    def __init__(self, settings: Settings, health: Health, collectors: Iterable[Collector] = ()) -> None:
+        """`collectors` have numbers beside those of the process-wide registry."""
+        self._health = health
+        self._own = CollectorRegistry()
+        for collector in (
+            *collectors,
+            StoredNumbers(settings.service, probing_engine(settings)),
+            _HealthNumbers(settings.service, health),
+        ):
+            self._own.register(collector)
+
+    def livez(self) -> Page:
+        """Tell whether the process can come to its work."""
+        return _page("alive", *self._health.alive())
+
+    def readyz(self) -> Page:
+        """Tell whether it does its work."""
+        return _page("ready", *self._health.ready())
+
+    def metrics(self) -> Page:
+        """Return all numbers in Prometheus' text format."""
+        return Page(HTTPStatus.OK, CONTENT_TYPE_LATEST, generate_latest(REGISTRY) + generate_latest(self._own))
+
+    def by_path(self) -> dict[str, Callable[[], Page]]:
+        """Return the pages by where they are."""
+        return {"/livez": self.livez, "/readyz": self.readyz, "/metrics": self.metrics}
+
+
+def serve_probes(settings: Settings, health: Health, collectors: Iterable[Collector] = ()) -> None:
     """Answer the three pages from a thread, for a process without a web server, if a port is given for it."""
     if settings.health_port is None:
         return
-    application = Flask("probes", static_folder=None)
-    application.register_blueprint(probes(settings, health, collectors))
+    application = _application(Probes(settings, health, collectors).by_path())
     server = make_server(settings.host, settings.health_port, application, _ThreadingServer, _SilentHandler)
     threading.Thread(target=server.serve_forever, name="probes", daemon=True).start()
 
 
-def _answer(word: str, well: bool, doing: str) -> tuple[dict[str, str], int]:
-    return ({"status": word, "doing": doing}, 200) if well else ({"status": f"not {word}", "doing": doing}, 503)
+def _page(word: str, well: bool, doing: str) -> Page:
+    status = HTTPStatus.OK if well else HTTPStatus.SERVICE_UNAVAILABLE
+    told = {"status": word if well else f"not {word}", "doing": doing}
+    return Page(status, "application/json", json.dumps(told).encode() + b"\n")
+
+
+def _application(pages: Mapping[str, Callable[[], Page]]) -> "WSGIApplication":
+    def answer(environ: "WSGIEnvironment", start_response: "StartResponse") -> list[bytes]:
+        find = pages.get(environ["PATH_INFO"])
+        if find is None:
+            page = Page(HTTPStatus.NOT_FOUND, "text/plain", b"Not found\n")
+        elif environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
+            page = Page(HTTPStatus.METHOD_NOT_ALLOWED, "text/plain", b"Only GET\n")
+        else:
+            page = find()
+        headers = [("Content-Type", page.content_type), ("Content-Length", str(len(page.body)))]
+        start_response(f"{page.status.value} {page.status.phrase}", headers)
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [page.body]
+
+    return answer
 
 
 class _ThreadingServer(ThreadingMixIn, WSGIServer):

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
@@ -9,7 +10,7 @@ import structlog
 from flask import Flask, Response, g, request
 from prometheus_client import Counter, Histogram
 
-from chassis.observe.probes import WebHealth, probes
+from chassis.observe.probes import Page, Probes, WebHealth
 from chassis.observe.state import probing_engine
 from chassis.settings import Settings
 from chassis.tracing import ROUTE, STATUS, Tracing, load_tracing
@@ -44,7 +45,9 @@ def init_observation(app: Flask, settings: Settings, tracing: Tracing | None = N
     `tracing` is for who has made one already.
     """
     app.wsgi_app = _Correlation(app.wsgi_app, tracing or load_tracing(settings.service, "web"))  # type: ignore[method-assign]
-    app.register_blueprint(probes(settings, WebHealth(probing_engine(settings))))
+    probes = Probes(settings, WebHealth(probing_engine(settings)))
+    for path, page in probes.by_path().items():
+        app.add_url_rule(path, view_func=_view(page))
 
     @app.before_request
     def start_clock() -> None:
@@ -54,6 +57,15 @@ def init_observation(app: Flask, settings: Settings, tracing: Tracing | None = N
     def account_for(response: Response) -> Response:
         _account_for(response, settings.service)
         return response
+
+
+def _view(page: Callable[[], Page]) -> Callable[[], Response]:
+    @wraps(page)
+    def view() -> Response:
+        status, content_type, body = page()
+        return Response(body, status, content_type=content_type)
+
+    return view
 
 
 def _account_for(response: Response, service: str) -> None:

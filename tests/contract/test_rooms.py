@@ -72,3 +72,15 @@ def test_imports_keep_their_direction() -> None:
     linter = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"]
     found = subprocess.run(linter, cwd=ROOT, capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stdout
+
+
+@pytest.mark.parametrize("service", ["tracker", "billing", "analytics"])
+def test_only_the_web_process_imports_the_web_application(service: str) -> None:
+    """Each of a score of processes would take twice the time to start, and a third more memory."""
+    program = f"import runpy, sys; sys.argv[1:] = ['relay']; runpy.run_module('{service}_service', run_name='__main__')"
+    words = [sys.executable, "-X", "importtime", "-c", program]
+    done = subprocess.run(words, cwd=ROOT, env={}, capture_output=True, text=True, check=False)
+    assert f"{service.upper()}_DATABASE_URL" in done.stderr  # it came as far as its settings
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+    assert "messaging.relay" in imported
+    assert imported.isdisjoint({"flask", "gunicorn", "alembic", f"{service}_service.app"})

@@ -15,7 +15,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from chassis.observe import EventObserver, init_observation
+from chassis.observe import EventObserver
+from chassis.observe.requests import init_observation
 from chassis.tracing import Tracing, load_tracing, read_traceparent
 from chassis.tracing.spans import Spans, service_provider
 from messaging import Event, PendingEvent, message_context
