@@ -13,7 +13,7 @@ up: ## Install what is missing, start everything, keep it alive until Ctrl-C
 	@exec .venv/bin/python -m deploy.up --for-make
 
 test: env ## Run every test, against real Postgres, RabbitMQ and a real browser
-	.venv/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder $(ARGS)
+	.venv/bin/python -m pytest --numprocesses auto --maxprocesses 4 --no-loadscope-reorder $(ARGS)
 
 check: env ## Linters, types, import contracts, event schemas
 	.venv/bin/ruff format --check .

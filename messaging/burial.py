@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from messaging import inbox, suspects
 from messaging.dead_letters.messages import dead_message
-from messaging.dead_letters.record import holding_letter, letter_ids, record_dead_letter
+from messaging.dead_letters.record import holding_letters, letter_ids, record_dead_letter, same_message
 from messaging.dead_letters.rules import State
 from messaging.envelope import Event
 from messaging.errors import PermanentError
@@ -38,15 +38,21 @@ class Burial:
         self._error = error
         self._attempts = attempts
         self._letter_ids = letter_ids(delivery)
-        self._begun = False
+        #: The letter that was made, and which of its deaths this is; perhaps in a transaction that was rolled back.
+        self._written: tuple[UUID, int] | None = None
 
     def write_down(self, session: Session) -> Buried:
         """Write it down, unless it was handled meanwhile by somebody else or is a copy of what a letter holds back.
 
         May be called again after a failure, and then writes nothing twice: a commit may succeed without an answer.
         """
-        again, self._begun = self._begun, True
-        buried = self._handled_meanwhile(session) or self._held_back(session, again=again) or self._dead(session)
+        buried = (
+            self._handled_meanwhile(session)
+            or self._held_back(session)
+            or self._dead(session)
+            or self._held_back(session)  # since this very moment
+            or Buried("duplicate")
+        )
         event_id = (
             self._event.id if self._event else buried.letter_id
         )  # also of what was an event when it began to wait
@@ -60,19 +66,22 @@ class Burial:
             return None
         return Buried("duplicate")
 
-    def _held_back(self, session: Session, *, again: bool) -> Buried | None:
-        letter = holding_letter(session, self._letter_ids, self._delivery.body)
+    def _held_back(self, session: Session) -> Buried | None:
+        letter = holding_letters(session, self._letter_ids).get(same_message(self._delivery))
         if letter is None:
             return None
-        if again:
-            return Buried("dead", dead_message(letter, self._service), letter.id)
-        return Buried("duplicate", missing_twin(letter, self._delivery, self._service), letter.id)
+        written = (letter.id, letter.deaths) == self._written
+        twin = missing_twin(letter, self._service, perhaps=written or self._delivery.redelivered)
+        return Buried("dead" if written else "duplicate", twin, letter.id)
 
-    def _dead(self, session: Session) -> Buried:
+    def _dead(self, session: Session) -> Buried | None:
         letter = record_dead_letter(session, self._letter_ids, self._delivery, self._error, attempts=self._attempts)
+        if letter is None:
+            return None
+        self._written = (letter.id, letter.deaths)
         return Buried("dead", dead_message(letter, self._service), letter.id)
 
 
-def missing_twin(letter: DeadLetter, copy: Delivery, service: str) -> Message | None:
-    """Return what may be missing among the dead letters: a redelivered copy can be the very message that died."""
-    return dead_message(letter, service) if copy.redelivered and letter.state == State.DEAD else None
+def missing_twin(letter: DeadLetter, service: str, *, perhaps: bool) -> Message | None:
+    """Return what is to be put among the dead letters if perhaps it is missing there: the letter's message."""
+    return dead_message(letter, service) if perhaps and letter.state == State.DEAD else None

@@ -182,7 +182,8 @@ class DeadLetterDesk:
                     error = GivenUpByBroker(_who_gave_it_up(message))
                     attempts = _attempts(message)
                     letter = record_dead_letter(session, letter_ids(message), message, error, attempts=attempts)
-                    redirector.send(dead_message(letter, self._service))
+                    if letter is not None:  # else its letter has a message of its own, or wants none
+                        redirector.send(dead_message(letter, self._service))
             return redirector.confirmed()
         finally:
             redirector.close()

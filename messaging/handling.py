@@ -6,7 +6,7 @@ events of its aggregate wait behind it); or dead, with a reason.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -21,7 +21,7 @@ from messaging import inbox, suspects
 from messaging.burial import Burial, Buried, missing_twin
 from messaging.condition import Condition
 from messaging.context import message_context
-from messaging.dead_letters.record import letters_by_body
+from messaging.dead_letters.record import holding_letters, letter_ids, same_message
 from messaging.envelope import Event
 from messaging.errors import AttemptsUsedUp, KillsTheProcess, PermanentError, ReplayLost
 from messaging.interruptions import Patience, Paused, is_interruption
@@ -29,7 +29,7 @@ from messaging.observer import Observer, OutcomeName
 from messaging.received import Received, about, attempts_so_far
 from messaging.redirect import Redirector, lost_before
 from messaging.retry import RetryPolicy
-from messaging.transport import Delivery
+from messaging.transport import Delivery, Message
 
 _log = logging.getLogger(__name__)
 
@@ -177,10 +177,9 @@ class Handling:
                 session, {received.aggregate for received in batch}, [received.event.id for received in batch]
             )
             self._require_turn(known.replay)
-            dead = letters_by_body(session, known.dead)
-            copies = [received for received in batch if received.delivery.body in dead]
-            twins = [missing_twin(dead[c.delivery.body], c.delivery, self.service) for c in copies]
-            living = [received for received in batch if received.delivery.body not in dead]
+            copies = self._copies_held_back(session, batch, known.dead)
+            held_back = {copy.delivery.tag for copy, _ in copies}
+            living = [received for received in batch if received.delivery.tag not in held_back]
             turn, waiting = self._line_up(session, living, known)
             new = inbox.remember(session, [received.event.id for received in turn])
             outcomes: list[OutcomeName] = []
@@ -200,10 +199,23 @@ class Handling:
             attempts = attempts_so_far(received.delivery)
             self.redirect.to_wait_queue(received.delivery, delay, back_at, attempts=attempts)
             self._tell("waiting", received.event)
-        for received, twin in zip(copies, twins, strict=True):
+        for copy, twin in copies:
             if twin is not None:
                 self.redirect.send(twin)
-            self._tell("duplicate", received.event)
+            self._tell("duplicate", copy.event)
+
+    def _copies_held_back(
+        self, session: Session, batch: Sequence[Received], event_ids: Collection[UUID]
+    ) -> list[tuple[Received, Message | None]]:
+        """Return the copies of what is dead, each with what may be missing among the dead letters."""
+        likely = [received for received in batch if received.event.id in event_ids]
+        letters = holding_letters(session, {key for received in likely for key in letter_ids(received.delivery)})
+        found = ((received, letters.get(same_message(received.delivery))) for received in likely)
+        return [
+            (copy, missing_twin(letter, self.service, perhaps=copy.delivery.redelivered))
+            for copy, letter in found
+            if letter is not None
+        ]
 
     def _line_up(
         self, session: Session, batch: Sequence[Received], known: inbox.Known

@@ -8,7 +8,7 @@ from messaging.envelope import Event
 from messaging.pending import PendingEvent
 
 #: What became of a delivery. `waiting`: it stands in line behind an earlier event of its aggregate that waits.
-#: What became of a delivery. A duplicate is a copy of an event that had its effect before, or is dead.
+#: A duplicate is a copy of an event that had its effect before, or is dead.
 OutcomeName = Literal["done", "duplicate", "retry", "waiting", "dead"]
 
 

@@ -85,6 +85,9 @@ class PendingEvents:
         except psycopg2.OperationalError as error:
             raise StorageUnavailable(str(error).strip()) from error
         self._connection.set_isolation_level(ISOLATION_LEVEL_AUTOCOMMIT)
+        self._connection.set_client_encoding("UTF8")
+        # Any other encoding may have no such character, or give another one back.
+        self._bodies_are_text = self._connection.get_parameter_status("server_encoding") == "UTF8"
         self._cursor = self._connection.cursor()
         self._interrupts, self._interrupting = socket.socketpair()
         self._interrupting.setblocking(False)
@@ -119,12 +122,13 @@ class PendingEvents:
         Not "those after the last id": ids are drawn before the commit, so a lower one can become visible later.
         """
         wanted = {"limit": limit, "max_bytes": max_bytes, "besides": list(besides), "not_of": list(not_of)}
-        try:
-            self._execute(_FETCH_TEXT, wanted)
-            return [PendingEvent._make((*row[:7], row[7].encode())) for row in self._cursor.fetchall()]
-        except psycopg2.DataError:  # somebody wrote a body past `publish`, and consumers will say what is wrong with it
-            self._execute(_FETCH_BYTES, wanted)
-            return [PendingEvent._make((*row[:7], bytes(row[7]))) for row in self._cursor.fetchall()]
+        if self._bodies_are_text:
+            # Without: somebody wrote a body past `publish`, and consumers are to say what is wrong with it.
+            with suppress(psycopg2.DataError):
+                self._execute(_FETCH_TEXT, wanted)
+                return [PendingEvent._make((*row[:7], row[7].encode())) for row in self._cursor.fetchall()]
+        self._execute(_FETCH_BYTES, wanted)
+        return [PendingEvent._make((*row[:7], bytes(row[7]))) for row in self._cursor.fetchall()]
 
     def mark_published(self, ids: Sequence[int]) -> None:
         """Record that the broker confirmed these."""

@@ -30,7 +30,7 @@ _FIRST_FETCH = 500
 #: Events of one aggregate in the window, at most: it takes a confirm after the other, and the others have to get in.
 _LINE = 500
 #: While a line is full, each fetch passes over the rest of it in the outbox: that may take this share of the time.
-_PASSING_OVER = 0.1
+_PASSING_OVER = 0.5
 #: Seconds after which the relay looks into the outbox without being woken.
 _POLL = 0.5
 #: Seconds a standby waits before it asks for the lock again.
@@ -158,7 +158,9 @@ class Relay:
     def _fetch(self, pending: PendingEvents, publisher: Publisher, lines: _Lines) -> bool:
         """Fetch what the window has room for; tell whether there may be more."""
         in_hand = len(lines.by_id)
-        limit = min(self._window - in_hand, max(_FIRST_FETCH, 2 * in_hand))
+        limit = self._window - in_hand
+        if not lines.crowded:
+            limit = min(limit, max(_FIRST_FETCH, 2 * in_hand))
         max_bytes = _WINDOW_BYTES - lines.size
         began = time.monotonic()
         found = pending.fetch(limit, max_bytes=max_bytes, besides=list(lines.by_id), not_of=list(lines.crowded))

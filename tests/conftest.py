@@ -49,6 +49,7 @@ class ModuleAfterModule(LoadScopeScheduling):
         return "e2e" if nodeid.startswith("tests/e2e/") else nodeid.partition("::")[0]
 
 
+@pytest.hookimpl(optionalhook=True)  # without pytest-xdist there is none
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ModuleAfterModule:
     return ModuleAfterModule(config, log)
 

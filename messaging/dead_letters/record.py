@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID, uuid4, uuid5
 
-from sqlalchemy import or_, select
+from sqlalchemy import and_, not_, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -23,7 +23,7 @@ HOLDS_BACK = or_(DeadLetter.state.in_(BURIED), DeadLetter.replacement.is_not(Non
 def letter_ids(delivery: Delivery) -> tuple[UUID, UUID]:
     """Return the ids that its letter can have: that of the event or else of the message, or a new one if it has none.
 
-    And in case that another message has taken this one, a second that follows from its body.
+    And in case that another message has taken this one, a second that follows from what it says.
     """
     try:
         first = Event.from_bytes(delivery.body).id
@@ -32,15 +32,16 @@ def letter_ids(delivery: Delivery) -> tuple[UUID, UUID]:
             first = UUID(delivery.message_id)
         except ValueError:
             first = uuid4()
-    return first, uuid5(first, hashlib.sha256(delivery.body).hexdigest())
+    said = delivery.content_type.encode(errors="replace") + b"\0" + delivery.body
+    return first, uuid5(first, hashlib.sha256(said).hexdigest())
 
 
 def record_dead_letter(
     session: Session, ids: Sequence[UUID], delivery: Delivery, error: PermanentError, *, attempts: int
-) -> DeadLetter:
-    """Write down why the message could not be handled, under the first of its `letter_ids` that is free.
+) -> DeadLetter | None:
+    """Write down why the message could not be handled, under the first of its `letter_ids` that no other has taken.
 
-    A letter that died before is brought back to life as a letter: dead again, with the new reason, attempts and time.
+    A letter whose replay failed is dead again, with the new reason, attempts and time. None if one holds copies back.
     """
     values = {
         "type": delivery.type or delivery.routing_key,
@@ -58,27 +59,31 @@ def record_dead_letter(
         },
     }
     storable = {name: _storable(value) for name, value in values.items()}
-    letter = next(filter(None, (_record(session, letter_id, delivery.body, storable) for letter_id in ids)))
-    session.add(DeadLetterAction(letter_id=letter.id, action=Action.DIED, detail=storable["reason"]))
-    return letter
+    for letter_id in ids:
+        letter = _record(session, letter_id, delivery.body, storable)
+        if letter is not None:
+            session.add(DeadLetterAction(letter_id=letter.id, action=Action.DIED, detail=storable["reason"]))
+            return letter
+        if same_message(delivery) in holding_letters(session, ids):
+            return None
+    raise AssertionError(f"two messages have one digest: {ids}")
 
 
-def letters_by_body(session: Session, ids: Collection[UUID]) -> dict[bytes, DeadLetter]:
-    """Return these letters by the body of their message: another one that has taken its id is not that message."""
+def same_message(delivery: Delivery) -> tuple[bytes, str]:
+    """Return what copies of a message have in common: not the id, which another one may have taken."""
+    return delivery.body, _storable(delivery.content_type)
+
+
+def holding_letters(session: Session, ids: Collection[UUID]) -> dict[tuple[bytes, str], DeadLetter]:
+    """Return those of these letters that hold back copies, by `same_message`; locked: nobody decides meanwhile."""
     if not ids:
         return {}
-    letters = session.scalars(select(DeadLetter).where(DeadLetter.id.in_(ids)))
-    return {letter.body: letter for letter in letters}
-
-
-def holding_letter(session: Session, ids: Sequence[UUID], body: bytes) -> DeadLetter | None:
-    """Return the letter that holds back copies of this message, or None; locked, so that nobody decides meanwhile."""
-    same = select(DeadLetter).where(DeadLetter.id.in_(ids), DeadLetter.body == body, HOLDS_BACK)
-    return session.scalars(same.with_for_update()).one_or_none()
+    wanted = select(DeadLetter).where(DeadLetter.id.in_(ids), HOLDS_BACK).order_by(DeadLetter.id).with_for_update()
+    return {(letter.body, letter.content_type): letter for letter in session.scalars(wanted)}
 
 
 def _record(session: Session, letter_id: UUID, body: bytes, values: dict[str, Any]) -> DeadLetter | None:
-    """Insert or update the letter; None if there is one of this id with another body."""
+    """Insert or update the letter; None if one of this id is of another message, or holds copies back."""
     row = insert(DeadLetter).values(id=letter_id, body=body, **values)
     return session.scalars(
         row.on_conflict_do_update(
@@ -91,7 +96,11 @@ def _record(session: Session, letter_id: UUID, body: bytes, values: dict[str, An
                 "position": row.excluded.position,
                 "died_at": row.excluded.died_at,
             },
-            where=DeadLetter.body == row.excluded.body,
+            where=and_(
+                DeadLetter.body == row.excluded.body,
+                DeadLetter.content_type == row.excluded.content_type,
+                not_(HOLDS_BACK),
+            ),
         ).returning(DeadLetter),
         execution_options={"populate_existing": True},
     ).one_or_none()

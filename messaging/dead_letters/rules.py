@@ -1,7 +1,7 @@
 """The rules of dead letters, without database and broker: states, labels, and what an edited event keeps.
 
 States: dead -> replay_requested -> replayed, or dead -> discard_requested -> discarded. A letter whose replay fails is
-dead again. Any other copy of the message is held back, and changes nothing.
+dead again. While it is dead, discarded, or sent on edited, copies of its message are held back and change nothing.
 """
 
 import json

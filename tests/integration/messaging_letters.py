@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from messaging import Event, PermanentError
 from messaging.dead_letters import Actor, Decision, State, decide, read_dead_letter
 from messaging.topology import events_queue
+from messaging.transport import Delivery
 from tests.integration.messaging_house import SOLD, House
 from tests.waiting import eventually
 
@@ -39,11 +40,12 @@ def bury(house: House, *events: Event) -> list[UUID]:
     return [event.id for event in events]
 
 
-def redeliver(house: House, event: Event) -> None:
-    """Start a consumer with the event in the queue as if the one before had died before it could ack it."""
-    house.send_raw(event.to_bytes())
-    receiver = house.broker.receiver(events_queue(house.service), prefetch=1)
-    eventually(lambda: receiver.receive(1, 0.1))
+def redeliver(house: House, *events: Event) -> None:
+    """Start a consumer with the events in the queue as if the one before had died before it could ack them."""
+    house.send_raw(*(event.to_bytes() for event in events))
+    receiver = house.broker.receiver(events_queue(house.service), prefetch=len(events))
+    taken: list[Delivery] = []
+    eventually(lambda: taken.extend(receiver.receive(len(events), 0.1)) or len(taken) == len(events))
     receiver.close()
     house.consumer()
 

@@ -1,15 +1,22 @@
 """A copy of an event that has died has no effect: what is dead stays dead until somebody decides about it."""
 
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import psycopg2
 import pytest
 from sqlalchemy import event as sqlalchemy_event
+from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from messaging import Event, RetryLater, inbox
+from messaging import Event, PermanentError, RetryLater, inbox, suspects
+from messaging.broker.receiver import RabbitReceiver
+from messaging.burial import Burial, Buried
 from messaging.dead_letters import Decision, State, decide, replay_edited
+from messaging.topology import events_queue
+from messaging.transport import Delivery
 from tests.integration.messaging_house import House
 from tests.integration.messaging_letters import (
     ADA,
@@ -155,9 +162,7 @@ def test_an_event_that_somebody_else_has_handled_meanwhile_is_not_dead(house: Ho
     assert house.dead_letters() == []
 
 
-def test_a_death_whose_commit_was_not_answered_is_one_death_and_is_told_as_one(
-    house: House, moody: Moody, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_death_whose_commit_was_not_answered_is_one_death_and_is_told_as_one(house: House, moody: Moody) -> None:
     once = iter([True])
 
     def commit_and_lose_the_connection(session: Session) -> None:
@@ -171,3 +176,103 @@ def test_a_death_whose_commit_was_not_answered_is_one_death_and_is_told_as_one(
     assert next(once, False) is False
     assert history(house, letter_id) == [("died", None)]
     assert house.dead_in_queue() == 1
+
+
+def test_a_copy_of_what_was_discarded_is_none_of_the_dead_though_the_database_went_away_meanwhile(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.consumer()
+    event = sold(data={"n": "many"})
+    (letter_id,) = bury(house, event)
+    with house.sessions.begin() as session:
+        decide(session, letter_id, Decision.DISCARD, by=ADA)
+    house.desk()
+    nothing_is_left(house)
+    times = iter([True])
+    write_down = Burial.write_down
+
+    def lose_the_connection_once(burial: Burial, session: Session) -> Buried:
+        found = write_down(burial, session)
+        if next(times, False):
+            raise OperationalError("COMMIT", {}, psycopg2.OperationalError("server closed the connection unexpectedly"))
+        return found
+
+    monkeypatch.setattr(Burial, "write_down", lose_the_connection_once)
+    house.send_raw(event.to_bytes())
+    eventually(lambda: house.outcomes == {"dead": 1, "duplicate": 1})
+    assert next(times, False) is False
+    assert house.dead_in_queue() == 0
+
+
+def test_an_event_that_is_sent_rightly_after_it_was_sent_wrongly_is_handled(house: House) -> None:
+    house.consumer()
+    event = sold()
+    house.send_raw(event.to_bytes(), content_type="application/json")
+    eventually(lambda: [letter.reason for letter in house.dead_letters()] == ["wrong-content-type"])
+    house.send_raw(event.to_bytes())
+    house.wait_for_effects(1)
+
+
+def test_of_two_messages_with_one_id_a_copy_of_either_is_held_back(house: House, moody: Moody) -> None:
+    house.consumer()
+    first = sold(1)
+    second = replace(first, data={"n": 2})
+    bury(house, first, second)
+    moody.refuses = False
+    house.send_raw(first.to_bytes(), second.to_bytes())
+    eventually(lambda: house.outcomes == {"dead": 2, "duplicate": 2})
+    assert house.effects() == []
+
+
+def received(house: House, event: Event) -> Delivery:
+    house.send_raw(event.to_bytes())
+    receiver = house.broker.receiver(events_queue(house.service), prefetch=1)
+    (delivery,) = eventually(lambda: receiver.receive(1, 0.1))
+    receiver.ack([delivery])
+    receiver.close()
+    return delivery
+
+
+def in_a_transaction(house: House, burial: Burial) -> Buried:
+    with house.sessions.begin() as session:
+        return burial.write_down(session)
+
+
+def somebody_waits_for_a_lock(house: House) -> bool:
+    with house.sessions() as session:
+        waits = "wait_event_type = 'Lock' AND datname = current_database()"
+        return bool(session.scalar(text(f"SELECT count(*) FROM pg_stat_activity WHERE {waits}")))
+
+
+def test_two_who_bury_the_same_message_at_once_make_one_death(house: House) -> None:
+    house.subscribe()
+    for event in (sold(), sold(data={"n": "many"})):
+        delivery = received(house, event)
+        burials = [Burial(house.service, delivery, None, PermanentError("no"), attempts=1) for _ in range(2)]
+        with house.sessions.begin() as slower:
+            first = burials[0].write_down(slower)
+            with ThreadPoolExecutor() as pool:
+                other = pool.submit(lambda: in_a_transaction(house, burials[1]))  # noqa: B023 (ends before the next)
+                eventually(lambda: somebody_waits_for_a_lock(house))
+                slower.commit()
+                assert [first.outcome, other.result().outcome] == ["dead", "duplicate"]
+    assert [letter.deaths for letter in house.dead_letters()] == [1, 1]
+
+
+def test_events_that_are_handled_alone_are_acked_one_by_one(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    acked: list[int] = []
+    ack = RabbitReceiver.ack
+
+    def note(receiver: RabbitReceiver, deliveries: Sequence[Delivery]) -> None:
+        acked.append(len(deliveries))
+        ack(receiver, deliveries)
+
+    house.subscribe()
+    suspicious = [sold(n) for n in range(5)]
+    with house.sessions.begin() as session:
+        suspects.begin_in_company(session, [event.id for event in suspicious])
+    monkeypatch.setattr(RabbitReceiver, "ack", note)
+    redeliver(house, *suspicious)
+    house.wait_for_effects(5)
+    eventually(lambda: sum(acked) == 5)
+    assert acked == [1] * 5

@@ -6,14 +6,17 @@ from datetime import timedelta
 from random import Random
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from messaging import Event, Observer, OutboxNotBound, SchemaInvalid, delete_published, outbox_status, publish
+from messaging.broker.publisher import RabbitPublisher
 from messaging.pending import PendingEvent, PendingEvents
+from messaging.tables import OutboxEvent
 from messaging.topology import events_queue
+from messaging.transport import Outcome
 from tests.integration.conftest import ConnectionCutter
-from tests.integration.messaging_house import House
+from tests.integration.messaging_house import SOLD, House
 from tests.waiting import eventually
 
 
@@ -187,6 +190,42 @@ def test_a_body_that_is_no_text_is_published_byte_for_byte_and_holds_nobody_up(h
     (letter,) = eventually(house.dead_letters)
     assert letter.reason == "not-an-event"
     assert list(house.queued(f"{house.service}.dead", 1)) == [body]
+
+
+def test_what_is_committed_while_a_line_stays_full_is_published_all_the_same(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The broker confirms nothing of one aggregate, so that its line never gets shorter."""
+    monkeypatch.setattr("messaging.relay._LINE", 4)
+    monkeypatch.setattr("messaging.relay._FIRST_FETCH", 4)
+    settle = RabbitPublisher.outcomes
+    hot = {event.id for event in (house.sell("apples") for _ in range(20))}
+
+    def outcomes(publisher: RabbitPublisher, timeout: float) -> list[Outcome]:
+        with house.sessions() as session:
+            rows = session.execute(select(OutboxEvent.id).where(OutboxEvent.event_id.in_(hot)))
+            unanswered = {row_id for (row_id,) in rows}
+        return [outcome for outcome in settle(publisher, timeout) if outcome.tag not in unanswered]
+
+    monkeypatch.setattr(RabbitPublisher, "outcomes", outcomes)
+    house.consumer()
+    house.relay()
+    for n in range(5):
+        house.sell("pears")
+        eventually(lambda n=n: len(house.effects("pears")) == n + 1)
+    assert house.sequences("apples") == [1]
+
+
+def test_a_client_that_would_read_another_encoding_publishes_what_was_committed(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGCLIENTENCODING", "SQL_ASCII")
+    house.subscribe()
+    with house.sessions.begin() as session:
+        event = Event.new(f"{SOLD}.v2", subject="apples", sequence=1, data={"n": 1, "colour": "зелёный"})
+        publish(session, event)
+    house.relay()
+    assert list(house.queued(events_queue(house.service), 1)) == [event.to_bytes()]
 
 
 def test_the_relay_counts_what_it_published_even_when_rows_are_gone(house: House) -> None:

@@ -228,5 +228,5 @@ class World:
             assert Counter(database.tables.effects) == expected, service
 
 
-def _nothing_may_die(session: object, delivery: object, error: Exception, *, attempts: int) -> NoReturn:
+def _nothing_may_die(service: str, delivery: object, event: object, error: Exception, *, attempts: int) -> NoReturn:
     raise AssertionError(f"an innocent event died: {error}")
