@@ -53,9 +53,8 @@ class Burial:
             or self._held_back(session)  # since this very moment
             or Buried("duplicate")
         )
-        event_id = (
-            self._event.id if self._event else buried.letter_id
-        )  # also of what was an event when it began to wait
+        # Also what is no event any more may have been one when it began to wait.
+        event_id = self._event.id if self._event else buried.letter_id
         if event_id is not None:
             inbox.stop_waiting(session, [event_id])
             suspects.clear(session, [event_id])
