@@ -79,14 +79,14 @@ class PendingEvents:
                 self._dsn,
                 connect_timeout=5,
                 application_name="relay",
+                client_encoding="UTF8",
                 keepalives_idle=10,
                 tcp_user_timeout=15000,
             )
         except psycopg2.OperationalError as error:
             raise StorageUnavailable(str(error).strip()) from error
         self._connection.set_isolation_level(ISOLATION_LEVEL_AUTOCOMMIT)
-        self._connection.set_client_encoding("UTF8")
-        # Any other encoding may have no such character, or give another one back.
+        # In any other encoding there may be no such character, or another one comes back.
         self._bodies_are_text = self._connection.get_parameter_status("server_encoding") == "UTF8"
         self._cursor = self._connection.cursor()
         self._interrupts, self._interrupting = socket.socketpair()
