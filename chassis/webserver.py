@@ -1,5 +1,6 @@
 """gunicorn, configured in code: one worker with threads, since what a request waits for is the database."""
 
+import logging
 from collections.abc import Callable
 
 from flask import Flask
@@ -12,11 +13,12 @@ _GRACE = 3
 
 
 class _QuietLogger(Logger):  # type: ignore[misc]
-    """Leaves the lines of gunicorn to the root logger, which writes JSON."""
+    """Leaves the lines of gunicorn to the root logger, which writes JSON, and knows which lines are wanted."""
 
     def setup(self, cfg: object) -> None:
-        """Take the handlers away that gunicorn puts in."""
+        """Take away what gunicorn puts in: its handlers and its level."""
         super().setup(cfg)
+        self.error_log.setLevel(logging.NOTSET)
         self.error_log.handlers.clear()
         self.error_log.propagate = True
 

@@ -106,3 +106,16 @@ def test_migrations_want_the_role_that_owns_the_tables(tmp_path: Path) -> None:
         _, said = running.communicate(timeout=30)
     assert running.returncode == 1
     assert "TRACKER_OWNER_DATABASE_URL" in said
+
+
+@pytest.mark.parametrize(("level", "says"), [("INFO", True), ("ERROR", False)])
+def test_the_web_server_says_no_more_than_is_wanted(tmp_path: Path, level: str, says: bool) -> None:
+    port = free_port()
+    command = [sys.executable, "-m", "tests.chassis_house", "web"]
+    env = environment(tmp_path, ATES_PORT_TRACKER=str(port), ATES_LOG_LEVEL=level)
+    with (tmp_path / "lines").open("wb") as lines:
+        running = subprocess.Popen(command, env=env, stdout=lines, stderr=lines)
+    eventually(lambda: is_alive(port))
+    running.terminate()
+    running.wait(20)
+    assert ("Booting worker" in (tmp_path / "lines").read_text()) == says
