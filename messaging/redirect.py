@@ -6,7 +6,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 from messaging.condition import Condition
-from messaging.dead_letters.rules import BACK_AT, WAITS_SINCE
+from messaging.dead_letters.rules import BACK_AT, WAITS_SINCE, header_text
 from messaging.envelope import CONTENT_TYPE
 from messaging.errors import BrokerUnavailable
 from messaging.topology import Topology, retry_exchange
@@ -16,7 +16,6 @@ _log = logging.getLogger(__name__)
 
 #: Seconds between two attempts to reach the broker.
 _PAUSE = 0.5
-_MAX_HEADER = 500
 #: Seconds for the last confirms after a stop.
 _LAST_CONFIRMS = 2.0
 #: Seconds since the epoch: more than a date can say is no date of ours.
@@ -67,8 +66,7 @@ class Redirector:
             headers.setdefault(WAITS_SINCE, int(datetime.now(UTC).timestamp()))
         headers |= {"attempts": attempts, BACK_AT: int(returns.timestamp())}
         if error is not None:
-            text = f"{type(error).__name__}: {error}"[:_MAX_HEADER]
-            headers["error"] = text.encode(errors="replace").decode()  # half of a surrogate pair could not be sent
+            headers["error"] = header_text(f"{type(error).__name__}: {error}")
         self.send(_copy(delivery, retry_exchange(self._service), str(delay_ms), headers))
 
     def confirmed(self) -> bool:

@@ -29,8 +29,6 @@ _WINDOW_BYTES = 64 * 1024 * 1024
 _FIRST_FETCH = 500
 #: Events of one aggregate in the window, at most: it takes a confirm after the other, and the others have to get in.
 _LINE = 500
-#: While a line is full, each fetch passes over the rest of it in the outbox: that may take this share of the time.
-_PASSING_OVER = 0.5
 #: Seconds after which the relay looks into the outbox without being woken.
 _POLL = 0.5
 #: Seconds a standby waits before it asks for the lock again.
@@ -164,9 +162,9 @@ class Relay:
         max_bytes = _WINDOW_BYTES - lines.size
         began = time.monotonic()
         found = pending.fetch(limit, max_bytes=max_bytes, besides=list(lines.by_id), not_of=list(lines.crowded))
-        if lines.crowded:
+        if lines.crowded:  # it passed over the rest of them in the outbox, which may take half of the time
             ended = time.monotonic()
-            lines.next_passing = ended + (ended - began) / _PASSING_OVER
+            lines.next_passing = ended + (ended - began)
         self._send(publisher, lines.add(found))
         return len(found) == limit or sum(len(event.body) for event in found) >= max_bytes
 

@@ -26,8 +26,8 @@ WAITS_SINCE = "waits-since"
 #: Headers that a message gets on its way to the dead letters, and loses on its way back to life.
 _OF_DEATH = frozenset({"attempts", "error", "reason", "detail", "routing-key", LETTER_ID, DEATH, BACK_AT, WAITS_SINCE})
 
-#: Characters of the reason's detail in a header; the database has all of it.
-_MAX_DETAIL = 500
+#: Characters of a header that holds a text of any length; the database and the log have all of it.
+_MAX_TEXT = 500
 
 
 class State(StrEnum):
@@ -107,10 +107,15 @@ def death_headers(label: Label, *, reason: str, detail: str, attempts: int) -> d
     return {
         "attempts": attempts,
         "reason": reason,
-        "detail": detail[:_MAX_DETAIL].encode(errors="replace").decode(),
+        "detail": header_text(detail),
         LETTER_ID: str(label.letter_id),
         DEATH: label.death,
     }
+
+
+def header_text(text: str) -> str:
+    """Return the text as a header can hold it: not too long, and without halves of surrogate pairs."""
+    return text[:_MAX_TEXT].encode(errors="replace").decode()
 
 
 def fate_of(label: Label | None, standing: Standing | None) -> Fate:

@@ -1,6 +1,5 @@
 """The whole system, once for each test module."""
 
-import itertools
 import shutil
 import signal
 from collections.abc import Iterator
@@ -11,19 +10,19 @@ import pytest
 from tests.e2e.running import RunningSystem
 from tests.waiting import eventually
 
-#: What ends one system after the other: a service manager, or Ctrl-C for make alone, which does not pass it on.
-_ENDS = itertools.cycle((signal.SIGTERM, signal.SIGINT))
-
 
 @pytest.fixture(scope="module")
-def running_system() -> Iterator[RunningSystem]:
-    """A copy of the system that is not started yet; in the end nothing of it may be left."""
+def running_system(request: pytest.FixtureRequest) -> Iterator[RunningSystem]:
+    """A copy of the system that is not started yet; in the end nothing of it may be left.
+
+    The module may say in `ENDED_BY` which signal make gets then.
+    """
     system = RunningSystem()
     yield system
     if system.process.poll() is None:
-        system.stop(next(_ENDS))
+        system.stop(getattr(request.module, "ENDED_BY", signal.SIGTERM))
     try:
-        eventually(lambda: system.left_over() == [], timeout=10)
+        eventually(lambda: system.left_over() == [], timeout=2)
     finally:
         shutil.rmtree(system.state_dir)
 

@@ -127,7 +127,7 @@ def test_it_starts_refuses_a_second_restarts_what_dies_and_leaves_nothing(runnin
     os.killpg(system.process.pid, signal.SIGINT)
     system.process.wait(STOP_PATIENCE)
     assert not system.run_file.exists()
-    eventually(lambda: system.left_over() == [], timeout=10)
+    eventually(lambda: system.left_over() == [], timeout=2)
 
 
 def _well(environment: dict[str, str]) -> dict[str, Any] | None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 from collections import defaultdict
 from collections.abc import Callable
@@ -17,6 +18,8 @@ from tests.e2e.parrots import Parrot, company
 from tests.waiting import eventually
 
 PATIENCE = 60
+#: Sent to make alone, which does not pass it on.
+ENDED_BY = signal.SIGINT
 
 
 @pytest.fixture(scope="module")

@@ -252,7 +252,7 @@ def test_two_who_bury_the_same_message_at_once_make_one_death(house: House) -> N
         with house.sessions.begin() as slower:
             first = burials[0].write_down(slower)
             with ThreadPoolExecutor() as pool:
-                other = pool.submit(lambda: in_a_transaction(house, burials[1]))  # noqa: B023 (ends before the next)
+                other = pool.submit(in_a_transaction, house, burials[1])
                 eventually(lambda: somebody_waits_for_a_lock(house))
                 slower.commit()
                 assert [first.outcome, other.result().outcome] == ["dead", "duplicate"]

@@ -1,8 +1,9 @@
 """A consumer that sends messages on says for whom it waits."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 import pytest
 
@@ -10,7 +11,7 @@ from messaging import Condition
 from messaging.redirect import Redirector
 from messaging.stub import StubBroker, StubPublisher
 from messaging.topology import Topology
-from messaging.transport import Message, Outcome
+from messaging.transport import Delivery, Message, Outcome
 from tests.waiting import eventually
 
 
@@ -18,6 +19,7 @@ class Unheard(StubPublisher):
     """Of a broker that does not answer."""
 
     connected, alarmed = True, False
+    sent: Sequence[Message] = ()
 
     def wait_until_connected(self, timeout: float) -> bool:  # noqa: ARG002
         return self.connected
@@ -25,8 +27,8 @@ class Unheard(StubPublisher):
     def blocked(self) -> bool:
         return self.alarmed
 
-    def send(self, messages: object) -> None:  # noqa: ARG002
-        return
+    def send(self, messages: Sequence[Message]) -> None:
+        self.sent = messages
 
     def outcomes(self, timeout: float) -> list[Outcome]:  # noqa: ARG002
         return []
@@ -76,3 +78,13 @@ def test_who_waits_for_a_confirm_goes_on_coming_round(monkeypatch: pytest.Monkey
     with waiting(UnheardBroker(), condition):
         assert rounds.acquire(timeout=10)
         assert rounds.acquire(timeout=10)
+
+
+@pytest.mark.parametrize(("words", "header"), [("\ud800", "ValueError: ?"), ("x" * 10_000, "ValueError: " + "x" * 488)])
+def test_an_error_of_any_words_goes_along_with_what_waits(words: str, header: str) -> None:
+    broker = UnheardBroker()
+    redirector = Redirector(broker, "billing", Topology((), (), ()), threading.Event())
+    delivery = Delivery(1, 1, b"", "text/plain", "shop.sold.v1", "", "", "", "", None, {}, redelivered=False)
+    redirector.to_wait_queue(delivery, 50, datetime.now(UTC), attempts=1, error=ValueError(words))
+    (waiting,) = broker.made.sent
+    assert waiting.headers["error"] == header
