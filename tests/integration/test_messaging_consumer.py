@@ -1,25 +1,18 @@
 """From the queue to the effect: once, in order, and what cannot be handled is kept with its reason."""
 
 import json
-import threading
 from datetime import UTC, datetime
-from uuid import uuid4
 
 import pika
 import pytest
-from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from messaging import Event, PermanentError, RetryLater, UnknownType
+from messaging import Event, PermanentError, UnknownType
 from messaging.consumer import Consumer
 from messaging.envelope import MAX_BYTES
 from tests.integration.messaging_house import SOLD, House
+from tests.integration.messaging_letters import sold
 from tests.waiting import eventually
-
-
-def sold(n: int = 1, **changes: object) -> Event:
-    values = {"type": f"{SOLD}.v1", "subject": str(uuid4()), "sequence": 1, "data": {"n": n}} | changes
-    return Event.new(values.pop("type"), **values)  # type: ignore[arg-type]
 
 
 def test_an_event_that_arrives_twice_has_one_effect(house: House) -> None:
@@ -97,111 +90,6 @@ def test_a_refusal_by_the_handler_is_final(house: House) -> None:
     assert [effect.n for effect in house.effects()] == [0, 2, 4]
 
 
-def test_a_failure_that_passes_costs_attempts_and_then_works(house: House) -> None:
-    failures = iter([RetryLater("not yet"), ValueError("still not")])
-
-    def fail_twice(session: Session, event: Event) -> None:
-        if (error := next(failures, None)) is not None:
-            raise error
-
-    house.handler = fail_twice
-    house.consumer()
-    house.send_raw(sold(3).to_bytes())
-    house.wait_for_effects(1)
-    assert house.outcomes == {"retry": 2, "done": 1}
-    assert house.dead_letters() == []
-
-
-def test_a_failure_that_does_not_pass_ends_with_the_dead_letters_after_all_attempts(house: House) -> None:
-    def fail(session: Session, event: Event) -> None:
-        session.execute(text("INSERT INTO shelf VALUES ('half done', 1)"))
-        raise ValueError("never")
-
-    house.handler = fail
-    house.consumer()
-    house.send_raw(sold(3).to_bytes())
-    (letter,) = eventually(house.dead_letters)
-    assert (letter.reason, letter.attempts) == ("attempts-used-up", 4)
-    assert "ValueError: never" in letter.detail
-    with house.engine.begin() as connection:
-        assert connection.execute(text("SELECT count(*) FROM shelf")).scalar() == 0
-
-
-def test_while_an_event_waits_its_aggregate_waits_behind_it_and_others_flow(house: House) -> None:
-    failing = {"apples": 2}
-
-    def fail_first(session: Session, event: Event) -> None:
-        if event.sequence == 1 and failing.get(event.subject, 0) > 0:
-            failing[event.subject] -= 1
-            raise RetryLater("not yet")
-
-    house.handler = fail_first
-    house.relay()
-    house.consumer()
-    with house.sessions.begin() as session:
-        for n in range(10):
-            house.sell_in(session, "apples", n)
-            house.sell_in(session, "pears", n)
-    house.wait_for_effects(20)
-    assert house.sequences("apples") == list(range(1, 11))
-    assert house.sequences("pears") == list(range(1, 11))
-    order = [effect.subject for effect in house.effects()]
-    assert order[:10] == ["pears"] * 10
-    assert house.outcomes["waiting"] >= 9
-
-
-def test_a_dead_event_does_not_hold_up_the_ones_behind_it(house: House) -> None:
-    def fail_first(session: Session, event: Event) -> None:
-        if event.sequence == 1:
-            raise RetryLater("never")
-
-    house.handler = fail_first
-    house.relay()
-    house.consumer()
-    with house.sessions.begin() as session:
-        for n in range(5):
-            house.sell_in(session, "apples", n)
-    house.wait_for_effects(4)
-    assert house.sequences("apples") == [2, 3, 4, 5]
-    assert len(house.dead_letters()) == 1
-
-
-def test_an_event_in_whose_handling_the_process_died_again_and_again_is_taken_out(house: House) -> None:
-    killer, neighbour = sold(666), sold(5)
-    house.consumer()
-    house.stop_last()
-    house.send_raw(killer.to_bytes(), neighbour.to_bytes())
-    # A consumer took both and died with them, twice while it handled the first one alone.
-    dying = house.broker.receiver(f"{house.service}.events", prefetch=10)
-    eventually(lambda: dying.receive(10, 0.1))
-    dying.close()
-    with house.engine.begin() as connection:
-        connection.execute(text("INSERT INTO suspect VALUES (:id, 2)"), {"id": killer.id})
-    house.consumer()
-    house.wait_for_effects(1)
-    (letter,) = eventually(house.dead_letters)
-    assert (letter.id, letter.reason) == (killer.id, "kills-the-process")
-    assert [effect.n for effect in house.effects()] == [5]
-    with house.engine.begin() as connection:
-        eventually(lambda: connection.execute(text("SELECT count(*) FROM suspect")).scalar() == 0)
-
-
-def test_a_database_that_is_away_costs_no_attempts(house: House) -> None:
-    cut = threading.Event()
-
-    def cut_the_line_once(session: Session, event: Event) -> None:
-        if event.data["n"] == 3 and not cut.is_set():
-            cut.set()
-            session.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
-
-    house.handler = cut_the_line_once
-    house.consumer()
-    house.send_raw(*(sold(n).to_bytes() for n in range(6)))
-    house.wait_for_effects(6)
-    assert house.outcomes == {"done": 6}
-    assert [effect.n for effect in house.effects()] == list(range(6))
-
-
 def test_of_two_consumers_one_works_and_the_other_takes_over(house: House) -> None:
     house.relay()
     house.consumer()
@@ -231,60 +119,6 @@ def test_the_dead_letter_in_the_queue_carries_its_reason_for_the_management_cons
     assert "data.n" in delivery.headers["detail"]
     assert delivery.headers["routing-key"] == f"{SOLD}.v1"
     assert json.loads(delivery.body)["data"] == {"n": "many"}
-
-
-def test_later_events_do_not_overtake_one_that_was_sent_back_when_the_head_returns(house: House) -> None:
-    first, second, third = (sold(n, subject="apples", sequence=n) for n in (1, 2, 3))
-    house.consumer()
-    house.stop_last()
-    waits(house, first)
-    house.send_raw(second.to_bytes(), first.to_bytes(), third.to_bytes())
-    house.consumer()
-    house.wait_for_effects(3)
-    assert house.sequences("apples") == [1, 2, 3]
-
-
-def test_an_event_that_waited_while_the_system_was_off_is_still_waited_for(house: House) -> None:
-    first, second = (sold(n, subject="apples", sequence=n) for n in (1, 2))
-    house.consumer()
-    house.stop_last()
-    waits(house, first, minutes=-600)
-    house.send_raw(second.to_bytes(), first.to_bytes())
-    house.consumer()
-    house.wait_for_effects(2)
-    assert house.sequences("apples") == [1, 2]
-
-
-def waits(house: House, event: Event, minutes: int = 0) -> None:
-    with house.engine.begin() as connection:
-        connection.execute(
-            text("INSERT INTO waiting VALUES (:id, :line, :sequence, now() + :minutes * interval '1 minute')"),
-            {
-                "id": event.id,
-                "line": f"shop/{event.subject}",
-                "sequence": event.sequence,
-                "minutes": minutes,
-            },
-        )
-
-
-def test_a_redelivered_event_is_not_blamed_for_a_database_that_goes_away_again_and_again(house: House) -> None:
-    cuts = iter(range(4))
-
-    def cut_the_line(session: Session, event: Event) -> None:
-        if next(cuts, None) is not None:
-            session.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
-
-    house.handler = cut_the_line
-    house.consumer()
-    house.stop_last()
-    house.send_raw(sold(5).to_bytes())
-    dying = house.broker.receiver(f"{house.service}.events", prefetch=10)
-    eventually(lambda: dying.receive(10, 0.1))
-    dying.close()
-    house.consumer()
-    house.wait_for_effects(1)
-    assert house.dead_letters() == []
 
 
 def test_headers_and_types_that_no_one_of_ours_would_send_stop_nobody(house: House) -> None:
