@@ -60,7 +60,8 @@ def replay_command(
         try:
             if options["abandon"]:
                 abandon(Database(settings).sessions)
-                click.echo(f"Given up. {name} goes on with live events.")
+                given_up = {"service": name, "abandoned": True}
+                _answer(given_up, f"Given up. {name} goes on with live events.", options)
             else:
                 _carry_out(settings, handlers, forget if options["rebuild"] else None, options)
         except MessagingError as error:
@@ -90,11 +91,13 @@ def _carry_out(settings: Settings, handlers: HandlerTable, forget: Forget | None
     report = replay.run(stop_at_signal(), _tell)
     if sys.stderr.isatty():
         click.echo(err=True)
-    if options["as_json"]:
-        click.echo(json.dumps({"service": name, "rebuilt": bool(forget), **vars(report)}, indent=1))
-    else:
-        click.echo("\n".join(_words(name, report)))
+    answer = {"service": name, "rebuilt": bool(forget), **vars(report)}
+    _answer(answer, "\n".join(_words(name, report)), options)
     sys.exit(1 if report.outcomes["dead"] else 0)
+
+
+def _answer(answer: Mapping[str, Any], words: str, options: Mapping[str, Any]) -> None:
+    click.echo(json.dumps(answer, indent=1) if options["as_json"] else words)
 
 
 def _producer(name: str) -> Producer:

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from flask import Blueprint, Flask
@@ -66,7 +67,7 @@ def token(key: ECKey = KEY, **changes: object) -> str:
 
 def bearer(**changes: object) -> dict[str, str]:
     """The header of a request with such a token."""
-    return {"Authorization": f"Bearer {token(**changes)}"}
+    return {"Authorization": f"Bearer {token(KEY, **changes)}"}
 
 
 class People:
@@ -95,17 +96,17 @@ def demo_app(given: Settings, people: People, *, jwks: Callable[[], KeySet] | No
 
     @things.get("/whoami")
     @require_roles()
-    def whoami():
+    def whoami() -> dict[str, str]:
         return {"name": current_principal().name, "role": current_principal().role}
 
     @things.get("/for-admins")
     @require_roles(Role.ADMIN)
-    def for_admins():
+    def for_admins() -> dict[str, str]:
         return {}
 
     @things.post("")
     @things.arguments(_ThingSchema)
-    def create(thing):
+    def create(thing: dict[str, Any]) -> dict[str, Any]:
         if thing["title"] == "twice":
             raise Conflict("There is one called %(title)s.", title=thing["title"])
         if thing["title"] == "[x]":
@@ -116,16 +117,16 @@ def demo_app(given: Settings, people: People, *, jwks: Callable[[], KeySet] | No
 
     @pages.get("/")
     @require_roles()
-    def home():
+    def home() -> str:
         return f"hello {current_principal().name}, {current_principal().role}"
 
     @pages.get("/enter")
-    def enter():
+    def enter() -> str:
         start_page_session(KESHA, name="Kesha", role=Role.POPUG)
         return "in"
 
     @pages.post("/feed")
-    def feed():
+    def feed() -> str:
         return "fed"
 
     return build_app(

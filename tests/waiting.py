@@ -2,12 +2,12 @@
 
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 T = TypeVar("T")
 
 
-def eventually(check: Callable[[], T], *, timeout: float = 30, every: float = 0.05) -> T:
+def eventually(check: Callable[[], T | Literal[False] | None], *, timeout: float = 30, every: float = 0.05) -> T:
     """Call `check` until it returns something true, and return that. Raises AssertionError at the deadline.
 
     An AssertionError or LookupError of `check` counts as "not yet"; the last one is shown at the deadline.

@@ -97,7 +97,7 @@ def _web(environment: dict[str, str], *, events: bool) -> Iterator[str]:
 def _answers(url: str) -> bool:
     try:
         return requests.get(f"{url}/readyz", timeout=5).ok
-    except requests.ConnectionError:
+    except requests.RequestException:
         return False
 
 
@@ -105,7 +105,7 @@ def _serve(environment: dict[str, str], events: bool) -> None:
     os.environ.update(environment)
     configure_logging("tracker", "web", "ERROR")
     if not events:
-        tasks.publish = _publish_nothing
+        tasks.publish = _publish_nothing  # type: ignore[attr-defined]
     settings = config.load()
     serve(lambda: create_app(settings), host=settings.host, port=settings.port)
 

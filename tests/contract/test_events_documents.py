@@ -11,11 +11,13 @@ from referencing.jsonschema import DRAFT202012
 
 from chassis.settings import EXCHANGE
 from deploy import schemas
+from deploy.settings import REPOSITORY
+from deploy.subscriptions import subscriptions
 from messaging import SchemaRegistry
 from messaging.examples import example_event
 
 OFFICIAL = Path(__file__).parent / "vendor" / "asyncapi" / "3.0.0.json"
-DOCUMENT: dict[str, Any] = json.loads((schemas.REPOSITORY / "docs" / "asyncapi.json").read_text())
+DOCUMENT: dict[str, Any] = json.loads((REPOSITORY / "docs" / "asyncapi.json").read_text())
 REGISTRY: SchemaRegistry = schemas.registry()
 TYPES = [f"{name}.v{version}" for name, versions in REGISTRY.schemas.items() for version in versions]
 
@@ -75,7 +77,7 @@ def test_channels_are_the_routing_keys_of_the_exchange() -> None:
 
 def test_every_service_sends_its_own_newest_and_receives_every_version_of_its_subscription() -> None:
     wanted = {f"{name.split('.')[0]}.send.{name}.v{REGISTRY.newest(name)}" for name in REGISTRY.names()}
-    for service, handlers in schemas.subscriptions().items():
+    for service, handlers in subscriptions().items():
         wanted |= {f"{service}.receive.{type}" for type in TYPES if type.rpartition(".v")[0] in handlers}
     assert set(DOCUMENT["operations"]) == wanted
 
@@ -85,7 +87,8 @@ def test_what_is_on_the_wire_is_what_the_document_says(type: str) -> None:
     event = example_event(REGISTRY, type, schemas.glossary())
     payload = payload_validator(type)
     payload.validate(json.loads(event.to_bytes()))
-    for spoilt in ({"source": "/nobody"}, {"sequence": 0}, {"data": {}}):
+    spoilings: list[dict[str, Any]] = [{"source": "/nobody"}, {"sequence": 0}, {"data": {}}]
+    for spoilt in spoilings:
         assert not payload.is_valid(json.loads(event.to_bytes()) | spoilt)
 
 

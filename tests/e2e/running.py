@@ -13,7 +13,7 @@ from deploy.settings import REPOSITORY, load_deployment
 from tests.waiting import eventually
 
 START_TIMEOUT = 150
-STOP_TIMEOUT = 30
+STOP_TIMEOUT = 60
 
 
 class RunningSystem:

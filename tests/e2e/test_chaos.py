@@ -33,7 +33,7 @@ AWAY = float(os.environ.get("ATES_CHAOS_AWAY") or 8)
 #: Seconds in which everything is well again, by itself, after the last thing that happened to it.
 RECOVERY = 30
 #: Seconds. `make up` gives a process 4.5 to end; that a busy machine needs longer is no reason to fail.
-STOP_PATIENCE = 12
+STOP_PATIENCE = 20
 PATIENCE = 60
 #: What somebody may see for a moment whose server was killed, or its database. No other fault, and no hanging.
 ALLOWED_FAULTS = {"ConnectionError", "ChunkedEncodingError", "503"}

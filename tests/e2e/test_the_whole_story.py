@@ -6,6 +6,7 @@ import signal
 import subprocess
 from collections import defaultdict
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -89,13 +90,16 @@ def test_from_the_first_beak_to_the_payout_every_cent_is_right(
 
     # The manager reassigns all open tasks, twice; a worker may not. Each assignment is charged.
     assert worker.ask("POST", "tracker", "/api/v1/reassignments").status_code == 403
+
+    def once_finished(where: str) -> Any:
+        found = manager.get("tracker", where)
+        return found["status"] == "finished" and found
+
     for run in (2, 3):
         answer = manager.ask("POST", "tracker", "/api/v1/reassignments")
         assert answer.status_code == 202, answer.text
         location = answer.headers["Location"]
-        finished = eventually(
-            lambda where=location: (r := manager.get("tracker", where))["status"] == "finished" and r, timeout=PATIENCE
-        )
+        finished = eventually(partial(once_finished, location), timeout=PATIENCE)
         assert finished["total"] == finished["done"] == 4
         now = current(parrots, ids)
         assert all(now[task_id]["assignment_no"] == run for task_id in ids[2:])
@@ -226,8 +230,12 @@ def test_whoever_is_blocked_is_shut_out_everywhere_and_gets_rid_of_the_tasks(
     admin = of_role(parrots, "admin")
     victim = [p for p in parrots.values() if p.role == "popug"][-1]
     admin.post("auth", f"/api/v1/users/{victim.id}/block")
+
+    def is_refused(service: str, path: str) -> bool:
+        return victim.ask("GET", service, path).status_code == 401
+
     for service, path in (("tracker", "/api/v1/tasks"), ("billing", "/api/v1/accounts/me"), ("auth", "/api/v1/me")):
-        eventually(lambda s=service, p=path: victim.ask("GET", s, p).status_code == 401, timeout=PATIENCE)
+        eventually(partial(is_refused, service, path), timeout=PATIENCE)
     eventually(
         lambda: admin.get("tracker", "/api/v1/tasks", assignee=victim.id, status="open")["items"] == [],
         timeout=PATIENCE,

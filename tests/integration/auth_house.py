@@ -9,11 +9,11 @@ from sqlalchemy import select
 
 from auth_service import commands
 from auth_service.app import create_app
+from auth_service.config import AuthSettings
 from auth_service.demo.parrot import draw_parrot
 from auth_service.models import User
 from auth_service.queries import BeakMemory
 from chassis.db import Database
-from chassis.settings import Settings
 from messaging import Event
 from messaging.tables import OutboxEvent
 
@@ -23,7 +23,7 @@ PNG = {"Content-Type": "image/png"}
 class House:
     """Auth with one administrator, who is called root and has a beak."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: AuthSettings) -> None:
         self.settings = settings
         self.database = Database(settings)
         self.app = create_app(settings, self.database)

@@ -215,7 +215,12 @@ class House:
         publisher = self.broker.publisher()
         publisher.send(numbered)
         outcomes: list[Outcome] = []
-        eventually(lambda: outcomes.extend(publisher.outcomes(0.1)) or len(outcomes) == len(numbered), timeout=30)
+
+        def all_are_answered() -> bool:
+            outcomes.extend(publisher.outcomes(0.1))
+            return len(outcomes) == len(numbered)
+
+        eventually(all_are_answered, timeout=30)
         publisher.close()
         assert [outcome.reason for outcome in outcomes if not outcome.confirmed] == []
 

@@ -27,7 +27,7 @@ class Moody:
 
 
 def sold(n: int = 1, **changes: Any) -> Event:
-    values = {"type": f"{SOLD}.v1", "subject": str(uuid4()), "sequence": 1, "data": {"n": n}} | changes
+    values: dict[str, Any] = {"type": f"{SOLD}.v1", "subject": str(uuid4()), "sequence": 1, "data": {"n": n}} | changes
     return Event.new(values.pop("type"), **values)
 
 
@@ -45,7 +45,12 @@ def redeliver(house: House, *events: Event) -> None:
     house.send_raw(*(event.to_bytes() for event in events))
     receiver = house.broker.receiver(events_queue(house.service), prefetch=len(events))
     taken: list[Delivery] = []
-    eventually(lambda: taken.extend(receiver.receive(len(events), 0.1)) or len(taken) == len(events))
+
+    def all_are_taken() -> bool:
+        taken.extend(receiver.receive(len(events), 0.1))
+        return len(taken) == len(events)
+
+    eventually(all_are_taken)
     receiver.close()
     house.consumer()
 

@@ -18,7 +18,8 @@ from typing import Any, Literal
 
 from sqlalchemy.orm import Session
 
-from messaging import Event
+from messaging import Consumer, Event, Relay
+from messaging.replay import Replay
 from tests.integration.messaging_house import House
 
 #: How often an event may end the process before it is given up: in a batch, in a small company, and then twice alone.
@@ -188,7 +189,7 @@ def _work(
     house.handler = handler or house.handler
     if dies is not None:
         dies.arm()
-    makers = {
+    makers: dict[Role, Callable[[], Relay | Consumer | Replay]] = {
         "relay": house.make_relay,
         "consumer": house.make_consumer,
         "rebuild": partial(house.make_replay, rebuild=True),

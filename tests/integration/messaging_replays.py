@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from messaging.replay import ReplayReport, ongoing
 from tests.integration.messaging_house import House
@@ -36,7 +37,7 @@ def shelves_in_order(house: House) -> bool:
 
 
 @contextmanager
-def in_the_background(house: House, **options: object) -> Iterator[tuple[threading.Event, list[ReplayReport]]]:
+def in_the_background(house: House, **options: Any) -> Iterator[tuple[threading.Event, list[ReplayReport]]]:
     """A rebuild on a thread: yields what stops it, and a list in which the report is found at the end of the block."""
     stop, reports = threading.Event(), list[ReplayReport]()
     replay = house.make_replay(rebuild=True, **options)

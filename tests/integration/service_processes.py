@@ -27,8 +27,9 @@ def running(
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run `python -m tracker_service relay`, and so on; it is killed at the end unless it is dead by then."""
     command = [sys.executable, "-m", f"{service}_service", kind]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen(command, cwd=folder, env=os.environ | told, **quiet) as process:
+    with subprocess.Popen(
+        command, cwd=folder, env=os.environ | told, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
         try:
             yield process
         finally:

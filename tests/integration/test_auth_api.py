@@ -294,6 +294,6 @@ def test_permissions_can_be_asked_for(house: House) -> None:
 
 
 def test_the_documentation_names_every_endpoint(house: House) -> None:
-    spec = house.app.test_client().get("/api/openapi.json").json
+    spec = house.app.test_client().get("/api/openapi.json").get_json()
     assert "image/png" in spec["paths"]["/api/v1/token"]["post"]["requestBody"]["content"]
     assert {"/oauth/token", "/.well-known/jwks.json", "/api/v1/users/random"} <= spec["paths"].keys()

@@ -40,7 +40,7 @@ def import_text(house: House, text: str, *, json_format: bool = False) -> dict[s
 def test_the_models_are_what_the_migrations_make(house: House) -> None:
     with house.database.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
-        assert compare_metadata(context, [Base.metadata, messaging_metadata]) == []
+        assert compare_metadata(context, [Base.metadata, messaging_metadata]) == []  # type: ignore[arg-type]
 
 
 def test_the_demo_company_is_registered_once_and_every_photo_signs_in(house: House) -> None:

@@ -58,7 +58,7 @@ def code_for(house: House, key: str = "root") -> str:
     return answer_in(authorize(house.browser(key)))["code"]
 
 
-def redeem(house: House, code: str, **changes: str | None) -> Any:
+def redeem(house: House, code: str | None, **changes: str | None) -> Any:
     form = {
         "grant_type": "authorization_code",
         "client_id": "tracker",
@@ -72,7 +72,7 @@ def redeem(house: House, code: str, **changes: str | None) -> Any:
 
 
 def keys(house: House) -> KeySet:
-    return KeySet.import_key_set(house.app.test_client().get("/.well-known/jwks.json").json)
+    return KeySet.import_key_set(house.app.test_client().get("/.well-known/jwks.json").get_json())
 
 
 def introspect(house: House, token: str, *, key: str = "root") -> dict[str, Any]:
@@ -257,7 +257,7 @@ def test_signing_out_ends_what_came_of_the_sign_in(house: House) -> None:
 
 
 def test_the_keys_are_made_once_and_their_private_part_stays_here(house: House) -> None:
-    first = house.app.test_client().get("/.well-known/jwks.json").json
+    first = house.app.test_client().get("/.well-known/jwks.json").get_json()
     again = create_app(house.settings, house.database).test_client().get("/.well-known/jwks.json").json
     assert first == again
     assert len(first["keys"]) == 1
@@ -268,7 +268,7 @@ def test_the_keys_are_made_once_and_their_private_part_stays_here(house: House) 
 
 def test_discovery_tells_only_what_there_is(house: House) -> None:
     client = house.app.test_client()
-    told = client.get("/.well-known/openid-configuration").json
+    told = client.get("/.well-known/openid-configuration").get_json()
     assert told["issuer"] == "http://127.0.0.1:8001"
     assert told["code_challenge_methods_supported"] == ["S256"]
     rules = {rule.rule for rule in house.app.url_map.iter_rules()}

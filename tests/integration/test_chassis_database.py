@@ -197,7 +197,7 @@ def test_an_administrator_sees_how_far_the_outbox_is(house: Database, tmp_path: 
     with house.transaction() as session:
         publish(session, task_event(1))
     client = demo_app(settings(tmp_path, database_url=url_of(house)), People()).test_client()
-    outbox = client.get("/api/v1/messages/outbox", headers=bearer(role="admin")).json
+    outbox = client.get("/api/v1/messages/outbox", headers=bearer(role="admin")).get_json()
     assert outbox["pending"] == 1
     assert outbox["oldest_pending_seconds"] >= 0
     assert outbox["published_total"] == 0
@@ -237,8 +237,8 @@ def test_dead_letters_are_listed_by_reason_page_by_page(house: Database, tmp_pat
             session.flush()
     client = demo_app(settings(tmp_path, database_url=url_of(house)), People()).test_client()
     url = "/api/v1/messages/dead-letters?reason=schema-invalid&limit=2"
-    first = client.get(url, headers=bearer(role="admin")).json
-    second = client.get(f"{url}&cursor={first['next_cursor']}", headers=bearer(role="admin")).json
+    first = client.get(url, headers=bearer(role="admin")).get_json()
+    second = client.get(f"{url}&cursor={first['next_cursor']}", headers=bearer(role="admin")).get_json()
     assert [letter["event"]["n"] for letter in first["items"] + second["items"]] == [0, 2, 4]
     assert second["next_cursor"] is None
     assert set(first["items"][0]) >= {"id", "event", "reason", "attempts", "died_at"}

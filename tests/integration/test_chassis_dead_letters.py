@@ -55,7 +55,9 @@ def bury(house: House, body: bytes, error: PermanentError | None = None, type: s
     )
     with house.database.transaction() as session:
         error = error or SchemaInvalid("data.fee_cents: 'many' is not of type 'integer'")
-        return record_dead_letter(session, letter_ids(delivery), delivery, error, attempts=1).id
+        letter = record_dead_letter(session, letter_ids(delivery), delivery, error, attempts=1)
+        assert letter is not None
+        return letter.id
 
 
 def states(house: House) -> dict[UUID, State]:
@@ -177,7 +179,7 @@ def test_a_body_with_nothing_in_it_edits_nothing(house: House, admin: UUID, noth
     answer = house.app.test_client().post(
         f"/api/v1{LETTERS}/{letter}/replay", headers=house.api(admin)._headers, **nothing
     )
-    assert (answer.status_code, "event_id" in answer.json) == (202, False)
+    assert (answer.status_code, "event_id" in answer.get_json()) == (202, False)
 
 
 def test_what_people_decided_cannot_be_rewritten(house: House, admin: UUID) -> None:

@@ -22,4 +22,4 @@ def test_the_migrations_make_what_the_models_describe(service: str, migrated: Ca
         context = MigrationContext.configure(
             connection, opts={"target_metadata": [models.Base.metadata, messaging_metadata]}
         )
-        assert compare_metadata(context, [models.Base.metadata, messaging_metadata]) == []
+        assert compare_metadata(context, [models.Base.metadata, messaging_metadata]) == []  # type: ignore[arg-type]

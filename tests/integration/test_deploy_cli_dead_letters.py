@@ -31,7 +31,9 @@ class Office:
             1, 1, event.to_bytes(), CONTENT_TYPE, event.type, str(event.id), event.type, "", "", None, {}, False
         )
         with self.databases[service].transaction() as session:
-            return record_dead_letter(session, letter_ids(delivery), delivery, error("what is wrong"), attempts=1).id
+            letter = record_dead_letter(session, letter_ids(delivery), delivery, error("what is wrong"), attempts=1)
+            assert letter is not None
+            return letter.id
 
     def state(self, service: str, letter_id: UUID) -> State:
         with self.databases[service].reading() as session:

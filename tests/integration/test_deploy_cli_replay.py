@@ -104,6 +104,10 @@ def test_a_replay_that_was_cut_short_can_be_given_up_once(replayer: Replayer) ->
     assert "Given up" in replayer.service("analytics", "--abandon").stdout
     assert not replayer.is_paused()
     assert "no replay to this service is under way" in refusal(replayer.service("analytics", "--abandon"))
+    with replayer.databases["analytics"].transaction() as session:
+        begin(session, "cut short")
+    given_up = replayer.service("analytics", "--abandon", "--json").stdout
+    assert json.loads(given_up) == {"service": "analytics", "abandoned": True}
 
 
 def test_events_that_are_not_kept_any_more_keep_one_from_forgetting_what_they_told(replayer: Replayer) -> None:

@@ -102,7 +102,12 @@ def put_into_dead_queue(broker: RabbitBroker, service: str, *bodies: bytes) -> N
     headers = {"x-first-death-reason": "delivery_limit", "x-first-death-queue": f"{service}.events"}
     publisher.send([Message(n, f"{service}.dead", "", body, kind, headers=headers) for n, body in enumerate(bodies)])
     confirmed: list[Any] = []
-    eventually(lambda: confirmed.extend(publisher.outcomes(0.1)) or len(confirmed) == len(bodies))
+
+    def all_are_confirmed() -> bool:
+        confirmed.extend(publisher.outcomes(0.1))
+        return len(confirmed) == len(bodies)
+
+    eventually(all_are_confirmed)
     publisher.close()
 
 

@@ -20,6 +20,7 @@ from tests.integration.messaging_processes import (
     Handler,
     KillPoint,
     Processes,
+    Role,
     lives_until,
     stop,
     wait_for_death,
@@ -94,7 +95,7 @@ def sell(house: House, count: int = EVENTS) -> None:
 def kill(
     processes: Processes, house: House, point: KillPoint, handler: Handler | None = None, *, times: int = 2
 ) -> None:
-    role = "relay" if point in RELAY_POINTS else "consumer"
+    role: Role = "relay" if point in RELAY_POINTS else "consumer"
     for _ in range(times):
         wait_for_death(processes.start(role, house, handler=handler, dies=point))
 

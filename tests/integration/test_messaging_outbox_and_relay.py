@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from random import Random
 
 import pytest
@@ -207,12 +208,15 @@ def test_what_is_committed_while_a_line_stays_full_is_published_all_the_same(
             unanswered = {row_id for (row_id,) in rows}
         return [outcome for outcome in settle(publisher, timeout) if outcome.tag not in unanswered]
 
+    def pears_are_handled(count: int) -> bool:
+        return len(house.effects("pears")) == count
+
     monkeypatch.setattr(RabbitPublisher, "outcomes", outcomes)
     house.consumer()
     house.relay()
     for n in range(5):
         house.sell("pears")
-        eventually(lambda n=n: len(house.effects("pears")) == n + 1)
+        eventually(partial(pears_are_handled, n + 1))
     assert house.sequences("apples") == [1]
 
 

@@ -2,6 +2,7 @@
 
 import threading
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -108,7 +109,12 @@ def test_it_is_rebuilt_while_many_writers_go_on(house: House) -> None:
 
 def test_what_is_committed_late_with_an_early_id_is_waited_for(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     waits, pause = threading.Event(), History._pause
-    monkeypatch.setattr(History, "_pause", lambda history: waits.set() or pause(history))
+
+    def tell_and_pause(history: History) -> None:
+        waits.set()
+        pause(history)
+
+    monkeypatch.setattr(History, "_pause", tell_and_pause)
     house.subscribe()
     with house.sessions.begin() as late:
         house.sell_in(late, "apples")
@@ -141,7 +147,7 @@ def test_what_was_handled_and_not_yet_marked_as_published_is_replayed_too(house:
     ],
 )
 def test_what_makes_no_sense_is_refused_before_anything_is_done(
-    house: House, options: dict[str, object], why: str
+    house: House, options: dict[str, Any], why: str
 ) -> None:
     with pytest.raises(ReplayRefused, match=why):
         house.make_replay(**options)

@@ -1,12 +1,13 @@
 """What a replay means to the live consumers, and what becomes of events that fail in it."""
 
 import threading
+from functools import partial
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from messaging import Event, PermanentError, RetryLater
+from messaging import Consumer, Event, PermanentError, RetryLater
 from messaging.dead_letters import Actor, Decision, decide, replay_edited
 from messaging.errors import ReplayRefused
 from messaging.replay import abandon
@@ -69,10 +70,14 @@ def test_a_pause_is_no_death_and_costs_no_attempt(house: House) -> None:
         begin(session, "a replay that was cut short")
     house.send_raw(Event.new(f"{SOLD}.v1", subject="apples", sequence=1, data={"n": 1}).to_bytes())
     queue = events_queue(house.service)
+
+    def pauses(consumer: Consumer) -> bool:
+        return "replay" in consumer.condition.doing
+
     for _ in range(4):  # each of them has the event in its hands and gives it back when it is stopped
         consumer = house.consumer()
         eventually(lambda: house.broker.queue_state(queue).ready == 0)
-        eventually(lambda c=consumer: "replay" in c.condition.doing)
+        eventually(partial(pauses, consumer))
         house.stop_last()
         eventually(lambda: house.broker.queue_state(queue).consumers == 0)
     abandon(house.sessions)

@@ -71,7 +71,7 @@ def test_nothing_is_paused_for_a_producer_who_cannot_send(house: House, monkeypa
     monkeypatch.setattr("messaging.replay.pause.begin", None)
     elsewhere = RabbitBroker(f"{house.amqp_url}-which-is-not-there", name="lost")
     with pytest.raises(BrokerUnavailable, match="events of shop"):
-        house.make_replay(of=SimpleNamespace(engine=house.engine, broker=elsewhere)).run(threading.Event())
+        house.make_replay(of=SimpleNamespace(engine=house.engine, broker=elsewhere)).run(threading.Event())  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("forgets", [False, True])
@@ -89,7 +89,12 @@ def test_two_at_once_are_refused_and_so_is_to_abandon_one_that_is_carried_out(ho
     house.subscribe()
     stock(house)
     go_on = threading.Event()
-    house.handler = lambda session, event: None if event.data["n"] else go_on.wait(20) and None
+
+    def wait_at_the_first(_session: Session, event: Event) -> None:
+        if not event.data["n"]:
+            go_on.wait(20)
+
+    house.handler = wait_at_the_first
     with in_the_background(house):
         eventually(lambda: is_paused(house))
         try:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from gettext import GNUTranslations
 from pathlib import Path
 
@@ -169,7 +170,7 @@ def test_the_new_event_reaches_the_new_handler_and_the_new_service(
         completed = "SELECT user_id::text, tasks FROM completed"
         eventually(lambda: rows(told["AWARDS_DATABASE_URL"], completed) == [(kesha, 1)], timeout=30)
         for port in (int(told["ATES_PORT_AWARDS"]), health_port):
-            eventually(lambda port=port: is_ready(port), timeout=30)
+            eventually(partial(is_ready, port), timeout=30)
 
 
 def rows(url: str, statement: str) -> list[tuple[object, ...]]:
@@ -182,6 +183,6 @@ def rows(url: str, statement: str) -> list[tuple[object, ...]]:
 
 def is_ready(port: int) -> bool:
     try:
-        return requests.get(f"http://{LOOPBACK}:{port}/readyz", timeout=2).ok
-    except requests.ConnectionError:
+        return requests.get(f"http://{LOOPBACK}:{port}/readyz", timeout=5).ok
+    except requests.RequestException:
         return False

@@ -8,11 +8,12 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import event as sqlalchemy_event
 
+from chassis.db import utc_now
 from chassis.settings import Settings
 from messaging import Event, PermanentError
 from tests.integration.tracker_house import House
 from tests.waiting import eventually
-from tracker_service import commands
+from tracker_service import commands, events
 from tracker_service.models import Task
 
 
@@ -31,7 +32,7 @@ def fill(house: House, assignee: UUID, tasks: int) -> None:
                 title=f"Task {number}",
                 assignee_id=assignee,
                 created_by=assignee,
-                created_at=commands.tasks.utc_now(),
+                created_at=utc_now(),
                 version=2,
             )
             for number in range(tasks)
@@ -108,7 +109,7 @@ def test_after_a_crash_in_the_middle_of_a_batch_the_run_goes_on_where_it_was(
         raise RuntimeError("the power went")
 
     with monkeypatch.context() as patch:
-        patch.setattr(commands.reassignments.events, "reassignment_requested", crash)
+        patch.setattr(events, "reassignment_requested", crash)
         second = house.published("reassignment_requested")[1]
         with pytest.raises(RuntimeError):
             house.deliver(second)  # 500 tasks were assigned when it happened

@@ -21,7 +21,7 @@ from tests.unit.messaging_memory import (
     MemorySession,
     MemorySuspects,
 )
-from tests.unit.messaging_stepping import Program, pause
+from tests.unit.messaging_stepping import Connection, Program, pause
 from tests.unit.messaging_unreliable import Answer, UnreliableBroker, UnreliableReceiver
 
 SOLD = "shop.sold"
@@ -155,7 +155,8 @@ class World:
 
     def lose_the_broker(self, seconds: float) -> None:
         """Let the broker be away for that time, in which no message leaves its wait queue."""
-        for connection in [*self.broker.publishers, *self.broker.all_receivers()]:
+        connections: list[Connection] = [*self.broker.publishers, *self.broker.all_receivers()]
+        for connection in connections:
             connection.lose()
         self._now.shift(seconds)
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import date
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,8 @@ def test_when_all_sources_agree_there_is_nothing_to_say() -> None:
 
 @pytest.mark.parametrize("source", ["announced", "moved"])
 def test_a_closed_day_is_compared_with_what_we_show_and_with_the_movements(source: str) -> None:
-    assert list(differences([replace(CLOSED, **{source: WRONG})])) == [
+    change: dict[str, Any] = {source: WRONG}
+    assert list(differences([replace(CLOSED, **change)])) == [
         Difference(DAY, "rewards_cents", 300, 310),
         Difference(DAY, "income_cents", 200, 190),
     ]

@@ -61,7 +61,7 @@ def test_without_a_mail_server_letters_become_files_and_a_second_attempt_makes_n
     assert only.suffix == ".eml"
     read = message_from_bytes(only.read_bytes(), policy=policy.default)
     assert read["To"] == "rio@uberpopug.example"
-    assert "$1,234.56" in read.get_content()  # type: ignore[attr-defined]
+    assert "$1,234.56" in read.get_content()
 
 
 def test_a_folder_that_cannot_be_written_is_a_post_that_is_away(tmp_path: Path) -> None:

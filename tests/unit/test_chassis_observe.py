@@ -68,7 +68,7 @@ def test_published_events_are_timed_from_their_making_to_the_confirm() -> None:
 def test_consumed_events_are_counted_by_what_became_of_them() -> None:
     observer = EventObserver("billing")
     for outcome in ("done", "done", "retry", "dead", "duplicate", "waiting"):
-        observer.outcome(outcome, event())  # type: ignore[arg-type]
+        observer.outcome(outcome, event())
     observer.outcome("dead", None)
     told = numbers(observer)
 

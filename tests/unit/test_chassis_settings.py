@@ -13,7 +13,7 @@ GOOD = {
 }
 
 
-def test_what_is_not_said_has_a_default_for_local_use():
+def test_what_is_not_said_has_a_default_for_local_use() -> None:
     settings = load_settings("tracker", GOOD)
     assert settings.port == 8002
     assert settings.public_urls["auth"] == "http://127.0.0.1:8001"
@@ -23,7 +23,7 @@ def test_what_is_not_said_has_a_default_for_local_use():
     assert (settings.schemas_dir / "tracker").is_dir()
 
 
-def test_a_port_moves_the_public_address_with_it_unless_that_is_given():
+def test_a_port_moves_the_public_address_with_it_unless_that_is_given() -> None:
     settings = load_settings(
         "tracker", {**GOOD, "ATES_PORT_AUTH": "9001", "ATES_URL_BILLING": "https://billing.popug/"}
     )
@@ -31,7 +31,7 @@ def test_a_port_moves_the_public_address_with_it_unless_that_is_given():
     assert settings.public_urls["billing"] == "https://billing.popug"
 
 
-def test_every_missing_variable_is_named_at_once():
+def test_every_missing_variable_is_named_at_once() -> None:
     with pytest.raises(SettingsError) as refusal:
         load_settings("tracker", {})
     for variable in GOOD:
@@ -53,11 +53,11 @@ def test_every_missing_variable_is_named_at_once():
         ("ATES_HEALTH_PORT", "70000"),
     ],
 )
-def test_an_unusable_value_is_refused_by_the_name_of_its_variable(variable, value):
+def test_an_unusable_value_is_refused_by_the_name_of_its_variable(variable: str, value: str) -> None:
     with pytest.raises(SettingsError, match=variable):
         load_settings("tracker", {**GOOD, variable: value})
 
 
-def test_a_service_that_does_not_exist_has_no_settings():
+def test_a_service_that_does_not_exist_has_no_settings() -> None:
     with pytest.raises(SettingsError, match="shipping"):
         load_settings("shipping", GOOD)

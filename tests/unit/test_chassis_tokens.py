@@ -4,6 +4,8 @@ import base64
 import hmac
 import json
 import time
+from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -17,7 +19,7 @@ from tests.chassis_parts import KESHA, KEY, claims, token
 VERIFIER = TokenVerifier(lambda key_id: KeySet([KEY]))
 
 
-def test_a_good_token_says_who_comes():
+def test_a_good_token_says_who_comes() -> None:
     assert VERIFIER.verify(token(role="accountant")) == Principal(KESHA, "Kesha", Role.ACCOUNTANT)
 
 
@@ -39,18 +41,18 @@ def test_a_good_token_says_who_comes():
         f"{name}={'missing' if value is None else 'wrong'}" for name, value in changes.items()
     ),
 )
-def test_a_token_with_a_wrong_or_missing_claim_is_refused(changes):
+def test_a_token_with_a_wrong_or_missing_claim_is_refused(changes: dict[str, object]) -> None:
     with pytest.raises(Unauthorized):
-        VERIFIER.verify(token(**changes))
+        VERIFIER.verify(token(KEY, **changes))
 
 
-def test_a_token_signed_by_another_key_of_the_same_name_is_refused():
+def test_a_token_signed_by_another_key_of_the_same_name_is_refused() -> None:
     with pytest.raises(Unauthorized):
         VERIFIER.verify(token(key=ECKey.generate_key("P-256", {"kid": "first"})))
 
 
-def test_a_token_signed_with_the_public_key_as_a_shared_secret_is_refused():
-    def part(value):
+def test_a_token_signed_with_the_public_key_as_a_shared_secret_is_refused() -> None:
+    def part(value: bytes) -> bytes:
         return base64.urlsafe_b64encode(value).rstrip(b"=")
 
     header = json.dumps({"alg": "HS256", "kid": "first"}).encode()
@@ -61,7 +63,7 @@ def test_a_token_signed_with_the_public_key_as_a_shared_secret_is_refused():
 
 
 @pytest.mark.parametrize("text", ["", "parrot", "a.b.c", "жако.какаду.ара", "e30.e30."])
-def test_what_is_no_token_is_refused(text):
+def test_what_is_no_token_is_refused(text: str) -> None:
     with pytest.raises(Unauthorized):
         VERIFIER.verify(text)
 
@@ -69,12 +71,12 @@ def test_what_is_no_token_is_refused(text):
 class Auth:
     """auth's JWKS, which counts how often it is asked and can be away."""
 
-    def __init__(self, *keys):
+    def __init__(self, *keys: ECKey) -> None:
         self.keys = keys
         self.asked = 0
         self.away = False
 
-    def __call__(self, _url):
+    def __call__(self, _url: str) -> Any:
         self.asked += 1
         if self.away:
             raise requests.ConnectionError("away")
@@ -84,51 +86,53 @@ class Auth:
 class Clock:
     now = 1000.0
 
-    def __call__(self):
+    def __call__(self) -> float:
         return self.now
 
 
 @pytest.fixture
-def clock():
+def clock() -> Clock:
     return Clock()
 
 
 @pytest.fixture
-def auth():
+def auth() -> Auth:
     return Auth(KEY)
 
 
 @pytest.fixture
-def remote(auth, clock, tmp_path):
+def remote(auth: Auth, clock: Clock, tmp_path: Path) -> RemoteKeys:
     return RemoteKeys("http://auth/jwks", tmp_path / "jwks" / "tracker.json", fetch=auth, clock=clock)
 
 
-def test_keys_are_fetched_once_for_many_tokens(remote, auth):
+def test_keys_are_fetched_once_for_many_tokens(remote: RemoteKeys, auth: Auth) -> None:
     for _ in range(5):
         TokenVerifier(remote).verify(token())
     assert auth.asked == 1
 
 
-def test_keys_survive_a_restart_while_auth_is_away(remote, auth, clock, tmp_path):
+def test_keys_survive_a_restart_while_auth_is_away(
+    remote: RemoteKeys, auth: Auth, clock: Clock, tmp_path: Path
+) -> None:
     remote("first")
     auth.away = True
     restarted = RemoteKeys("http://auth/jwks", tmp_path / "jwks" / "tracker.json", fetch=auth, clock=clock)
     assert TokenVerifier(restarted).verify(token()).user_id == KESHA
 
 
-def test_only_public_keys_are_kept_on_disk(remote, tmp_path):
+def test_only_public_keys_are_kept_on_disk(remote: RemoteKeys, tmp_path: Path) -> None:
     remote("first")
     kept = json.loads((tmp_path / "jwks" / "tracker.json").read_text())
     assert "d" not in kept["keys"][0]
 
 
-def test_without_keys_and_without_auth_a_token_cannot_be_checked(remote, auth):
+def test_without_keys_and_without_auth_a_token_cannot_be_checked(remote: RemoteKeys, auth: Auth) -> None:
     auth.away = True
     with pytest.raises(Unavailable):
         TokenVerifier(remote).verify(token())
 
 
-def test_a_token_of_a_new_key_makes_the_keys_come_again(remote, auth, clock):
+def test_a_token_of_a_new_key_makes_the_keys_come_again(remote: RemoteKeys, auth: Auth, clock: Clock) -> None:
     new = ECKey.generate_key("P-256", {"kid": "second"})
     TokenVerifier(remote).verify(token())
     auth.keys = (KEY, new)
@@ -136,7 +140,7 @@ def test_a_token_of_a_new_key_makes_the_keys_come_again(remote, auth, clock):
     assert TokenVerifier(remote).verify(token(key=new)).user_id == KESHA
 
 
-def test_tokens_with_invented_keys_do_not_flood_auth(remote, auth):
+def test_tokens_with_invented_keys_do_not_flood_auth(remote: RemoteKeys, auth: Auth) -> None:
     stranger = ECKey.generate_key("P-256", {"kid": "stranger"})
     for _ in range(20):
         with pytest.raises(Unauthorized):
@@ -144,7 +148,7 @@ def test_tokens_with_invented_keys_do_not_flood_auth(remote, auth):
     assert auth.asked == 1
 
 
-def test_a_key_that_auth_withdrew_is_not_trusted_for_long(remote, auth, clock):
+def test_a_key_that_auth_withdrew_is_not_trusted_for_long(remote: RemoteKeys, auth: Auth, clock: Clock) -> None:
     TokenVerifier(remote).verify(token())
     auth.keys = (ECKey.generate_key("P-256", {"kid": "second"}),)
     clock.now += 601
@@ -152,7 +156,7 @@ def test_a_key_that_auth_withdrew_is_not_trusted_for_long(remote, auth, clock):
         TokenVerifier(remote).verify(token())
 
 
-def test_old_keys_serve_on_while_auth_is_away(remote, auth, clock):
+def test_old_keys_serve_on_while_auth_is_away(remote: RemoteKeys, auth: Auth, clock: Clock) -> None:
     remote("first")
     auth.away = True
     clock.now += 7200

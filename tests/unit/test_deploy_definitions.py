@@ -10,17 +10,17 @@ import pytest
 from chassis.settings import EXCHANGE
 from deploy import definitions
 from deploy.settings import CONSUMING_SERVICES, SERVICES
-from messaging.topology import consumer_topology
+from messaging.topology import Exchange, Queue, consumer_topology
 
 
 def permission(service: str) -> dict[str, str]:
-    found = definitions.vhost("ates", SERVICES)["permissions"]
+    found: list[dict[str, str]] = definitions.vhost("ates", SERVICES)["permissions"]
     (one,) = [row for row in found if row["user"] == service]
     return one
 
 
 def topic_permission(service: str, exchange: str) -> dict[str, str]:
-    found = definitions.vhost("ates", SERVICES)["topic_permissions"]
+    found: list[dict[str, str]] = definitions.vhost("ates", SERVICES)["topic_permissions"]
     (one,) = [row for row in found if (row["user"], row["exchange"]) == (service, exchange)]
     return one
 
@@ -55,7 +55,8 @@ def test_no_password_is_written_down_and_guest_is_nobody() -> None:
 def test_a_service_may_declare_everything_that_its_consumer_needs(service: str) -> None:
     topology = consumer_topology(service, ["auth.user_registered"], exchange=EXCHANGE)
     rights = permission(service)
-    for made in (*topology.exchanges, *topology.queues):
+    declared: list[Exchange | Queue] = [*topology.exchanges, *topology.queues]
+    for made in declared:
         assert re.search(rights["configure"], made.name)
     for binding in topology.bindings:
         assert re.search(rights["write"], binding.queue)

@@ -30,7 +30,12 @@ def test_items_come_out_in_order_and_no_more_than_are_asked_for() -> None:
 
 def test_who_waits_gets_what_another_thread_puts_in_and_nothing_is_lost_on_the_way() -> None:
     mailbox: Mailbox[int] = Mailbox()
-    threading.Thread(target=lambda: [mailbox.put(number) for number in range(20_000)]).start()
+
+    def put() -> None:
+        for number in range(20_000):
+            mailbox.put(number)
+
+    threading.Thread(target=put).start()
     found: list[int] = []
     while len(found) < 20_000:
         found += mailbox.take(100, timeout=60)
