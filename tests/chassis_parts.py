@@ -32,6 +32,7 @@ def settings(state_dir: Path, *, database_url: str = NOWHERE, **env: str) -> Set
         "TRACKER_DATABASE_URL": database_url,
         "TRACKER_AMQP_URL": "amqp://nobody:secret@127.0.0.1:1/",
         "TRACKER_SECRET_KEY": "a-secret-that-is-long-enough",
+        "ATES_URL_AUTH": "http://127.0.0.1:1",
         "ATES_STATE_DIR": str(state_dir),
     }
     return load_settings("tracker", {**given, **env})

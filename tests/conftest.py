@@ -38,6 +38,8 @@ from deploy.settings import REPOSITORY, SERVICES
 PASSWORD = "tests-only"
 #: What `migrated` gives for the broker to those who need none: nobody listens on the port "discard".
 NO_BROKER = f"amqp://nobody:nothing@{LOOPBACK}:9/none"
+#: Of auth, to the others: at its usual address may be that of a copy that runs beside the tests.
+NO_AUTH = f"http://{LOOPBACK}:9"
 
 _numbers = itertools.count(1)
 
@@ -185,6 +187,8 @@ def migrated(
             f"{prefix}_SECRET_KEY": "a key for the tests alone",
             "ATES_STATE_DIR": str(tmp_path_factory.mktemp(service)),
         }
+        if service != "auth":
+            variables["ATES_URL_AUTH"] = NO_AUTH
         with pytest.MonkeyPatch.context() as patch:
             for name, value in (variables | environment).items():
                 patch.setenv(name, value)

@@ -44,5 +44,10 @@ def _cards(role: Role) -> list[Card]:
         cards += [
             Card(_("Analytics"), _("What the management earns, and which task was the dearest."), urls["analytics"]),
             Card(_("Users"), _("Who there is, who may do what, and whose beak is whose."), f"{urls['auth']}/users"),
+            Card(
+                _("Messages"),
+                _("What services tell each other, and what they could not make sense of."),
+                f"{urls['auth']}/messages",
+            ),
         ]
     return cards

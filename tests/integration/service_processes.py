@@ -17,6 +17,7 @@ def variables(settings: Settings) -> dict[str, str]:
         f"{prefix}_DATABASE_URL": settings.database_url,
         f"{prefix}_AMQP_URL": settings.amqp_url,
         f"{prefix}_SECRET_KEY": settings.secret_key,
+        "ATES_URL_AUTH": settings.public_urls["auth"],
         "ATES_STATE_DIR": str(settings.state_dir),
     }
 

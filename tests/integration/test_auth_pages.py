@@ -40,7 +40,10 @@ def test_a_chosen_photo_signs_in_and_leads_to_the_services_of_the_role(house: Ho
     assert "Кеша" in text
     assert 'href="http://127.0.0.1:8002"' in text
     assert 'href="http://127.0.0.1:8004"' not in text
-    assert 'href="http://127.0.0.1:8004"' in house.browser("root").get("/").text
+    assert "make sense of" not in text
+    home = house.browser("root").get("/").text
+    assert 'href="http://127.0.0.1:8004"' in home
+    assert "what they could not make sense of" in home
 
 
 def test_the_photo_just_taken_by_a_telephone_serves_as_well(house: House) -> None:
