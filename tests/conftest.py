@@ -11,6 +11,7 @@ migrated        migrated("tracker") -> Settings of the service with a migrated d
 import importlib
 import itertools
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from urllib.parse import quote
 
 import pytest
 import requests
+from environs import Env
 from xdist.scheduler import LoadScopeScheduling
 
 from deploy import definitions
@@ -42,6 +44,14 @@ NO_BROKER = f"amqp://nobody:nothing@{LOOPBACK}:9/none"
 NO_AUTH = f"http://{LOOPBACK}:9"
 
 _numbers = itertools.count(1)
+
+
+def pytest_configure() -> None:
+    """Give the tests the defaults, whatever the shell or `.env` says to another copy of the system."""
+    example = REPOSITORY / ".env.example"
+    for name in set(re.findall(r"^#?(\w+)=", example.read_text(), re.MULTILINE)) - {"ATES_RABBITMQ_SERVER"}:
+        os.environ.pop(name, None)
+    Env().read_env(str(example), recurse=False)
 
 
 class ModuleAfterModule(LoadScopeScheduling):

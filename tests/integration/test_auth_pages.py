@@ -101,7 +101,7 @@ def test_a_click_on_a_demo_parrot_sends_its_photo(house: House) -> None:
 
 
 def test_without_the_demo_nobody_is_shown_at_the_door(migrated: Callable[..., Any]) -> None:
-    house = House(migrated("auth"))
+    house = House(migrated("auth", ATES_DEMO="0"))
     seed(house.settings, house.database)
     text = house.browser(None).get("/sign-in").text
     assert PEOPLE[0].name not in text
