@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ class RunningSystem:
         self.state_dir = Path(tempfile.mkdtemp(prefix="ates-e2e-"))
         variables = list(load_deployment({}).ports)
         self.ports = dict(zip(variables, pick_free(len(variables)), strict=True))
+        self._timezone = _zone_with_noon(datetime.now(UTC))
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -46,7 +48,7 @@ class RunningSystem:
     def launch(self, *command: str) -> subprocess.Popen[bytes]:
         """Start it in a session of its own and return at once. Its output begins anew."""
         environment = os.environ | {name: str(port) for name, port in self.ports.items()}
-        environment["ATES_STATE_DIR"] = str(self.state_dir)
+        environment |= {"ATES_STATE_DIR": str(self.state_dir), "BUSINESS_TIMEZONE": self._timezone}
         with (self.state_dir / "output").open("wb") as output:
             self._process = subprocess.Popen(
                 # Whoever runs the tests in the background lets them, and so make, ignore SIGINT: not here.
@@ -93,3 +95,9 @@ class RunningSystem:
             except OSError:  # it has ended meanwhile, or is waiting to be reaped
                 continue
         return found
+
+
+def _zone_with_noon(now: datetime) -> str:
+    """Return a time zone in which it is about noon, so that no business day ends while the system runs."""
+    west = now.hour - 12
+    return f"Etc/GMT{west:+d}"  # in these names, plus is west of Greenwich
