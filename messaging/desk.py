@@ -23,7 +23,7 @@ from messaging.dead_letters.rules import Fate, fate_of, label_of
 from messaging.errors import BrokerUnavailable, GivenUpByBroker
 from messaging.redirect import Redirector
 from messaging.topology import Topology, dead_queue
-from messaging.transport import Broker, Delivery, Message, Receiver
+from messaging.transport import Broker, Delivery, Message, QueueState, Receiver
 
 _log = logging.getLogger(__name__)
 
@@ -121,7 +121,7 @@ class DeadLetterDesk:
         """If there are not as many messages as letters, look at every message and mend what is amiss."""
         with _transaction(connection) as session:
             letters = count_dead_letters(session)
-        queue = self._broker.queue_state(self._queue)
+        queue = self._state()
         if self._look_due or queue.ready != letters:
             if queue.consumers:  # or our own receiver has not quite gone yet
                 _log.info("somebody else receives from %s: looking again soon", self._queue)
@@ -133,6 +133,15 @@ class DeadLetterDesk:
                 receiver.close()  # what is not acked goes back, in its order
         self._look_due = False
         self._compare_in = self._compare_every
+
+    def _state(self) -> QueueState:
+        """Return how the queue stands.
+
+        RabbitMQ calls a quorum queue empty, too, whose leader does not answer within a quarter of a second
+        (`rabbit_quorum_queue:stat/2`), and what is not there is put back: that it is empty, it has to say twice.
+        """
+        state = self._broker.queue_state(self._queue)
+        return state if state.ready or state.consumers else self._broker.queue_state(self._queue)
 
     def _look_at(self, connection: Connection, receiver: Receiver, expected: int) -> None:
         messages = self._take(receiver, expected)

@@ -8,6 +8,7 @@ import pytest
 from messaging.errors import TopologyConflict
 from messaging.topology import Binding, Exchange, Queue, Topology, consumer_topology, shared_topology
 from messaging.transport import Broker, Delivery, Message, Outcome, Publisher, QueueState, Receiver
+from tests.waiting import eventually
 
 PATIENCE = 20.0
 
@@ -162,10 +163,10 @@ class BrokerSuite:
         publisher = broker.publisher()
         publisher.send([a_message(tag, exchange=exchange) for tag in range(3)])
         assert len(outcomes_of(publisher, 3)) == 3
-        assert broker.queue_state(f"{service}.events") == QueueState(ready=3, consumers=0)
+        eventually(lambda: broker.queue_state(f"{service}.events") == QueueState(ready=3, consumers=0))
         receiver = broker.receiver(f"{service}.events", prefetch=10)
         assert len(receive(receiver, 3)) == 3
-        assert broker.queue_state(f"{service}.events") == QueueState(ready=0, consumers=1)
+        eventually(lambda: broker.queue_state(f"{service}.events") == QueueState(ready=0, consumers=1))
         receiver.close()
         publisher.close()
 

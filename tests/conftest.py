@@ -25,6 +25,7 @@ from urllib.parse import quote
 import pytest
 import requests
 from environs import Env
+from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
 from deploy import definitions
@@ -47,7 +48,9 @@ _numbers = itertools.count(1)
 
 
 def pytest_configure() -> None:
-    """Give the tests the defaults, whatever the shell or `.env` says to another copy of the system."""
+    """Give the tests the defaults, whatever the shell says to another copy of the system, and the time they need."""
+    settings.register_profile("on a busy machine", parent=settings(), deadline=None)
+    settings.load_profile("on a busy machine")
     example = REPOSITORY / ".env.example"
     for name in set(re.findall(r"^#?(\w+)=", example.read_text(), re.MULTILINE)) - {"ATES_RABBITMQ_SERVER"}:
         os.environ.pop(name, None)

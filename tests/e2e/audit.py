@@ -146,7 +146,7 @@ def _not_done(events: dict[str, list[Written]], handled: dict[str, list[str]]) -
 def _not_ready(run: Run) -> Iterator[str]:
     for process in run["processes"]:
         if "health" in process:
-            answer = requests.get(f"{process['health']}/readyz", timeout=30)
+            answer = requests.get(f"{process['health']}/readyz", timeout=5)
             if not answer.ok:
                 yield f"{process['name']} is not ready: {answer.text}"
 

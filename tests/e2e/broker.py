@@ -15,7 +15,7 @@ import requests
 from deploy.accounts import become
 from deploy.programs import environment_of
 
-_TIMEOUT = 10
+_TIMEOUT = 60
 
 
 @dataclass(frozen=True)

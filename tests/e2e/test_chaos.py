@@ -67,7 +67,7 @@ def relays_of(*services: str) -> list[list[str]]:
 def is_blocked(run: dict[str, Any], names: list[str]) -> bool:
     """Tell whether one of the processes says to probes that the broker's alarm keeps it from its work."""
     addresses = [process["health"] for process in run["processes"] if process["name"] in names]
-    answers = [requests.get(f"{address}/readyz", timeout=5) for address in addresses]
+    answers = [requests.get(f"{address}/readyz", timeout=15) for address in addresses]
     return any(answer.status_code == 503 and "blocked" in answer.text for answer in answers)
 
 

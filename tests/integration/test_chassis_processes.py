@@ -111,9 +111,10 @@ def test_the_web_server_says_no_more_than_is_wanted(tmp_path: Path, level: str, 
     port = free_port()
     command = [sys.executable, "-m", "tests.chassis_house", "web"]
     env = environment(tmp_path, ATES_PORT_TRACKER=str(port), ATES_LOG_LEVEL=level)
-    with (tmp_path / "lines").open("wb") as lines:
-        running = subprocess.Popen(command, env=env, stdout=lines, stderr=lines)
-    eventually(lambda: is_alive(port))
-    running.terminate()
-    running.wait(20)
-    assert ("Booting worker" in (tmp_path / "lines").read_text()) == says
+    log = tmp_path / "log"
+    with log.open("wb") as lines, subprocess.Popen(command, env=env, stdout=lines, stderr=lines) as running:
+        try:
+            eventually(lambda: is_alive(port))
+        finally:
+            running.terminate()
+    assert ("Booting worker" in log.read_text()) == says

@@ -60,10 +60,10 @@ def test_a_node_takes_the_definitions_as_they_are(
     url = f"{rabbitmq.management_url}/api"
     try:
         answer = requests.post(
-            f"{url}/definitions", json=json.loads(file.read_text()), auth=rabbitmq.credentials, timeout=20
+            f"{url}/definitions", json=json.loads(file.read_text()), auth=rabbitmq.credentials, timeout=60
         )
         assert answer.ok, answer.text
-        queues = requests.get(f"{url}/queues/ates", auth=rabbitmq.credentials, timeout=10).json()
+        queues = requests.get(f"{url}/queues/ates", auth=rabbitmq.credentials, timeout=60).json()
         assert {"ates.unrouted", "billing.events", "analytics.dead"} <= {queue["name"] for queue in queues}
     finally:
-        requests.delete(f"{url}/vhosts/ates", auth=rabbitmq.credentials, timeout=10)
+        requests.delete(f"{url}/vhosts/ates", auth=rabbitmq.credentials, timeout=60)

@@ -175,7 +175,7 @@ def test_a_death_whose_commit_was_not_answered_is_one_death_and_is_told_as_one(h
     eventually(lambda: house.outcomes == {"dead": 1})
     assert next(once, False) is False
     assert history(house, letter_id) == [("died", None)]
-    assert house.dead_in_queue() == 1
+    eventually(lambda: house.dead_in_queue() == 1)
 
 
 def test_a_copy_of_what_was_discarded_is_none_of_the_dead_though_the_database_went_away_meanwhile(

@@ -20,7 +20,7 @@ from messaging.dead_letters import (
 )
 from messaging.tables import DeadLetter, InboxEvent
 from messaging.topology import consumer_topology
-from messaging.transport import Message
+from messaging.transport import Message, QueueState
 from tests.conftest import Vhost
 from tests.integration.conftest import ConnectionCutter
 from tests.integration.messaging_house import House
@@ -49,7 +49,7 @@ def test_a_crash_between_sending_and_marking_has_no_second_effect(
         house.wait_for_effects(3)
         house.stop_last()
     assert {state(house, letter) for letter in letters} == {State.REPLAY_REQUESTED}
-    assert house.dead_in_queue() == 3
+    eventually(lambda: house.dead_in_queue() == 3)
     house.desk()
     nothing_is_left(house)
     eventually(lambda: house.outcomes["duplicate"] == 3)
@@ -143,16 +143,38 @@ def test_a_letter_whose_message_was_taken_out_of_the_queue_is_put_back(house: Ho
     assert {state(house, taken), state(house, fresh)} == {State.REPLAYED}
 
 
+def test_a_queue_that_is_called_empty_only_once_is_not_filled_again(
+    house: House, moody: Moody, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    house.consumer()
+    letters = bury(house, sold(1), sold(2))
+    with house.sessions.begin() as session:
+        for letter in letters:
+            session.get_one(DeadLetter, letter).died_at -= timedelta(minutes=2)
+    told: list[QueueState] = []
+    ask = house.broker.queue_state
+
+    def say_at_first_that_it_is_empty(queue: str) -> QueueState:
+        told.append(ask(queue) if told else QueueState(ready=0, consumers=0))
+        return told[-1]
+
+    monkeypatch.setattr(house.broker, "queue_state", say_at_first_that_it_is_empty)
+    house.desk()
+    eventually(lambda: len(told) > 3)
+    assert "putting them back" not in caplog.text
+
+
 def test_the_desk_leaves_the_queue_alone_while_somebody_else_receives_from_it(house: House, moody: Moody) -> None:
     house.consumer()
     bury(house, sold(1), sold(2))
     reader = house.broker.receiver(f"{house.service}.dead", prefetch=10)
-    eventually(lambda: len(reader.receive(10, 0.2)) == 2)
+    for _ in range(2):
+        eventually(lambda: reader.receive(1, 0.2))
     house.desk()
     with house.sessions.begin() as session:
         decide_all(session, Selection(), Decision.DISCARD, by=ADA)
     eventually(lambda: house.dead_letters() == [])
-    assert house.broker.queue_state(f"{house.service}.dead").consumers == 1
+    eventually(lambda: house.broker.queue_state(f"{house.service}.dead").consumers == 1)
     reader.close()
     nothing_is_left(house)
 

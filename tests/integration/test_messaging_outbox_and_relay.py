@@ -162,7 +162,7 @@ def test_events_committed_while_the_broker_refuses_us_wait_and_are_sent_later(
     house: House, cutter: ConnectionCutter
 ) -> None:
     house.consumer()
-    house.relay()
+    eventually(house.relay().active.is_set)
     cutter.keep_out()
     for n in range(20):
         house.sell("apples", n)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pika
@@ -94,6 +95,7 @@ def test_events_that_have_to_wait_stay_with_their_consumer_while_the_wait_queue_
             raise RetryLater("not yet")
 
     house.handler = fail_at_first
+    house.retry = replace(house.retry, delays_ms=(500, 1000))  # long enough for the queue to be full
     full(retry_queue(house.service, house.retry.delays_ms[0]))
     house.subscribe()
     sell_of_each(house, 2)

@@ -73,6 +73,14 @@ def test_only_what_was_made_since_then_is_sent(house: House) -> None:
     assert house.make_replay(since=an_hour_ago).run(threading.Event()).sent == {"shop": 100}
 
 
+def sent_unless_busy(house: House) -> int:
+    """Rebuild; 0 if the live consumer's batch took longer to end than a replay waits for it."""
+    try:
+        return rebuild(house).sent["shop"]
+    except ReplayRefused:
+        return 0
+
+
 def test_it_is_rebuilt_while_many_writers_go_on(house: House) -> None:
     house.relay()
     house.consumer()
@@ -95,7 +103,7 @@ def test_it_is_rebuilt_while_many_writers_go_on(house: House) -> None:
         writer.start()
     try:
         eventually(lambda: len(house.effects()) > 220)
-        assert rebuild(house).sent["shop"] > 220
+        assert eventually(lambda: sent_unless_busy(house)) > 220
     finally:
         enough.set()
         for writer in writers:

@@ -140,5 +140,6 @@ def test_its_condition_says_that_it_is_at_work_and_waits_for_its_database(schedu
 def test_the_clock_of_the_jobs_is_that_of_the_business(scheduler: Scheduled) -> None:
     made, thread = scheduler
     thread.start()
+    eventually(lambda: made.condition.doing != "starting")
     assert str(made.timezone) == "Europe/Moscow"
     assert jobs(made) == EVERY_SERVICE_HAS
