@@ -49,6 +49,7 @@ class RunningSystem:
         """Start it in a session of its own and return at once. Its output begins anew."""
         environment = os.environ | {name: str(port) for name, port in self.ports.items()}
         environment |= {"ATES_STATE_DIR": str(self.state_dir), "BUSINESS_TIMEZONE": self._timezone}
+        environment["SMTP_URL"] = ""  # whatever `.env` says: letters stay in the state folder
         with (self.state_dir / "output").open("wb") as output:
             self._process = subprocess.Popen(
                 # Whoever runs the tests in the background lets them, and so make, ignore SIGINT: not here.

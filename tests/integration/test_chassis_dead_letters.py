@@ -103,6 +103,23 @@ def test_a_decision_is_accepted_once_and_a_second_one_is_a_conflict(house: House
     assert api.get(f"{LETTERS}?state=alive").status_code == 422
 
 
+def test_the_figures_are_written_as_the_language_does_and_a_group_tells_from_when_to_when(
+    house: House, admin: UUID
+) -> None:
+    first, _ = bury(house, priced().to_bytes()), bury(house, priced().to_bytes())
+    browser = house.browser(admin)
+    with house.database.transaction() as session:
+        session.execute(text("UPDATE dead_letter SET died_at = now()"))
+    assert len(re.findall(r"<time.*?</time> – <time", browser.get("/messages").text)) == 0
+    with house.database.transaction() as session:
+        values = {"id": first}
+        session.execute(text("UPDATE dead_letter SET died_at = died_at - interval '1 hour' WHERE id = :id"), values)
+        session.execute(text("UPDATE relay_progress SET published_total = 1234567"))
+    assert len(re.findall(r"<time.*?</time> – <time", browser.get("/messages").text)) == 1
+    assert "<dd>1,234,567</dd>" in browser.get("/messages?lang=en").text
+    assert "<dd>1\N{NO-BREAK SPACE}234\N{NO-BREAK SPACE}567</dd>" in browser.get("/messages?lang=ru").text
+
+
 def test_a_letter_is_shown_with_headers_readable_body_and_history(house: House, admin: UUID) -> None:
     event = priced(fee_cents="many")
     letter = bury(house, event.to_bytes())
