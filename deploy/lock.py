@@ -40,7 +40,8 @@ class StateLock:
         deadline = time.monotonic() + _STOPPING_TIMEOUT
         while not self._try():
             holder = _read(self._holder)
-            if not holder.get("stopping") or time.monotonic() > deadline:
+            # Without a word of the holder, it is about to write one, or has just taken it away to let go.
+            if holder.get("stopping") is False or time.monotonic() > deadline:
                 raise DeployError(
                     f"This system is running already (process {holder.get('pid', 'unknown')}, state folder"
                     f" {self._state_dir}). Stop it first; or start a second one beside it with another state folder"

@@ -170,6 +170,15 @@ def test_who_comes_while_the_other_stops_waits_for_it(tmp_path: Path) -> None:
     second.release()
 
 
+def test_who_comes_in_the_moment_in_which_the_other_lets_go_waits_for_it_too(tmp_path: Path) -> None:
+    first, second = StateLock(tmp_path), StateLock(tmp_path)
+    first.acquire()
+    (tmp_path / "up.json").unlink()
+    threading.Timer(0.4, first.release).start()
+    second.acquire()
+    second.release()
+
+
 def test_what_a_killed_predecessor_left_is_ended_and_a_stranger_with_its_number_is_not(tmp_path: Path) -> None:
     orphan = start(program(tmp_path, "exec sleep 1000"))
     stranger = start(program(tmp_path, "exec sleep 1000"))
