@@ -4,11 +4,14 @@ https://json-schema.org/draft/2020-12/json-schema-validation
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
+from functools import partial
 from typing import Any
 
+import jsonschema_rs
 from jsonschema import Draft202012Validator, FormatChecker
+from jsonschema.exceptions import ValidationError
 
 from messaging.errors import SchemaRegistryError
 
@@ -65,6 +68,44 @@ def validator(schema: Schema) -> Any:
         # Without this package jsonschema takes any text for a time, and says nothing.
         raise SchemaRegistryError("the package rfc3339-validator is missing: times would not be checked")
     return Draft202012Validator(schema, format_checker=formats)
+
+
+class CompiledValidator:
+    """A validator for data that mostly fits: a compiled twin passes what fits, `jsonschema` judges all else.
+
+    Measured on our schemas: 0.3 to 3 microseconds in place of 60 to 110. The twin by itself refuses nothing, and a
+    test shows that it passes nothing that `jsonschema` would refuse.
+    """
+
+    def __init__(self, schema: Schema) -> None:
+        """Take a valid schema."""
+        self._authority = validator(schema)
+        self._compiled = jsonschema_rs.Draft202012Validator(schema, formats=_shared_formats(), validate_formats=True)
+
+    def error(self, data: Any) -> ValidationError | None:
+        """Return the first thing in the data that does not fit, None if all does."""
+        if self._passes(data):
+            return None
+        found: ValidationError | None = next(self._authority.iter_errors(data), None)
+        return found
+
+    def _passes(self, data: Any) -> bool:
+        try:
+            return self._compiled.is_valid(data)
+        except (ValueError, TypeError, RecursionError):  # no UTF-8, a key that is no text, nested too deeply
+            return False
+
+
+def _shared_formats() -> dict[str, Callable[[str], bool]]:
+    """Return the formats in which the compiled validator is laxer by itself: it takes the year 0 and leap seconds."""
+    return {name: partial(_conforms, FormatChecker.checkers[name][0]) for name in ("date", "date-time")}
+
+
+def _conforms(check: Callable[[object], object], text: str) -> bool:
+    try:
+        return bool(check(text))
+    except ValueError:
+        return False
 
 
 def as_object(schema: Schema | bool) -> Schema:

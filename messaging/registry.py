@@ -15,7 +15,7 @@ from jsonschema.exceptions import SchemaError, ValidationError
 
 from messaging.envelope import Event
 from messaging.errors import SchemaInvalid, SchemaRegistryError, UnknownType
-from messaging.json_schema import Schema, as_object, filled, opened, validator
+from messaging.json_schema import CompiledValidator, Schema, as_object, filled, opened
 
 #: Turns the data of one version into that of the next. It gets a copy.
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
@@ -40,7 +40,7 @@ class SchemaRegistry:
             for version, schema in versions.items()
         }
         self._readers = {
-            name: validator(as_object(opened(versions[self._newest[name]])))
+            name: CompiledValidator(as_object(opened(versions[self._newest[name]])))
             for name, versions in schemas.items()
             if len(versions) > 1
         }
@@ -81,7 +81,7 @@ class SchemaRegistry:
         if validator is None:
             known = sorted(self.schemas.get(event.name, ()))
             raise UnknownType(f"no schema for {event.type!r}; versions known: {known or 'none'}")
-        error = next(validator.iter_errors(event.data), None)
+        error = validator.error(event.data)
         if error is not None:
             raise SchemaInvalid(f"{event.type}: {_explain(error)}")
 
@@ -99,7 +99,7 @@ class SchemaRegistry:
         versions = sorted(version for version in self.schemas[event.name] if version >= event.version)
         for older, newer in pairwise(versions):
             data = filled(self.schemas[event.name][newer], self._explicitly(f"{event.name}.v{older}", data))
-        error = next(self._readers[event.name].iter_errors(data), None)
+        error = self._readers[event.name].error(data)
         if error is not None:
             raise SchemaInvalid(f"{event.type}, lifted to v{newest}: {_explain(error)}")
         return event.as_version(newest, data)
@@ -122,12 +122,12 @@ class SchemaRegistry:
                 )
 
 
-def _validator(name: str, schema: Schema) -> Any:
+def _validator(name: str, schema: Schema) -> CompiledValidator:
     try:
         Draft202012Validator.check_schema(schema)
     except SchemaError as error:
         raise SchemaRegistryError(f"{name}: no JSON Schema: {error.message}") from error
-    return validator(schema)
+    return CompiledValidator(schema)
 
 
 def _explain(error: ValidationError) -> str:

@@ -6,10 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from messaging import Event, SchemaInvalid, SchemaRegistry, UnknownType
 from messaging.errors import SchemaRegistryError
+from messaging.json_schema import CompiledValidator, validator
 from messaging.registry import UpcasterTable
+from tests.unit.schema_strategies import SAMPLES, object_schemas, values
 
 ONE: dict[str, Any] = {
     "type": "object",
@@ -131,6 +135,13 @@ def test_what_no_default_can_cure_is_not_handed_on_either() -> None:
 def test_an_upcaster_with_nothing_to_lift_is_a_mistake(type: str) -> None:
     with pytest.raises(SchemaRegistryError, match=type):
         registry(ONE, TWO, upcasters={type: split})
+
+
+@given(object_schemas(), st.data())
+def test_compiled_or_not_a_schema_passes_the_same(schema: dict[str, Any], data: st.DataObject) -> None:
+    compiled, authority = CompiledValidator(schema), validator(schema)
+    for document in (data.draw(values(schema)), *SAMPLES):
+        assert (compiled.error(document) is None) == authority.is_valid(document), document
 
 
 def write(folder: Path, name: str, content: str) -> None:
