@@ -1,9 +1,11 @@
 """Everything that billing refuses."""
 
 from collections.abc import Mapping, Sequence
+from uuid import UUID
 
 from chassis.errors import N_ as N_
 from chassis.errors import Forbidden, Invalid, NotFound
+from messaging import PermanentError
 
 
 class AccountNotFound(NotFound):
@@ -32,6 +34,15 @@ class NotYoursToSee(Forbidden):
 
     def __init__(self) -> None:
         super().__init__(N_("Only accountants and administrators see the money of others."))
+
+
+class PostedOtherwise(PermanentError):
+    """Something else is in the books under the key of this movement: each of the business is posted once."""
+
+    def __init__(self, kind: str, task_id: UUID | None, assignment_no: int | None, user_id: UUID) -> None:
+        """Take the key, and whom it was posted to."""
+        key = f"task {task_id}" if assignment_no is None else f"assignment {assignment_no} of task {task_id}"
+        super().__init__(f"the {kind} for {key} is in the books of {user_id}, with another content")
 
 
 class FutureDay(Invalid):

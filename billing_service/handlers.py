@@ -4,15 +4,20 @@ Events come in any order and more than once; whoever is first to tell of a task 
 a person opens their account, so none of these ever waits for another.
 """
 
+from collections.abc import Sequence
+from operator import attrgetter
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
 from billing_service import commands
+from billing_service.commands import Movement, Words
+from billing_service.domain import ledger
+from billing_service.domain.pricing import Prices
 from billing_service.models import User
 from chassis.db import utc_now
 from chassis.people import BLOCKED, upsert_user
-from messaging import Event, HandlerTable
+from messaging import Batch, Event, HandlerTable
 
 
 def user_changed(session: Session, event: Event) -> None:
@@ -28,17 +33,33 @@ def user_changed(session: Session, event: Event) -> None:
             UUID(event.data["user_id"]),
             blocked=event.data["status"] == BLOCKED,
             sequence=event.sequence,
-            cause_event_id=event.id,
+            cause=event,
         )
 
 
-def task_worded(session: Session, event: Event) -> None:
-    """A task was created or has new words: it is priced if nobody has told of it before."""
-    task_id = UUID(event.data["task_id"])
-    commands.price_task(session, commands.open_books(session, now=utc_now()), task_id)
-    commands.note_words(
-        session,
-        task_id,
+def tasks_changed(session: Session, events: Sequence[Event]) -> None:
+    """Price, charge and pay all that the tracker tells of, in the order in which it tells.
+
+    Every task is priced when it is first heard of, every assignment is charged and every completion is paid at once,
+    to whom the event names.
+    """
+    books = commands.open_books(session, now=utc_now())
+    prices = commands.price_tasks(session, books, {_task(event): event for event in reversed(events)})
+    worded = {_task(event): event for event in sorted(events, key=attrgetter("sequence")) if event.name in _WORDED}
+    if worded:
+        commands.note_words(session, [_words(event) for event in worded.values()])
+    commands.post_for_tasks(
+        session, books, [_MOVED[event.name](event, prices[_task(event)]) for event in events if event.name in _MOVED]
+    )
+
+
+def _task(event: Event) -> UUID:
+    return UUID(event.data["task_id"])
+
+
+def _words(event: Event) -> Words:
+    return Words(
+        task_id=_task(event),
         title=event.data["title"],
         jira_id=event.data["jira_id"],
         description=event.data["description"],
@@ -46,34 +67,28 @@ def task_worded(session: Session, event: Event) -> None:
     )
 
 
-def task_assigned(session: Session, event: Event) -> None:
-    """Every assignment is charged at once, to whom the event names."""
-    books = commands.open_books(session, now=utc_now())
-    task_id = UUID(event.data["task_id"])
-    commands.charge_fee(
-        session,
-        books,
-        commands.price_task(session, books, task_id),
-        task_id=task_id,
+def _fee(event: Event, prices: Prices) -> Movement:
+    return Movement(
+        transaction=ledger.fee(prices.fee_cents),
+        user_id=UUID(event.data["assignee_id"]),
+        task_id=_task(event),
         assignment_no=event.data["assignment_no"],
-        assignee_id=UUID(event.data["assignee_id"]),
-        cause_event_id=event.id,
+        cause=event,
     )
 
 
-def task_completed(session: Session, event: Event) -> None:
-    """A completion is paid at once, to whom the event names."""
-    books = commands.open_books(session, now=utc_now())
-    task_id = UUID(event.data["task_id"])
-    commands.pay_reward(
-        session,
-        books,
-        commands.price_task(session, books, task_id),
-        task_id=task_id,
-        assignee_id=UUID(event.data["assignee_id"]),
-        cause_event_id=event.id,
+def _reward(event: Event, prices: Prices) -> Movement:
+    return Movement(
+        transaction=ledger.reward(prices.reward_cents),
+        user_id=UUID(event.data["assignee_id"]),
+        task_id=_task(event),
+        cause=event,
     )
 
+
+_WORDED = ("tracker.task_created", "tracker.task_updated")
+_MOVED = {"tracker.task_assigned": _fee, "tracker.task_completed": _reward}
+_TASKS = Batch(tasks_changed)
 
 HANDLERS: HandlerTable = {
     "auth.user_registered": user_changed,
@@ -81,8 +96,8 @@ HANDLERS: HandlerTable = {
     "auth.user_role_changed": user_changed,
     "auth.user_blocked": user_changed,
     "auth.user_unblocked": user_changed,
-    "tracker.task_created": task_worded,
-    "tracker.task_updated": task_worded,
-    "tracker.task_assigned": task_assigned,
-    "tracker.task_completed": task_completed,
+    "tracker.task_created": _TASKS,
+    "tracker.task_updated": _TASKS,
+    "tracker.task_assigned": _TASKS,
+    "tracker.task_completed": _TASKS,
 }

@@ -8,9 +8,10 @@ lists what it handles in a `HandlerTable`. What cannot be handled ends with the 
 from messaging import dead_letters, replay
 from messaging.broker import RabbitBroker
 from messaging.condition import Condition
-from messaging.consumer import Consumer, Handler, HandlerTable
-from messaging.context import MessageContext, current_context, message_context
+from messaging.consumer import Consumer
+from messaging.context import MessageContext, caused_by, current_context, message_context
 from messaging.desk import DeadLetterDesk
+from messaging.dispatch import Batch, Handler, HandlerTable
 from messaging.envelope import Event
 from messaging.errors import (
     ForeignEvent,
@@ -42,6 +43,7 @@ from messaging.tables import create_tables
 from messaging.topology import consumer_topology, shared_topology
 
 __all__ = [
+    "Batch",
     "Condition",
     "Consumer",
     "DeadLetterDesk",
@@ -67,6 +69,7 @@ __all__ = [
     "TooLarge",
     "UnknownType",
     "bind_outbox",
+    "caused_by",
     "consumer_topology",
     "count_waiting",
     "create_tables",

@@ -14,8 +14,9 @@ from uuid import UUID
 from sqlalchemy.orm import Session, sessionmaker
 
 from messaging.condition import Condition
+from messaging.dispatch import HandlerTable
 from messaging.errors import PermanentError
-from messaging.handling import Handler, HandlerTable, Handling
+from messaging.handling import Handling
 from messaging.interruptions import Patience, Stopped
 from messaging.observer import Observer
 from messaging.received import Received, read
@@ -25,8 +26,6 @@ from messaging.retry import RetryPolicy
 from messaging.suspects import COMPANY
 from messaging.topology import DEFAULT_EXCHANGE, consumer_topology, events_queue
 from messaging.transport import Broker, Delivery, Receiver
-
-__all__ = ["BATCH", "Consumer", "Handler", "HandlerTable"]
 
 _log = logging.getLogger(__name__)
 

@@ -66,7 +66,7 @@ class Event:
             data=data,
             id=event_id,
             correlation_id=context.correlation_id or event_id,
-            causation_id=context.causation_id,
+            causation_id=context.cause.id if context.cause else None,
             traceparent=context.traceparent_for(type),
         )
 

@@ -6,7 +6,7 @@ events of its aggregate wait behind it); or dead, with a reason.
 """
 
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,8 +20,8 @@ from sqlalchemy.orm import Session, sessionmaker
 from messaging import inbox, suspects
 from messaging.burial import Burial, Buried, missing_twin
 from messaging.condition import Condition
-from messaging.context import message_context
 from messaging.dead_letters.record import holding_letters, letter_ids, same_message
+from messaging.dispatch import HandlerTable, dispatch
 from messaging.envelope import Event
 from messaging.errors import AttemptsUsedUp, KillsTheProcess, PermanentError, ReplayLost
 from messaging.interruptions import Patience, Paused, is_interruption
@@ -32,10 +32,6 @@ from messaging.retry import RetryPolicy
 from messaging.transport import Delivery, Message
 
 _log = logging.getLogger(__name__)
-
-Handler = Callable[[Session, Event], None]
-#: The subscription of a service: event name without version -> what to do.
-HandlerTable = Mapping[str, Handler]
 
 
 class _Waits(NamedTuple):
@@ -183,11 +179,13 @@ class Handling:
             turn, waiting = self._line_up(session, living, known)
             new = inbox.remember(session, [received.event.id for received in turn])
             outcomes: list[OutcomeName] = []
+            to_handle: list[Event] = []
             for received in turn:
                 outcomes.append("done" if received.event.id in new else "duplicate")
                 if received.event.id in new:
                     new.remove(received.event.id)
-                    self._handle(session, received.event)
+                    to_handle.append(received.event)
+            dispatch(self.handlers, session, self._coming_round(to_handle), self.observer)
             if known.anybody_waits:
                 inbox.stop_waiting(session, [received.event.id for received in turn])
                 inbox.give_up(session, known.lost)
@@ -235,13 +233,11 @@ class Handling:
             waiting.append(_Waits(received, delay, itself_back_at))
         return turn, waiting
 
-    def _handle(self, session: Session, event: Event) -> None:
-        self.condition.come_round()
-        with (
-            message_context(correlation_id=event.correlation_id, causation_id=event.id, traceparent=event.traceparent),
-            self.observer.handling(event),
-        ):
-            self.handlers[event.name](session, event)
+    def _coming_round(self, events: Sequence[Event]) -> Iterator[Event]:
+        """Yield the events, and say before each that the work goes on: one may take long."""
+        for event in events:
+            self.condition.come_round()
+            yield event
 
     def _failed(self, received: Received, error: Exception) -> None:
         attempts = attempts_so_far(received.delivery) + 1

@@ -22,6 +22,9 @@ class Observer:
         """A delivery came to its end, after the commit of its effect. `event` is None if it could not be read."""
 
     def handling(self, event: Event) -> AbstractContextManager[object]:
-        """Return a context for the handler: inside the message context of the event, inside the transaction."""
+        """Return a context for the handler: inside the message context of the event, inside the transaction.
+
+        Those of a batch that is handled at once are entered one inside the other.
+        """
         del event
         return nullcontext()

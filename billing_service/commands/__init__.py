@@ -7,21 +7,23 @@ from billing_service.commands.accounts import follow_user
 from billing_service.commands.books import Books, open_books
 from billing_service.commands.closing import close_next_day
 from billing_service.commands.letters import send_next_letter
-from billing_service.commands.movements import charge_fee, pay_reward, post_correction
-from billing_service.commands.pricing import note_words, price_task, set_pricing_rules
+from billing_service.commands.movements import post_correction, post_for_tasks
+from billing_service.commands.posting import Movement
+from billing_service.commands.pricing import Words, note_words, price_tasks, set_pricing_rules
 from billing_service.commands.robot import finish_run, start_run
 
 __all__ = [
     "Books",
-    "charge_fee",
+    "Movement",
+    "Words",
     "close_next_day",
     "finish_run",
     "follow_user",
     "note_words",
     "open_books",
-    "pay_reward",
     "post_correction",
-    "price_task",
+    "post_for_tasks",
+    "price_tasks",
     "send_next_letter",
     "set_pricing_rules",
     "start_run",

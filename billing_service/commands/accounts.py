@@ -8,28 +8,27 @@ from sqlalchemy.orm import Session
 from billing_service import events
 from billing_service.commands.books import Books
 from billing_service.commands.closing import close_days_before
-from billing_service.commands.opening import open_account_at_first_sight
-from billing_service.commands.posting import post, publish_payout
+from billing_service.commands.opening import open_accounts_at_first_sight
+from billing_service.commands.payouts import PAYOUT_EVENTS, publish_payout
+from billing_service.commands.posting import Movement, post
 from billing_service.domain import ledger
 from billing_service.domain.closing import amount_to_pay
 from billing_service.models import CLOSED, OPEN, Account, Payout
-from messaging import publish
+from messaging import Event, publish
 
 
-def follow_user(
-    session: Session, books: Books, user_id: UUID, *, blocked: bool, sequence: int, cause_event_id: UUID
-) -> None:
+def follow_user(session: Session, books: Books, user_id: UUID, *, blocked: bool, sequence: int, cause: Event) -> None:
     """Let the account be as its owner is: paid out and closed while they are blocked, open otherwise.
 
     `sequence` is that of the event which told so, and `books` are open. A blocked person's debt stays in the books;
     what is posted to a closed account afterwards, by an event that was under way, is settled with the day.
     """
-    open_account_at_first_sight(session, books, user_id)
+    open_accounts_at_first_sight(session, books, {user_id: cause})
     status = session.scalar(select(Account.status).where(Account.user_id == user_id))
     if blocked and status == OPEN:
         # The payout takes the whole balance, so days that are over have had theirs before.
         books = close_days_before(session, books)
-        _pay_out(session, books, user_id, sequence, cause_event_id)
+        _pay_out(session, books, user_id, sequence, cause)
         account_id, version = _set_status(session, user_id, CLOSED)
         publish(session, events.account_closed(account_id, user_id, sequence=version, closed_at=books.now))
     elif not blocked and status == CLOSED:
@@ -37,33 +36,27 @@ def follow_user(
         publish(session, events.account_opened(account_id, user_id, sequence=version, opened_at=books.now))
 
 
-def _pay_out(session: Session, books: Books, user_id: UUID, sequence: int, cause_event_id: UUID) -> None:
+def _pay_out(session: Session, books: Books, user_id: UUID, sequence: int, cause: Event) -> None:
     balance_cents = session.scalar(select(Account.balance_cents).where(Account.user_id == user_id)) or 0
     amount_cents = amount_to_pay(balance_cents)
     if amount_cents == 0:
         return
-    posted = post(
-        session,
-        books,
-        ledger.payout(amount_cents),
-        user_id=user_id,
-        cause_event_id=cause_event_id,
-        more_events=1,
+    movement = Movement(
+        transaction=ledger.payout(amount_cents), user_id=user_id, cause=cause, events_after=PAYOUT_EVENTS
     )
-    if posted is None:
-        raise RuntimeError(f"the payout of {user_id} was not posted")
+    [posted] = post(session, books, [movement])
     payout = Payout(
         id=uuid4(),
         account_id=posted.account_id,
         day=books.day,
         block_sequence=sequence,
         amount_cents=amount_cents,
-        transaction_id=posted.transaction_id,
+        transaction_id=movement.id,
         made_at=books.now,
         next_attempt_at=books.now,
     )
     session.add(payout)
-    publish_payout(session, books, posted, payout.id, cause_event_id=cause_event_id)
+    publish_payout(session, books, posted, payout.id)
 
 
 def _set_status(session: Session, user_id: UUID, status: str) -> tuple[UUID, int]:

@@ -4,7 +4,7 @@ A few statements for all accounts together, in one transaction: a day is closed 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from uuid import UUID, uuid4
 
@@ -13,12 +13,12 @@ from sqlalchemy.orm import Session
 
 from billing_service import events
 from billing_service.commands.books import Books, open_books, shut_books
-from billing_service.commands.posting import Posted, publish_payout
+from billing_service.commands.payouts import PAYOUT_EVENTS, publish_payout
+from billing_service.commands.posting import Movement, post
 from billing_service.domain import business_day, ledger
 from billing_service.domain.closing import amount_to_pay
-from billing_service.domain.ledger import Transaction
 from billing_service.errors import FutureDay
-from billing_service.models import BANK_ACCOUNT, OPEN
+from billing_service.models import OPEN
 from messaging import publish
 
 #: A balance of the day is the sum of the entries up to and including it, which is today's balance without later
@@ -34,33 +34,13 @@ _BALANCES = text(
     ORDER BY account.id
     """
 )
-#: All payouts at once, each with its transaction, its two entries and the change of the balance.
-_PAY = text(
+_NOTE_PAYOUTS = text(
     """
-    WITH payment AS (
-        SELECT * FROM unnest(
-            CAST(:payouts AS uuid[]), CAST(:transactions AS uuid[]), CAST(:accounts AS uuid[]),
-            CAST(:employee_cents AS bigint[]), CAST(:bank_cents AS bigint[])
-        ) AS payment (id, transaction_id, account_id, employee_cents, bank_cents)
-    ), movement AS (
-        INSERT INTO ledger_transactions (id, kind, business_day, posted_at)
-        SELECT transaction_id, 'payout', CAST(:day AS date), :now FROM payment
-    ), account AS (
-        UPDATE accounts SET balance_cents = balance_cents + employee_cents, version = version + :events
-        FROM payment WHERE accounts.id = account_id
-        RETURNING accounts.id, balance_cents, version
-    ), entries AS (
-        INSERT INTO ledger_entries (transaction_id, business_day, account_id, amount_cents, balance_after_cents)
-        SELECT transaction_id, CAST(:day AS date), account_id, employee_cents, balance_cents
-        FROM payment JOIN account ON account.id = account_id
-        UNION ALL
-        SELECT transaction_id, CAST(:day AS date), CAST(:bank AS uuid), bank_cents, NULL FROM payment
-    ), letters AS (
-        INSERT INTO payouts (id, account_id, day, block_sequence, amount_cents, transaction_id, made_at, letter,
-                             attempts, next_attempt_at)
-        SELECT id, account_id, CAST(:day AS date), 0, bank_cents, transaction_id, :now, 'pending', 0, :now FROM payment
-    )
-    SELECT id, balance_cents, version FROM account
+    INSERT INTO payouts
+        (id, account_id, day, block_sequence, amount_cents, transaction_id, made_at, letter, attempts, next_attempt_at)
+    SELECT id, account_id, CAST(:day AS date), 0, amount_cents, transaction_id, :now, 'pending', 0, :now
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:account_ids AS uuid[]), CAST(:cents AS bigint[]),
+                CAST(:transaction_ids AS uuid[])) AS payout (id, account_id, amount_cents, transaction_id)
     """
 )
 _CARRY = text(
@@ -92,16 +72,6 @@ class _Balance:
     cents: int
 
 
-@dataclass(frozen=True)
-class _Payment:
-    """A payout to be made."""
-
-    payout_id: UUID
-    transaction_id: UUID
-    balance: _Balance
-    transaction: Transaction
-
-
 def close_next_day(session: Session, books: Books, *, up_to: date) -> date | None:
     """Close the first open day if it is not after `up_to`; return it, or None when there is nothing left to close.
 
@@ -124,7 +94,7 @@ def close_days_before(session: Session, books: Books) -> Books:
 
 
 def _close(session: Session, books: Books, day: date) -> None:
-    payments: list[_Payment] = []
+    payouts: list[Movement] = []
     carried: list[_Balance] = []
     below_zero = 0
     for row in session.execute(_BALANCES, {"day": day}):
@@ -132,10 +102,11 @@ def _close(session: Session, books: Books, day: date) -> None:
         below_zero += balance.cents < 0
         amount_cents = amount_to_pay(balance.cents)
         if amount_cents > 0:
-            payments.append(_Payment(uuid4(), uuid4(), balance, ledger.payout(amount_cents)))
+            payout = ledger.payout(amount_cents)
+            payouts.append(Movement(transaction=payout, user_id=row.user_id, events_after=PAYOUT_EVENTS))
         elif row.status == OPEN or balance.cents < 0:
             carried.append(balance)
-    _pay(session, books, day, payments)
+    _pay(session, replace(books, day=day), payouts)
     _carry(session, books, day, carried)
     paid = session.execute(_PAYOUTS, {"day": day}).one()  # those to people who were blocked in the day are among them
     closed = session.execute(_CLOSE, {"day": day, "now": books.now}).one()
@@ -156,37 +127,24 @@ def _close(session: Session, books: Books, day: date) -> None:
     shut_books(session)
 
 
-def _pay(session: Session, books: Books, day: date, payments: Sequence[_Payment]) -> None:
-    if not payments:
+def _pay(session: Session, books: Books, payouts: Sequence[Movement]) -> None:
+    posted = post(session, books, payouts)
+    if not posted:
         return
-    paid = session.execute(
-        _PAY,
+    payout_ids = [uuid4() for _ in posted]
+    session.execute(
+        _NOTE_PAYOUTS,
         {
-            "day": day,
+            "day": books.day,
             "now": books.now,
-            "bank": BANK_ACCOUNT,
-            "events": 3,
-            "payouts": [str(payment.payout_id) for payment in payments],
-            "transactions": [str(payment.transaction_id) for payment in payments],
-            "accounts": [str(payment.balance.account_id) for payment in payments],
-            "employee_cents": [payment.transaction.employee.amount_cents for payment in payments],
-            "bank_cents": [payment.transaction.other.amount_cents for payment in payments],
+            "ids": [str(payout_id) for payout_id in payout_ids],
+            "account_ids": [str(one.account_id) for one in posted],
+            "cents": [-one.movement.transaction.employee.amount_cents for one in posted],
+            "transaction_ids": [str(one.movement.id) for one in posted],
         },
     )
-    accounts = {row.id: row for row in paid}
-    for payment in payments:
-        account = accounts[payment.balance.account_id]
-        posted = Posted(
-            payment.transaction_id,
-            payment.transaction.kind,
-            account.id,
-            payment.balance.user_id,
-            payment.transaction.employee.amount_cents,
-            account.balance_cents,
-            account.version,
-            day,
-        )
-        publish_payout(session, books, posted, payment.payout_id)
+    for one, payout_id in zip(posted, payout_ids, strict=True):
+        publish_payout(session, books, one, payout_id)
 
 
 def _carry(session: Session, books: Books, day: date, carried: Sequence[_Balance]) -> None:

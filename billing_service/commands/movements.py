@@ -1,58 +1,53 @@
 """What people are charged, paid and corrected by."""
 
+from collections.abc import Sequence
 from uuid import UUID, uuid4, uuid5
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
 from billing_service.commands.books import Books
-from billing_service.commands.opening import open_account_at_first_sight
-from billing_service.commands.posting import Posted, post, publish_movement
+from billing_service.commands.opening import open_accounts_at_first_sight
+from billing_service.commands.posting import Movement, post
 from billing_service.domain import ledger
-from billing_service.domain.ledger import Transaction
-from billing_service.domain.pricing import Prices
-from billing_service.errors import N_, AccountNotFound, InvalidCorrection, KeyUsedOtherwise
+from billing_service.errors import N_, AccountNotFound, InvalidCorrection, KeyUsedOtherwise, PostedOtherwise
 
 NOTE_LENGTH = 500
 
 #: The transaction of a correction is named after its Idempotency-Key, so that a repeated request finds it.
 _CORRECTIONS = UUID("6f2f6d2e-7a39-4b5e-9d0b-0c0ffee0ba4c")
 
-
-def charge_fee(
-    session: Session,
-    books: Books,
-    prices: Prices,
-    *,
-    task_id: UUID,
-    assignment_no: int,
-    assignee_id: UUID,
-    cause_event_id: UUID,
-) -> None:
-    """Charge the assignee for an assignment; once, however often this is asked for."""
-    _post_for_task(
-        session,
-        books,
-        ledger.fee(prices.fee_cents),
-        user_id=assignee_id,
-        task_id=task_id,
-        assignment_no=assignment_no,
-        cause_event_id=cause_event_id,
-    )
+#: By each of the ledger's unique keys: what stands in the books where a movement was to be posted once more.
+_TWINS = text(
+    """
+    SELECT wanted.place, account.user_id, entry.amount_cents, twin.note
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:kinds AS text[]), CAST(:task_ids AS uuid[]), CAST(:assignment_nos AS int[]))
+        WITH ORDINALITY AS wanted (id, kind, task_id, assignment_no, place)
+    CROSS JOIN LATERAL (
+        SELECT id, note FROM ledger_transactions WHERE id = wanted.id
+        UNION SELECT id, note FROM ledger_transactions
+            WHERE kind = 'fee' AND wanted.kind = 'fee'
+              AND task_id = wanted.task_id AND assignment_no = wanted.assignment_no
+        UNION SELECT id, note FROM ledger_transactions
+            WHERE kind = 'reward' AND wanted.kind = 'reward' AND task_id = wanted.task_id
+    ) twin
+    JOIN ledger_entries entry ON entry.transaction_id = twin.id
+    JOIN accounts account ON account.id = entry.account_id AND account.kind = 'employee'
+    """
+)
 
 
-def pay_reward(
-    session: Session, books: Books, prices: Prices, *, task_id: UUID, assignee_id: UUID, cause_event_id: UUID
-) -> None:
-    """Pay for the completion of a task; once, however often this is asked for."""
-    _post_for_task(
-        session,
-        books,
-        ledger.reward(prices.reward_cents),
-        user_id=assignee_id,
-        task_id=task_id,
-        cause_event_id=cause_event_id,
-    )
+def post_for_tasks(session: Session, books: Books, movements: Sequence[Movement]) -> None:
+    """Post fees and rewards, each once, however often this is asked for; open the accounts of people not heard of.
+
+    Raises PostedOtherwise where the books have something else under the same key.
+    """
+    open_accounts_at_first_sight(session, books, {movement.user_id: movement.cause for movement in reversed(movements)})
+    posted = {one.movement.id for one in post(session, books, movements)}
+    copies = [movement for movement in movements if movement.id not in posted]
+    for movement, twin in _twins(session, copies):
+        if _content(movement) != (twin.user_id, twin.amount_cents, twin.note):
+            raise PostedOtherwise(movement.transaction.kind, movement.task_id, movement.assignment_no, twin.user_id)
 
 
 def post_correction(
@@ -72,57 +67,34 @@ def post_correction(
     if errors:
         raise InvalidCorrection(errors)
     transaction_id = uuid4() if key is None else uuid5(_CORRECTIONS, f"{by}/{key}")
-    correction = ledger.correction(amount_cents)
-    posted = post(session, books, correction, user_id=user_id, transaction_id=transaction_id, note=note, made_by=by)
-    if posted is None:
-        _check_twin(session, transaction_id, user_id, amount_cents, note)
-    else:
-        publish_movement(session, books, posted)
+    correction = Movement(
+        transaction=ledger.correction(amount_cents), user_id=user_id, id=transaction_id, note=note, made_by=by
+    )
+    if not post(session, books, [correction]):
+        found = list(_twins(session, [correction]))
+        if not found:
+            raise AccountNotFound
+        if _content(correction) != (found[0][1].user_id, found[0][1].amount_cents, found[0][1].note):
+            raise KeyUsedOtherwise
     return transaction_id
 
 
-def _post_for_task(
-    session: Session,
-    books: Books,
-    transaction: Transaction,
-    *,
-    user_id: UUID,
-    task_id: UUID,
-    assignment_no: int | None = None,
-    cause_event_id: UUID,
-) -> None:
-    def once() -> Posted | None:
-        return post(
-            session,
-            books,
-            transaction,
-            user_id=user_id,
-            task_id=task_id,
-            assignment_no=assignment_no,
-            cause_event_id=cause_event_id,
-        )
-
-    posted = once()
-    if posted is None and open_account_at_first_sight(session, books, user_id):
-        posted = once()
-    if posted is not None:
-        publish_movement(session, books, posted, task_id=task_id, cause_event_id=cause_event_id)
+def _content(movement: Movement) -> tuple[UUID, int, str | None]:
+    """Return what a copy of the movement has to agree in."""
+    return movement.user_id, movement.transaction.employee.amount_cents, movement.note
 
 
-def _check_twin(session: Session, transaction_id: UUID, user_id: UUID, amount_cents: int, note: str) -> None:
-    """Raise AccountNotFound if nothing was posted, KeyUsedOtherwise if something else was."""
-    twin = session.execute(
-        text(
-            """
-            SELECT account.user_id, entry.amount_cents, twin.note FROM ledger_transactions twin
-            JOIN ledger_entries entry ON entry.transaction_id = twin.id
-            JOIN accounts account ON account.id = entry.account_id AND account.kind = 'employee'
-            WHERE twin.id = :id
-            """
-        ),
-        {"id": transaction_id},
-    ).one_or_none()
-    if twin is None:
-        raise AccountNotFound
-    if (twin.user_id, twin.amount_cents, twin.note) != (user_id, amount_cents, note):
-        raise KeyUsedOtherwise
+def _twins(session: Session, movements: Sequence[Movement]) -> list[tuple[Movement, Row[tuple[int, UUID, int, str]]]]:
+    """Return what is posted under the keys of these movements."""
+    if not movements:
+        return []
+    rows = session.execute(
+        _TWINS,
+        {
+            "ids": [str(movement.id) for movement in movements],
+            "kinds": [movement.transaction.kind.value for movement in movements],
+            "task_ids": [movement.task_id and str(movement.task_id) for movement in movements],
+            "assignment_nos": [movement.assignment_no for movement in movements],
+        },
+    )
+    return [(movements[row.place - 1], row) for row in rows]

@@ -8,15 +8,14 @@ import logging
 import time
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from functools import cache
 from math import inf
 
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from chassis.observe.logs import handled_event
 from chassis.tracing import Tracing
 from messaging import Event, Observer, OutcomeName, PendingEvent
 
@@ -84,15 +83,9 @@ class EventObserver(Observer, Collector):
         if event and self._writes_each:
             _write("consumed", str(event.correlation_id), str(event.id), event.type, outcome=outcome)
 
-    @contextmanager
-    def handling(self, event: Event) -> Iterator[None]:
+    def handling(self, event: Event) -> AbstractContextManager[object]:
         """See `Observer`."""
-        token = handled_event.set(event)
-        try:
-            with self._tracing.handling(event):
-                yield
-        finally:
-            handled_event.reset(token)
+        return self._tracing.handling(event)
 
     def collect(self) -> Iterable[Metric]:
         """See `Collector`."""

@@ -2,19 +2,15 @@
 
 import logging
 import sys
-from contextvars import ContextVar
 from typing import Any
 
 import structlog
 
 from chassis.settings import SettingsError
-from messaging import Event, current_context
+from messaging import current_context
 
 #: pika logs an unreachable broker six times as an error; `messaging` says it once. The others log each request or job.
 _CHATTY = {"pika": logging.CRITICAL, "apscheduler": logging.WARNING, "werkzeug": logging.WARNING}
-
-#: The event that is being handled.
-handled_event: ContextVar[Event | None] = ContextVar("handled_event", default=None)
 
 
 def configure_logging(service: str, process: str, level: str = "INFO") -> None:
@@ -71,7 +67,7 @@ def _add_causes(_logger: object, _method: str, line: dict[str, Any]) -> dict[str
         line.setdefault("correlation_id", str(context.correlation_id))
     if context.traceparent is not None:
         line.setdefault("trace_id", context.traceparent.partition("-")[2].partition("-")[0])
-    event = handled_event.get()
+    event = context.cause
     if event is not None:
         line.setdefault("event_id", str(event.id))
         line.setdefault("event_type", event.type)

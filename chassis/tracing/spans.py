@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from opentelemetry.context import Context
@@ -99,9 +100,9 @@ class Spans(Tracing):
             ) as span,
             message_context(
                 correlation_id=event.correlation_id,
-                causation_id=event.id,
+                cause=event,
                 traceparent=_traceparent(span),
-                trace_event=self._create,
+                trace_event=partial(self._create, set_span_in_context(span, Context())),
             ),
         ):
             yield
@@ -118,12 +119,12 @@ class Spans(Tracing):
             ).end()
 
     def _trace(self, span: Span) -> Trace:
-        return Trace(_traceparent(span), self._create)
+        return Trace(_traceparent(span), partial(self._create, set_span_in_context(span, Context())))
 
-    def _create(self, event_type: str) -> str | None:
+    def _create(self, parent: Context, event_type: str) -> str | None:
         where = f"{EXCHANGE}:{event_type}"
         about = _about("create", where, event_type)
-        with self._tracer.start_as_current_span(f"create {where}", None, SpanKind.PRODUCER, about) as span:
+        with self._tracer.start_as_current_span(f"create {where}", parent, SpanKind.PRODUCER, about) as span:
             return _traceparent(span)
 
 

@@ -15,8 +15,9 @@ from uuid import UUID
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, sessionmaker
 
-from messaging.consumer import Consumer, HandlerTable
+from messaging.consumer import Consumer
 from messaging.database import database_is_away
+from messaging.dispatch import HandlerTable
 from messaging.envelope import Event
 from messaging.errors import BrokerUnavailable, ReplayLost, ReplayRefused, ReplayStopped
 from messaging.observer import Observer, OutcomeName

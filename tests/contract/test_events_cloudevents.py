@@ -18,7 +18,7 @@ TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 def an_event(type: str) -> Event:
     """A valid event of the type that another one caused, as a consumer makes it."""
     cause = example_event(REGISTRY, type, schemas.glossary())
-    with message_context(correlation_id=cause.correlation_id, causation_id=cause.id, traceparent=TRACE):
+    with message_context(correlation_id=cause.correlation_id, cause=cause, traceparent=TRACE):
         return Event.new(type, subject=cause.subject, sequence=7, data=cause.data)
 
 

@@ -17,7 +17,8 @@ from analytics_service.handlers import HANDLERS
 from analytics_service.models import Base
 from chassis.db import Database
 from chassis.settings import Settings
-from messaging import Event
+from messaging import Event, Observer
+from messaging.dispatch import dispatch
 from tests.chassis_parts import bearer, know_keys
 
 ADMIN = UUID(int=1)
@@ -40,7 +41,7 @@ class House:
         with self.database.transaction() as session:
             for event in events:
                 self.database.registry.validate(event)
-                HANDLERS[event.name](session, self.database.registry.upcast(event))
+            dispatch(HANDLERS, session, map(self.database.registry.upcast, events), Observer())
 
     def empty(self) -> None:
         """Forget everything, as before a rebuild."""

@@ -21,7 +21,8 @@ from billing_service.jobs import close_days_up_to
 from billing_service.models import Account
 from billing_service.queries import DayReport
 from chassis.db import Database
-from messaging import Event, message_context
+from messaging import Event, Observer
+from messaging.dispatch import dispatch
 from tests.chassis_parts import bearer, know_keys
 
 #: Noon in Moscow.
@@ -129,8 +130,7 @@ class Api:
 
 
 def handle(session: Session, event: Event) -> None:
-    with message_context(correlation_id=event.correlation_id, causation_id=event.id):
-        HANDLERS[event.name](session, event)
+    dispatch(HANDLERS, session, [event], Observer())
 
 
 def user(

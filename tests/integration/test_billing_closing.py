@@ -157,7 +157,7 @@ def test_a_blocked_persons_account_is_paid_out_and_closed(house: House) -> None:
     assert house.balance(rio) == 0
     assert [row.amount_cents for row in house.rows("SELECT amount_cents FROM payouts")] == [3000]
     names = [event.name.removeprefix("billing.") for event in house.events() if event.data.get("user_id") == str(rio)]
-    assert names[-4:] == ["payout_made", "transaction_posted", "balance_changed", "account_closed"]
+    assert names[-4:] == ["transaction_posted", "balance_changed", "payout_made", "account_closed"]
     assert house.events("payout_made")[0].causation_id == blocked.id
     assert [row.status for row in house.rows("SELECT status FROM accounts WHERE user_id = :rio", rio=rio)] == ["closed"]
     house.close(DAY, at=NOON + ONE_DAY)

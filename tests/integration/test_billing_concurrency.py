@@ -11,6 +11,8 @@ import pytest
 from sqlalchemy import text
 
 from billing_service import commands
+from billing_service.commands import Movement
+from billing_service.domain import ledger
 from chassis.db import utc_now
 from tests.integration.billing_house import (
     DAY,
@@ -101,8 +103,10 @@ def test_a_posting_that_is_under_way_holds_up_the_close_of_its_day_and_is_part_o
     with ExitStack() as stack, ThreadPoolExecutor(1) as pool:
         session = stack.enter_context(house.database.transaction())
         books = commands.open_books(session, now=NOON)
-        prices = commands.price_task(session, books, task)
-        commands.pay_reward(session, books, prices, task_id=task, assignee_id=rio, cause_event_id=someone())
+        done = completed(task, rio)
+        prices = commands.price_tasks(session, books, {task: done})[task]
+        reward = Movement(transaction=ledger.reward(prices.reward_cents), user_id=rio, task_id=task, cause=done)
+        commands.post_for_tasks(session, books, [reward])
         closing = pool.submit(house.close, DAY, at=NOON + ONE_DAY)
         eventually(lambda: house.rows("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"))
         stack.close()  # commits the posting
@@ -119,8 +123,15 @@ def test_the_database_holds_up_the_close_even_for_who_took_no_lock(house: House)
         session = stack.enter_context(house.database.transaction())
         session.execute(
             text(
-                "INSERT INTO ledger_transactions (id, kind, business_day, posted_at) "
-                "VALUES (gen_random_uuid(), 'payout', :day, :now)"
+                """
+                WITH movement AS (
+                    INSERT INTO ledger_transactions (id, kind, business_day, posted_at)
+                    VALUES (gen_random_uuid(), 'payout', :day, :now) RETURNING id, business_day
+                )
+                INSERT INTO ledger_entries (transaction_id, business_day, account_id, amount_cents)
+                SELECT movement.id, business_day, accounts.id, CASE kind WHEN 'bank' THEN 1 ELSE -1 END
+                FROM movement, accounts WHERE kind IN ('bank', 'company')
+                """
             ),
             {"day": DAY, "now": NOON},
         )

@@ -82,21 +82,21 @@ def test_the_app_role_may_not_delete_what_the_ledger_stands_on(house: House, tab
 
 def transaction(connection: Any, *amounts: int, day: Any = DAY + ONE_DAY, kind: str = "payout") -> None:
     """Write a transaction with these entries, past the commands."""
-    new = uuid4()
-    values = {"id": new, "day": day, "kind": kind, "now": NOON}
     connection.execute(
-        text("INSERT INTO ledger_transactions (id, kind, business_day, posted_at) VALUES (:id, :kind, :day, :now)"),
-        values,
+        text(
+            """
+            WITH movement AS (
+                INSERT INTO ledger_transactions (id, kind, business_day, posted_at)
+                VALUES (:id, :kind, :day, :now) RETURNING id, business_day
+            )
+            INSERT INTO ledger_entries (transaction_id, business_day, account_id, amount_cents)
+            SELECT movement.id, business_day, account.id, amount
+            FROM movement, unnest(CAST(:amounts AS bigint[])) WITH ORDINALITY AS entry (amount, place)
+            JOIN (SELECT id, row_number() OVER (ORDER BY kind) AS place FROM accounts) account USING (place)
+            """
+        ),
+        {"id": uuid4(), "day": day, "kind": kind, "now": NOON, "amounts": list(amounts)},
     )
-    accounts = [row.id for row in connection.execute(text("SELECT id FROM accounts ORDER BY kind"))]
-    for account, amount in zip(accounts, amounts, strict=False):
-        connection.execute(
-            text(
-                "INSERT INTO ledger_entries (transaction_id, business_day, account_id, amount_cents) "
-                "VALUES (:id, :day, :account, :amount)"
-            ),
-            values | {"account": account, "amount": amount},
-        )
 
 
 @pytest.mark.parametrize("amounts", [(), (100,), (100, -99), (100, -50, -49)])

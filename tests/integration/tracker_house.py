@@ -9,7 +9,8 @@ from sqlalchemy import select
 
 from chassis.db import Database, utc_now
 from chassis.settings import Settings
-from messaging import Event, message_context
+from messaging import Event, Observer
+from messaging.dispatch import dispatch
 from messaging.tables import OutboxEvent
 from tests.chassis_parts import bearer, know_keys
 from tracker_service.app import create_app
@@ -59,11 +60,8 @@ class House:
         """Handle an event in a transaction of its own, as the consumer does; it does not look whether it is known."""
         self.database.registry.validate(event)
         newest = self.database.registry.upcast(event)
-        with (
-            self.database.transaction() as session,
-            message_context(correlation_id=event.correlation_id, causation_id=event.id),
-        ):
-            HANDLERS[event.name](session, newest)
+        with self.database.transaction() as session:
+            dispatch(HANDLERS, session, [newest], Observer())
 
     def published(self, name: str = "") -> list[Event]:
         """The events in the outbox, of one name or all, in the order in which they will be sent."""

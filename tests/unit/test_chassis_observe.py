@@ -180,7 +180,7 @@ def test_a_line_in_the_handling_of_an_event_names_the_event_and_what_set_it_off(
     traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     with logged(monkeypatch) as lines:
         with (
-            message_context(correlation_id=found.correlation_id, causation_id=found.id, traceparent=traceparent),
+            message_context(correlation_id=found.correlation_id, cause=found, traceparent=traceparent),
             EventObserver("tracker").handling(found),
         ):
             logging.getLogger("somebody.else").warning("plain")

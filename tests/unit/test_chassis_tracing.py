@@ -19,7 +19,7 @@ from chassis.observe import EventObserver
 from chassis.observe.requests import init_observation
 from chassis.tracing import Tracing, load_tracing, read_traceparent
 from chassis.tracing.spans import Spans, service_provider
-from messaging import Event, PendingEvent, message_context
+from messaging import Event, PendingEvent, caused_by, message_context
 from tests.chassis_parts import settings
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -65,7 +65,7 @@ class Traced:
     def consume(self, tracing: Tracing, event: Event, handler: Callable[[], Any]) -> Any:
         """What a consumer does around a handler."""
         with (
-            message_context(correlation_id=event.correlation_id, causation_id=event.id, traceparent=event.traceparent),
+            caused_by(event),
             EventObserver("billing", tracing).handling(event),
         ):
             return handler()
