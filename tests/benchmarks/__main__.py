@@ -6,6 +6,7 @@ import platform
 import sys
 from collections.abc import Callable
 
+from tests.benchmarks.billing import billing_in_batches_beside_one_by_one
 from tests.benchmarks.business import latency_from_commit_to_ledger
 from tests.benchmarks.consumer import consumer_beside_the_naive_way
 from tests.benchmarks.latency import latency_beside_the_naive_way
@@ -19,6 +20,7 @@ BENCHMARKS: dict[str, Callable[[Servers], list[tuple[str, str]]]] = {
     "latency": latency_beside_the_naive_way,
     "writer": a_request_with_an_event_beside_one_without,
     "million": a_million_pending_beside_ten_thousand,
+    "billing": billing_in_batches_beside_one_by_one,
     "business": latency_from_commit_to_ledger,
 }
 
