@@ -4,60 +4,62 @@ A row that billing or the tracker announces is replaced by one of a higher seque
 counted once, and all counting is adding, so the order does not matter.
 """
 
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from operator import attrgetter
+from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy import Executable, Table, delete, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from analytics_service.domain.balances import post
+from analytics_service.domain.balances import post_all
 from analytics_service.models import Account, Base, ClosedDay, IncomeDay, Task
 
 FEE, REWARD = "fee", "reward"
 
-#: The account's row is locked on the way: two consumers cannot count into the same account at once.
-_NOTE_MOVEMENT = text(
+_Said = TypeVar("_Said")
+
+_NOTE_MOVEMENTS = text(
     """
-    WITH noted AS (
-        INSERT INTO accounts (account_id, user_id, balance_cents, sequence)
-        VALUES (CAST(:account_id AS uuid), CAST(:user_id AS uuid), :balance_after_cents, :sequence)
-        ON CONFLICT (account_id) DO UPDATE
-        SET user_id = excluded.user_id, balance_cents = excluded.balance_cents, sequence = excluded.sequence
-        WHERE accounts.sequence < excluded.sequence
-    )
     INSERT INTO movements (transaction_id, account_id, kind, task_id, amount_cents, business_day, posted_at)
-    VALUES (CAST(:transaction_id AS uuid), CAST(:account_id AS uuid), :kind, CAST(:task_id AS uuid), :amount_cents,
-            :business_day, :posted_at)
+    SELECT * FROM unnest(
+        CAST(:transaction_ids AS uuid[]), CAST(:account_ids AS uuid[]), CAST(:kinds AS text[]),
+        CAST(:task_ids AS uuid[]), CAST(:amounts AS bigint[]), CAST(:days AS date[]), CAST(:moments AS timestamptz[])
+    )
     ON CONFLICT (transaction_id) DO NOTHING
     RETURNING transaction_id
     """
 )
 _KNOWN_DAYS = text(
     """
-    SELECT day, balance_cents FROM account_days
-    WHERE account_id = CAST(:account_id AS uuid)
-      AND day >= coalesce((SELECT max(day) FROM account_days
-                           WHERE account_id = CAST(:account_id AS uuid) AND day <= :business_day), :business_day)
+    SELECT moved.account_id, known.day, known.balance_cents
+    FROM unnest(CAST(:account_ids AS uuid[]), CAST(:days AS date[])) AS moved (account_id, day)
+    CROSS JOIN LATERAL (
+        SELECT day, balance_cents FROM account_days
+        WHERE account_id = moved.account_id
+          AND day >= coalesce((SELECT max(day) FROM account_days earlier
+                               WHERE earlier.account_id = moved.account_id AND earlier.day <= moved.day), moved.day)
+    ) known
     """
 )
-_COUNT_MOVEMENT = text(
+_NOTE_BALANCES_OF_DAYS = text(
     """
-    WITH balances AS (
-        INSERT INTO account_days (account_id, day, balance_cents)
-        SELECT CAST(:account_id AS uuid), day, cents
-        FROM unnest(CAST(:days AS date[]), CAST(:balances AS bigint[])) AS balance (day, cents)
-        ON CONFLICT (account_id, day) DO UPDATE SET balance_cents = excluded.balance_cents
-    )
+    INSERT INTO account_days (account_id, day, balance_cents)
+    SELECT * FROM unnest(CAST(:account_ids AS uuid[]), CAST(:days AS date[]), CAST(:balances AS bigint[]))
+    ON CONFLICT (account_id, day) DO UPDATE SET balance_cents = excluded.balance_cents
+    """
+)
+_COUNT_INTO_DAYS = text(
+    """
     INSERT INTO movement_days AS known (day, fees_cents, rewards_cents, negative_change, moved_at)
-    SELECT day,
-           CASE day WHEN :business_day THEN :fees_cents ELSE 0 END,
-           CASE day WHEN :business_day THEN :rewards_cents ELSE 0 END,
-           change,
-           CASE day WHEN :business_day THEN CAST(:posted_at AS timestamptz) END
-    FROM unnest(CAST(:crossing_days AS date[]), CAST(:changes AS int[])) AS crossing (day, change)
+    SELECT * FROM unnest(
+        CAST(:days AS date[]), CAST(:fees AS bigint[]), CAST(:rewards AS bigint[]), CAST(:changes AS int[]),
+        CAST(:moments AS timestamptz[])
+    )
     ON CONFLICT (day) DO UPDATE
     SET fees_cents = known.fees_cents + excluded.fees_cents,
         rewards_cents = known.rewards_cents + excluded.rewards_cents,
@@ -88,46 +90,74 @@ _KEEP_CLOSED_DAY = insert(_table(ClosedDay)).on_conflict_do_nothing()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Posting:
-    """A movement as billing tells of it."""
+class Name:
+    """What a task is called, as the tracker tells."""
 
-    transaction_id: UUID
+    task_id: UUID
+    title: str
+    jira_id: str | None
+    #: Of the task.
+    sequence: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Balance:
+    """A balance as billing announces it."""
+
     account_id: UUID
     user_id: UUID
-    kind: str
-    task_id: UUID | None
-    amount_cents: int
-    balance_after_cents: int
-    business_day: date
-    posted_at: datetime
+    balance_cents: int
     #: Of the account.
     sequence: int
 
 
-def name_task(session: Session, task_id: UUID, *, title: str, jira_id: str | None, sequence: int) -> None:
-    """Note what a task is called now."""
-    session.execute(_KEEP_TASK, {"task_id": task_id, "title": title, "jira_id": jira_id, "sequence": sequence})
+@dataclass(frozen=True, kw_only=True)
+class Income:
+    """A day's income so far as billing announces it."""
+
+    day: date
+    fees_cents: int
+    rewards_cents: int
+    income_cents: int
+    changed_at: datetime
+    #: Of the day.
+    sequence: int
 
 
-def note_balance(session: Session, account_id: UUID, *, user_id: UUID, balance_cents: int, sequence: int) -> None:
-    """Note the balance that billing announced."""
-    said = {"user_id": user_id, "balance_cents": balance_cents, "sequence": sequence}
-    session.execute(_KEEP_BALANCE, {"account_id": account_id, **said})
+@dataclass(frozen=True, kw_only=True)
+class Posting:
+    """A movement as billing tells of it."""
+
+    transaction_id: UUID
+    #: What it made of the account.
+    balance: Balance
+    kind: str
+    task_id: UUID | None
+    amount_cents: int
+    business_day: date
+    posted_at: datetime
 
 
-def note_income(
-    session: Session,
-    day: date,
-    *,
-    fees_cents: int,
-    rewards_cents: int,
-    income_cents: int,
-    changed_at: datetime,
-    sequence: int,
-) -> None:
-    """Note a day's income as billing announced it."""
-    money = {"fees_cents": fees_cents, "rewards_cents": rewards_cents, "income_cents": income_cents}
-    session.execute(_KEEP_INCOME, {"day": day, **money, "changed_at": changed_at, "sequence": sequence})
+def name_tasks(session: Session, names: Iterable[Name]) -> None:
+    """Note what tasks are called now."""
+    _keep(session, _KEEP_TASK, names, key=attrgetter("task_id"))
+
+
+def note_balances(session: Session, balances: Iterable[Balance]) -> None:
+    """Note balances that billing announced. The accounts' rows are locked: nobody else counts into them meanwhile."""
+    _keep(session, _KEEP_BALANCE, balances, key=attrgetter("account_id"))
+
+
+def note_incomes(session: Session, incomes: Iterable[Income]) -> None:
+    """Note incomes of days as billing announced them."""
+    _keep(session, _KEEP_INCOME, incomes, key=attrgetter("day"))
+
+
+def _keep(session: Session, statement: Executable, said: Iterable[_Said], *, key: Callable[[_Said], Any]) -> None:
+    """Keep the newest of what was said about each key. In one order for all: nobody waits for another in a circle."""
+    newest = {key(one): one for one in sorted(said, key=attrgetter("sequence"))}
+    if newest:
+        session.execute(statement, [vars(newest[found]) for found in sorted(newest)])
 
 
 def note_closed_day(
@@ -146,25 +176,72 @@ def note_closed_day(
     session.execute(_KEEP_CLOSED_DAY, report)
 
 
-def count_movement(session: Session, posting: Posting) -> None:
-    """Count a movement into its account's days and into its day; the second time nothing happens."""
-    values = {name: str(value) if isinstance(value, UUID) else value for name, value in vars(posting).items()}
-    if session.scalar(_NOTE_MOVEMENT, values) is None:
+def count_movements(session: Session, postings: Sequence[Posting]) -> None:
+    """Count movements into their accounts' days and into their days; the second time nothing happens."""
+    if not postings:
         return
-    known = session.execute(_KNOWN_DAYS, values)
-    posted = post([(row.day, row.balance_cents) for row in known], posting.business_day, posting.amount_cents)
-    # In one order for all, so that two consumers never wait for each other in a circle.
-    crossings = sorted({posting.business_day: 0, **posted.crossings}.items())
-    counted: dict[str, Any] = {
-        **values,
-        "days": list(posted.balances),
-        "balances": list(posted.balances.values()),
-        "crossing_days": [day for day, _ in crossings],
-        "changes": [change for _, change in crossings],
-        "fees_cents": -posting.amount_cents if posting.kind == FEE else 0,
-        "rewards_cents": posting.amount_cents if posting.kind == REWARD else 0,
+    note_balances(session, [posting.balance for posting in postings])
+    new = _new_among(session, postings)
+    if not new:
+        return
+    moved = post_all(
+        _known_days(session, new),
+        [(posting.balance.account_id, posting.business_day, posting.amount_cents) for posting in new],
+    )
+    session.execute(
+        _NOTE_BALANCES_OF_DAYS,
+        {
+            "account_ids": [str(account_id) for account_id, _ in moved.balances],
+            "days": [day for _, day in moved.balances],
+            "balances": list(moved.balances.values()),
+        },
+    )
+    _count_into_days(session, new, moved.crossings)
+
+
+def _new_among(session: Session, postings: Sequence[Posting]) -> list[Posting]:
+    """Write the movements down; return those that were not there."""
+    columns = {
+        "transaction_ids": [str(posting.transaction_id) for posting in postings],
+        "account_ids": [str(posting.balance.account_id) for posting in postings],
+        "kinds": [posting.kind for posting in postings],
+        "task_ids": [posting.task_id and str(posting.task_id) for posting in postings],
+        "amounts": [posting.amount_cents for posting in postings],
+        "days": [posting.business_day for posting in postings],
+        "moments": [posting.posted_at for posting in postings],
     }
-    session.execute(_COUNT_MOVEMENT, counted)
+    new = set(session.scalars(_NOTE_MOVEMENTS, columns))
+    first_of_each = {posting.transaction_id: posting for posting in reversed(postings)}
+    return [posting for transaction_id, posting in first_of_each.items() if transaction_id in new]
+
+
+def _known_days(session: Session, postings: Sequence[Posting]) -> list[tuple[UUID, date, int]]:
+    first_days = {
+        posting.balance.account_id: posting.business_day
+        for posting in sorted(postings, key=attrgetter("business_day"), reverse=True)
+    }
+    wanted = {"account_ids": [str(account_id) for account_id in first_days], "days": list(first_days.values())}
+    return [(row.account_id, row.day, row.balance_cents) for row in session.execute(_KNOWN_DAYS, wanted)]
+
+
+def _count_into_days(session: Session, postings: Sequence[Posting], crossings: Mapping[date, int]) -> None:
+    fees: Counter[date] = Counter()
+    rewards: Counter[date] = Counter()
+    moments: dict[date, datetime] = {}
+    for posting in postings:
+        day = posting.business_day
+        fees[day] -= posting.amount_cents if posting.kind == FEE else 0
+        rewards[day] += posting.amount_cents if posting.kind == REWARD else 0
+        moments[day] = max(posting.posted_at, moments.get(day, posting.posted_at))
+    days = sorted({*moments, *crossings})
+    columns = {
+        "days": days,
+        "fees": [fees[day] for day in days],
+        "rewards": [rewards[day] for day in days],
+        "changes": [crossings.get(day, 0) for day in days],
+        "moments": [moments.get(day) for day in days],
+    }
+    session.execute(_COUNT_INTO_DAYS, columns)
 
 
 def forget_everything(session: Session) -> None:

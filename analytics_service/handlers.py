@@ -1,15 +1,17 @@
 """What analytics learns from which event. The table at the foot is its subscription."""
 
+from collections import defaultdict
+from collections.abc import Sequence
 from datetime import date, datetime
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
 from analytics_service import commands
-from analytics_service.commands import Posting
+from analytics_service.commands import Balance, Income, Name, Posting
 from analytics_service.models import User
 from chassis.people import upsert_user
-from messaging import Event, HandlerTable
+from messaging import Batch, Event, HandlerTable
 
 
 def user_changed(session: Session, event: Event) -> None:
@@ -17,57 +19,57 @@ def user_changed(session: Session, event: Event) -> None:
     upsert_user(session, User, event)
 
 
-def task_named(session: Session, event: Event) -> None:
-    """A new task, or new words for one."""
-    commands.name_task(
-        session,
-        UUID(event.data["task_id"]),
-        title=event.data["title"],
-        jira_id=event.data["jira_id"],
-        sequence=event.sequence,
-    )
+def learn(session: Session, events: Sequence[Event]) -> None:
+    """Learn what tasks are called and how money moved; in which order one is told of these does not matter."""
+    told: dict[str, list[Event]] = defaultdict(list)
+    for event in events:
+        told[event.name].append(event)
+    named = [*told["tracker.task_created"], *told["tracker.task_updated"]]
+    commands.name_tasks(session, map(_name, named))
+    commands.count_movements(session, list(map(_posting, told["billing.transaction_posted"])))
+    commands.note_balances(session, map(_balance, told["billing.balance_changed"]))
+    commands.note_incomes(session, map(_income, told["billing.management_income_changed"]))
 
 
-def transaction_posted(session: Session, event: Event) -> None:
-    """A movement: fees, rewards (so completed tasks), payouts."""
+def _name(event: Event) -> Name:
     data = event.data
-    commands.count_movement(
-        session,
-        Posting(
-            transaction_id=UUID(data["transaction_id"]),
-            account_id=UUID(data["account_id"]),
-            user_id=UUID(data["user_id"]),
-            kind=data["kind"],
-            task_id=UUID(data["task_id"]) if data["task_id"] else None,
-            amount_cents=data["amount_cents"],
-            balance_after_cents=data["balance_after_cents"],
-            business_day=date.fromisoformat(data["business_day"]),
-            posted_at=datetime.fromisoformat(data["posted_at"]),
-            sequence=event.sequence,
-        ),
+    return Name(task_id=UUID(data["task_id"]), title=data["title"], jira_id=data["jira_id"], sequence=event.sequence)
+
+
+def _posting(event: Event) -> Posting:
+    data = event.data
+    return Posting(
+        transaction_id=UUID(data["transaction_id"]),
+        balance=_balance_of(event, data["balance_after_cents"]),
+        kind=data["kind"],
+        task_id=UUID(data["task_id"]) if data["task_id"] else None,
+        amount_cents=data["amount_cents"],
+        business_day=date.fromisoformat(data["business_day"]),
+        posted_at=datetime.fromisoformat(data["posted_at"]),
     )
 
 
-def balance_changed(session: Session, event: Event) -> None:
-    """The balance of an account now."""
-    commands.note_balance(
-        session,
-        UUID(event.data["account_id"]),
+def _balance(event: Event) -> Balance:
+    return _balance_of(event, event.data["balance_cents"])
+
+
+def _balance_of(event: Event, balance_cents: int) -> Balance:
+    return Balance(
+        account_id=UUID(event.data["account_id"]),
         user_id=UUID(event.data["user_id"]),
-        balance_cents=event.data["balance_cents"],
+        balance_cents=balance_cents,
         sequence=event.sequence,
     )
 
 
-def management_income_changed(session: Session, event: Event) -> None:
-    """The totals of a day so far."""
-    commands.note_income(
-        session,
-        date.fromisoformat(event.data["day"]),
-        fees_cents=event.data["fees_cents"],
-        rewards_cents=event.data["rewards_cents"],
-        income_cents=event.data["income_cents"],
-        changed_at=datetime.fromisoformat(event.data["changed_at"]),
+def _income(event: Event) -> Income:
+    data = event.data
+    return Income(
+        day=date.fromisoformat(data["day"]),
+        fees_cents=data["fees_cents"],
+        rewards_cents=data["rewards_cents"],
+        income_cents=data["income_cents"],
+        changed_at=datetime.fromisoformat(data["changed_at"]),
         sequence=event.sequence,
     )
 
@@ -85,16 +87,18 @@ def day_closed(session: Session, event: Event) -> None:
     )
 
 
+_LEARN = Batch(learn)
+
 HANDLERS: HandlerTable = {
     "auth.user_registered": user_changed,
     "auth.user_updated": user_changed,
     "auth.user_role_changed": user_changed,
     "auth.user_blocked": user_changed,
     "auth.user_unblocked": user_changed,
-    "tracker.task_created": task_named,
-    "tracker.task_updated": task_named,
-    "billing.transaction_posted": transaction_posted,
-    "billing.balance_changed": balance_changed,
-    "billing.management_income_changed": management_income_changed,
+    "tracker.task_created": _LEARN,
+    "tracker.task_updated": _LEARN,
+    "billing.transaction_posted": _LEARN,
+    "billing.balance_changed": _LEARN,
+    "billing.management_income_changed": _LEARN,
     "billing.day_closed": day_closed,
 }

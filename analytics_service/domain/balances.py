@@ -5,9 +5,21 @@ including the day, not the balance that was announced last: when a missed day is
 after movements of the days behind it.
 """
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
+from uuid import UUID
+
+
+@dataclass(frozen=True)
+class Moved:
+    """What movements do to all accounts together."""
+
+    #: The balance at the end of each day that they change, by account and day.
+    balances: dict[tuple[UUID, date], int]
+    #: On which days the number of accounts below zero changes against the day before, and by how much.
+    crossings: Counter[date]
 
 
 @dataclass(frozen=True)
@@ -18,6 +30,26 @@ class Posted:
     balances: dict[date, int]
     #: On which days the number of accounts below zero changes against the day before, and by how much.
     crossings: dict[date, int]
+
+
+def post_all(known: Iterable[tuple[UUID, date, int]], movements: Iterable[tuple[UUID, date, int]]) -> Moved:
+    """Add movements, each of an account, a day and cents, in any order.
+
+    `known` are for each of these accounts its days and balances from the last one up to its first movement's day on.
+    """
+    known_days: dict[UUID, dict[date, int]] = defaultdict(dict)
+    for account_id, day, cents in known:
+        known_days[account_id][day] = cents
+    amounts: Counter[tuple[UUID, date]] = Counter()
+    for account_id, day, cents in movements:
+        amounts[account_id, day] += cents
+    moved = Moved({}, Counter())
+    for (account_id, day), cents in amounts.items():
+        posted = post(known_days[account_id].items(), day, cents)
+        known_days[account_id] |= posted.balances
+        moved.balances.update({(account_id, changed): balance for changed, balance in posted.balances.items()})
+        moved.crossings.update(posted.crossings)
+    return moved
 
 
 def post(known: Iterable[tuple[date, int]], day: date, amount_cents: int) -> Posted:

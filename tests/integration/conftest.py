@@ -14,9 +14,15 @@ from tests.integration.messaging_processes import Processes
 
 
 @pytest.fixture
-def house(database: Callable[..., ServiceDatabase], vhost: Vhost) -> Iterator[House]:
+def in_batches() -> bool:
+    """Whether the handler of the house gets batches: a module that is about both kinds has this parametrized."""
+    return False
+
+
+@pytest.fixture
+def house(database: Callable[..., ServiceDatabase], vhost: Vhost, in_batches: bool) -> Iterator[House]:
     """A house with nothing in it yet and nothing running."""
-    made = House(_empty_database(database), vhost.administrator_url)
+    made = House(_empty_database(database), vhost.administrator_url, in_batches=in_batches)
     yield made
     made.close()
 

@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 from uuid import UUID, uuid4
@@ -11,9 +11,11 @@ from sqlalchemy import create_engine, delete, func, insert, select, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
 
 from messaging import (
+    Batch,
     Consumer,
     DeadLetterDesk,
     Event,
+    HandlerTable,
     Observer,
     OutcomeName,
     RabbitBroker,
@@ -21,6 +23,7 @@ from messaging import (
     RetryPolicy,
     SchemaRegistry,
     bind_outbox,
+    caused_by,
     create_tables,
     outbox_status,
     publish,
@@ -91,6 +94,8 @@ class House:
     name: str = field(default_factory=lambda: f"h{uuid4().hex[:8]}")
     #: Where its events go and come from: its own, unless it is to hear those of another house.
     exchange: str = ""
+    #: Whether its handler gets one event at a time or a batch.
+    in_batches: bool = False
 
     def __post_init__(self) -> None:
         self.exchange = self.exchange or f"{self.name}.events"
@@ -128,7 +133,7 @@ class House:
             self.service,
             self.broker,
             self.sessions,
-            {SOLD: self._handle},
+            self.handlers,
             self.registry,
             exchange=self.exchange,
             retry=self.retry,
@@ -142,7 +147,7 @@ class House:
             self.service,
             self.broker,
             self.sessions,
-            {SOLD: self._handle},
+            self.handlers,
             self.registry,
             [Producer("shop", source.engine, source.broker)],
             forget=_forget_effects if rebuild else None,
@@ -223,6 +228,16 @@ class House:
         eventually(all_are_answered, timeout=30)
         publisher.close()
         assert [outcome.reason for outcome in outcomes if not outcome.confirmed] == []
+
+    @property
+    def handlers(self) -> HandlerTable:
+        """The subscription."""
+        return {SOLD: Batch(self._handle_batch) if self.in_batches else self._handle}
+
+    def _handle_batch(self, session: Session, events: Sequence[Event]) -> None:
+        for event in events:
+            with caused_by(event):
+                self._handle(session, event)
 
     def _handle(self, session: Session, event: Event) -> None:
         self.handler(session, event)

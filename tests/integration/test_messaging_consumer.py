@@ -14,6 +14,8 @@ from tests.integration.messaging_house import SOLD, House
 from tests.integration.messaging_letters import sold
 from tests.waiting import eventually
 
+pytestmark = pytest.mark.parametrize("in_batches", [False, True], ids=["one by one", "in batches"])
+
 
 def test_an_event_that_arrives_twice_has_one_effect(house: House) -> None:
     event = sold(7)

@@ -6,6 +6,7 @@ from collections import Counter
 from random import Random
 from uuid import uuid4
 
+import pytest
 from sqlalchemy.orm import Session
 
 from messaging import Event, suspects
@@ -27,6 +28,8 @@ INVALID = {
     "too-large": 20,
 }
 _KILLS = "black"
+
+pytestmark = pytest.mark.parametrize("in_batches", [False, True], ids=["one by one", "in batches"])
 
 
 def kills(_session: Session, event: Event) -> None:

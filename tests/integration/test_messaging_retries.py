@@ -3,6 +3,7 @@
 import threading
 from dataclasses import replace
 
+import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
@@ -10,6 +11,8 @@ from messaging import Event, RetryLater
 from tests.integration.messaging_house import House
 from tests.integration.messaging_letters import sold
 from tests.waiting import eventually
+
+pytestmark = pytest.mark.parametrize("in_batches", [False, True], ids=["one by one", "in batches"])
 
 
 def test_a_failure_that_passes_costs_attempts_and_then_works(house: House) -> None:

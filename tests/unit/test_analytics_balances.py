@@ -2,11 +2,12 @@
 
 from collections import Counter
 from datetime import date, timedelta
+from uuid import UUID
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics_service.domain.balances import post
+from analytics_service.domain.balances import post, post_all
 
 MONDAY = date(2026, 11, 16)
 TUESDAY = MONDAY + timedelta(days=1)
@@ -62,3 +63,30 @@ def test_balances_and_crossings_add_up_to_the_sums_whatever_the_order(movements:
         known = [moved for moved in balances if moved <= day]
         assert (balances[max(known)] if known else 0) == total
         assert sum(change for moved, change in crossings.items() if moved <= day) == (total < 0)
+
+
+ACCOUNTS = [UUID(int=number) for number in range(3)]
+
+
+@given(st.lists(st.tuples(st.sampled_from(ACCOUNTS), MOVEMENTS), max_size=4), MOVEMENTS)
+def test_movements_together_do_what_they_do_one_after_the_other(
+    of_accounts: list[tuple[UUID, list[tuple[date, int]]]], before: list[tuple[date, int]]
+) -> None:
+    known: dict[UUID, dict[date, int]] = {account: {} for account in ACCOUNTS}
+    for day, cents in before:
+        known[ACCOUNTS[0]] |= post(known[ACCOUNTS[0]].items(), day, cents).balances
+    at_first = [(account, day, cents) for account in ACCOUNTS for day, cents in known[account].items()]
+    movements = [(account, day, cents) for account, moved in of_accounts for day, cents in moved]
+    crossings: Counter[date] = Counter()
+    for account, day, cents in movements:
+        posted = post(known[account].items(), day, cents)
+        known[account] |= posted.balances
+        crossings.update(posted.crossings)
+
+    together = post_all(at_first, movements)
+
+    assert {**{(a, d): c for a, d, c in at_first}, **together.balances} == {
+        (account, day): cents for account in ACCOUNTS for day, cents in known[account].items()
+    }
+    assert +together.crossings == +crossings
+    assert -together.crossings == -crossings
