@@ -29,6 +29,7 @@ from messaging.dead_letters import (
     DeadLetterGroup,
     DeadLetterView,
     Decision,
+    Outcome,
     Selection,
     State,
     dead_letter_groups,
@@ -80,6 +81,9 @@ class DeadLetterStorySchema(DeadLetterSchema):
     size = fields.Integer(metadata={"description": "Of the body, in bytes"})
     text = fields.String(metadata={"description": "The body as a person reads it"})
     replacement = fields.String(allow_none=True, metadata={"description": "The edited event, sent in its place"})
+    outcome = fields.Enum(
+        Outcome, by_value=True, allow_none=True, metadata={"description": "Of the latest replay; null without one"}
+    )
     history = fields.List(fields.Nested(HistorySchema))
 
 
