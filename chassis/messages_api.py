@@ -11,6 +11,7 @@ from flask import request
 from marshmallow import Schema, fields, validate
 from werkzeug.exceptions import UnsupportedMediaType
 
+from chassis.dead_letter_counts import count_own
 from chassis.dead_letters import (
     decide_about,
     decide_about_all,
@@ -104,6 +105,12 @@ class DeadLetterGroupsSchema(Schema):
     items = fields.List(fields.Nested(DeadLetterGroupSchema))
 
 
+class DeadLetterCountSchema(Schema):
+    """How many dead letters a service has."""
+
+    open = fields.Integer(metadata={"description": "Those that nobody has replayed or discarded yet"})
+
+
 class DeadLetterArgs(PageArgs):
     """Which dead letters are wanted."""
 
@@ -154,6 +161,14 @@ def get_outbox() -> OutboxStatus:
 def get_dead_letters(args: dict[str, Any]) -> Page[DeadLetterView]:
     """The dead letters, in the order they died"""
     return page_of_letters(args["page"], Selection(args["type"], args["reason"]), args["state"])
+
+
+@messages.get("/dead-letters/count")
+@messages.doc(security=[])
+@messages.response(200, DeadLetterCountSchema)
+def get_count() -> dict[str, int]:
+    """How many dead letters are open; without a token, since the other services ask for it"""
+    return {"open": count_own(runtime().database)}
 
 
 @messages.get("/dead-letters/groups")

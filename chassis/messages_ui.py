@@ -23,6 +23,7 @@ from chassis.dead_letters import (
 from chassis.errors import N_
 from chassis.i18n import translate
 from chassis.identity import require_roles
+from chassis.navigation import SERVICE_NAMES
 from chassis.paging import PageRequest
 from chassis.people import Role
 from chassis.runtime import runtime
@@ -76,7 +77,6 @@ _NAMES = {
     "died": N_("died"),
     "edited": N_("edited and replay requested"),
 }
-_SERVICES = {"auth": N_("Users"), "tracker": N_("Tasks"), "billing": N_("Accounts"), "analytics": N_("Analytics")}
 
 
 @messages_pages.get("")
@@ -248,13 +248,14 @@ def _choices(found: list[str], chosen: str | None) -> list[str]:
 def _frame() -> dict[str, object]:
     """Return what every page needs: the names of things, and the way to the messages of the other services."""
     settings = runtime().settings
+    counts = runtime().dead_letter_counts.latest()
     return {
         "reason_name": _reason_name,
         "name_of": _name_of,
         "told_outcome": _told_outcome,
         "services": [
-            (translate(title), f"{settings.public_urls[service]}/messages", service == settings.service)
-            for service, title in _SERVICES.items()
+            (translate(name), f"{settings.public_urls[service]}/messages", service == settings.service, counts[service])
+            for service, name in SERVICE_NAMES.items()
         ],
     }
 

@@ -90,6 +90,19 @@ def test_only_administrators_see_and_decide(house: House, role: str) -> None:
     assert states(house) == {letter: State.DEAD}
 
 
+def test_the_number_of_open_letters_is_told_without_a_token(house: House, admin: UUID) -> None:
+    letters = [bury(house, priced().to_bytes()) for _ in range(3)]
+    house.api(admin).post(f"{LETTERS}/{letters[0]}/discard")
+    carry_out(house)
+    answer = house.app.test_client().get(f"/api/v1{LETTERS}/count")
+    assert (answer.status_code, answer.json) == (200, {"open": 2})
+    page = house.browser(admin).get("/messages").text
+    assert re.search(r'aria-current="true">Tasks <span class="badge bad">2</span></a>', page)
+    assert re.search(
+        r'title="2 dead letters: Tasks 2. No answer from: [^"]*">Messages <span class="badge bad">2\?<', page
+    )
+
+
 def test_a_decision_is_accepted_once_and_a_second_one_is_a_conflict(house: House, admin: UUID) -> None:
     replayed, discarded = bury(house, priced().to_bytes()), bury(house, priced().to_bytes())
     api = house.api(admin)
