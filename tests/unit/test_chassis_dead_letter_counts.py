@@ -122,7 +122,7 @@ def bar(app: Flask, **query: str) -> str:
 
 
 def test_the_bar_of_an_administrator_counts_over_all_services(app: Flask) -> None:
-    link = re.search(r'<a href="([^"]*)" title="([^"]*)">Messages <span[^>]*>(.*?)</span></a>', bar(app))
+    link = re.search(r'<a href="([^"]*)" class="urgent" title="([^"]*)">Messages <span[^>]*>(.*?)</span></a>', bar(app))
     assert link
     assert link.groups() == ("/messages", "3 dead letters: Tasks 2, Accounts 1", "3")
     assert "3 мёртвых письма: Задачи 2, Счета 1" in bar(app, lang="ru")
@@ -130,7 +130,7 @@ def test_the_bar_of_an_administrator_counts_over_all_services(app: Flask) -> Non
 
 def test_the_bar_leads_to_the_service_that_has_them(app: Flask, services: Services) -> None:
     services.says["tracker"] = 0
-    assert '<a href="http://127.0.0.1:8003/messages" title="1 dead letter: Accounts 1">Messages' in bar(app)
+    assert '<a href="http://127.0.0.1:8003/messages" class="urgent" title="1 dead letter: Accounts 1">Messages' in bar(app)
 
 
 def test_without_dead_letters_there_is_no_badge(app: Flask, services: Services) -> None:
