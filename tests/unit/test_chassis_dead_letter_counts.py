@@ -130,7 +130,9 @@ def test_the_bar_of_an_administrator_counts_over_all_services(app: Flask) -> Non
 
 def test_the_bar_leads_to_the_service_that_has_them(app: Flask, services: Services) -> None:
     services.says["tracker"] = 0
-    assert '<a href="http://127.0.0.1:8003/messages" class="urgent" title="1 dead letter: Accounts 1">Messages' in bar(app)
+    assert '<a href="http://127.0.0.1:8003/messages" class="urgent" title="1 dead letter: Accounts 1">Messages' in bar(
+        app
+    )
 
 
 def test_without_dead_letters_there_is_no_badge(app: Flask, services: Services) -> None:

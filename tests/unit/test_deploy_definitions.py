@@ -67,7 +67,9 @@ def test_a_service_may_declare_everything_that_its_consumer_needs(service: str) 
 
 
 @pytest.mark.parametrize("right", ["configure", "write", "read"])
-@pytest.mark.parametrize("name", ["billing.events", "trackerx.events", "ates.unrouted", "ates.unread", "amq.default", "atesXevents"])
+@pytest.mark.parametrize(
+    "name", ["billing.events", "trackerx.events", "ates.unrouted", "ates.unread", "amq.default", "atesXevents"]
+)
 def test_a_service_has_no_right_on_what_is_not_its_own(right: str, name: str) -> None:
     assert not re.search(permission("tracker")[right], name)
 

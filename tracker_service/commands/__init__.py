@@ -4,7 +4,6 @@ from tracker_service.commands.draw import close_the_draw, is_first_to_assign
 from tracker_service.commands.once import forget_old_keys
 from tracker_service.commands.reassignments import (
     BATCH,
-    PATIENCE,
     ask_again,
     give_away_waiting_tasks,
     reassign_batch,
@@ -15,7 +14,6 @@ from tracker_service.commands.tasks import complete_task, create_task, price_tas
 
 __all__ = [
     "BATCH",
-    "PATIENCE",
     "ask_again",
     "close_the_draw",
     "complete_task",

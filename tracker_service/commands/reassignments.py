@@ -24,7 +24,7 @@ from tracker_service.models import CAN_BE_ASSIGNED, FINISHED, OPEN, RUNNING, For
 BATCH = 500
 
 #: A run that has not come further for so long has lost its request.
-PATIENCE = timedelta(minutes=10)
+_PATIENCE = timedelta(minutes=10)
 
 #: Runs started or asked for again in one transaction; the next one follows in a minute.
 _RUNS_AT_ONCE = 100
@@ -88,7 +88,7 @@ def ask_again(session: Session, *, now: datetime) -> int:
         select(Reassignment)
         .where(
             Reassignment.status == RUNNING,
-            Reassignment.asked_at <= now - PATIENCE,
+            Reassignment.asked_at <= now - _PATIENCE,
             Reassignment.asked_at + (Reassignment.asked_at - Reassignment.started_at) <= now,
         )
         .order_by(Reassignment.asked_at)
