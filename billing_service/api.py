@@ -5,7 +5,6 @@ from typing import Any
 from uuid import UUID
 
 from flask_smorest import Blueprint
-from sqlalchemy.orm import Session
 
 from billing_service import commands, queries
 from billing_service.domain.pricing import PricingRules
@@ -18,6 +17,7 @@ from billing_service.queries.days import MONTH
 from billing_service.routing import use_days
 from billing_service.schemas import (
     AccountSchema,
+    CloseArgs,
     CorrectionSchema,
     DayReportSchema,
     DaySchema,
@@ -32,7 +32,6 @@ from billing_service.schemas import (
     PricesSchema,
     PricingRulesSchema,
 )
-from chassis.db import utc_now
 from chassis.idempotency import KeySchema
 from chassis.identity import Role, current_principal, require_roles
 from chassis.paging import Page, PageArgs, page_schema
@@ -57,7 +56,7 @@ BLUEPRINTS = (accounts, prices, days)
 def list_accounts(args: dict[str, Any]) -> Page[AccountView]:
     """Everybody's accounts; for accountants and administrators"""
     with runtime().database.reading() as session:
-        return queries.accounts(session, day=_current_day(session), page=args["page"])
+        return queries.accounts(session, day=queries.current_day(session), page=args["page"])
 
 
 @accounts.get("/me")
@@ -102,7 +101,7 @@ def get_entries(args: dict[str, Any], user_id: UUID) -> Page[EntryView]:
 def post_correction(correction: dict[str, Any], header: dict[str, Any], user_id: UUID) -> dict[str, UUID]:
     """Correct a balance by a new movement; for administrators"""
     with runtime().database.transaction() as session:
-        books = commands.open_books(session, now=utc_now())
+        books = commands.open_books(session)
         made_by = current_principal().user_id
         return {"id": commands.post_correction(session, books, user_id=user_id, by=made_by, **correction, **header)}
 
@@ -134,7 +133,7 @@ def put_pricing_rules(ranges: dict[str, int]) -> PricingRules:
     """Change the ranges for tasks yet to come; for administrators"""
     rules = PricingRules(**ranges)
     with runtime().database.transaction() as session:
-        commands.set_pricing_rules(session, rules, by=current_principal().user_id, now=utc_now())
+        commands.set_pricing_rules(session, rules, by=current_principal().user_id)
     return rules
 
 
@@ -145,7 +144,7 @@ def put_pricing_rules(ranges: dict[str, int]) -> PricingRules:
 def get_income(args: dict[str, Any]) -> Page[IncomeOfDay]:
     """The management's income by day, up to 31 days; for accountants and administrators"""
     with runtime().database.reading() as session:
-        last = args["last"] or (_current_day(session) if args["first"] is None else _month_from(session, args["first"]))
+        last = args["last"] or _end_of_month(args["first"], today=queries.current_day(session))
         first = args["first"] or last - timedelta(days=MONTH - 1)
         return Page(queries.income(session, first, last))
 
@@ -170,13 +169,15 @@ def get_day(day: date) -> dict[str, Any]:
 
 @days.post("/days/<day:day>/close")
 @require_roles(Role.ADMIN)
+@days.arguments(CloseArgs, location="query")
 @days.response(200, DayReportSchema)
-def close_day(day: date) -> dict[str, Any]:
+def close_day(args: dict[str, Any], day: date) -> dict[str, Any]:
     """Close the day and all before it; for administrators
 
     Today may be closed early: what is posted afterwards belongs to tomorrow. The same answer when repeated.
+    More than three days at once are refused (409) until `from` confirms them.
     """
-    close_days_up_to(runtime().database, day, now=utc_now())
+    close_days_up_to(runtime().database, day, **args)
     return _report(day)
 
 
@@ -196,16 +197,27 @@ def list_payouts(args: dict[str, Any]) -> Page[PayoutView]:
         return queries.payouts(session, user_id=user_id, day=args["day"], page=args["page"])
 
 
+@days.post("/payouts/<uuid:payout_id>/letter")
+@require_roles(*_SEE_ALL)
+@days.response(202, PayoutSchema)
+def send_letter_again(payout_id: UUID) -> PayoutView:
+    """Send the letter about a payout again; for accountants and administrators"""
+    with runtime().database.transaction() as session:
+        commands.send_letter_again(session, payout_id)
+        payout, _ = queries.payout_letter(session, payout_id)
+    return payout
+
+
 def _account(user_id: UUID) -> AccountView:
     _check_may_see(user_id)
     with runtime().database.reading() as session:
-        return queries.account(session, user_id, day=_current_day(session))
+        return queries.account(session, user_id, day=queries.current_day(session))
 
 
 def _entries(user_id: UUID, args: dict[str, Any]) -> Page[EntryView]:
     _check_may_see(user_id)
     with runtime().database.reading() as session:
-        return queries.entries(session, user_id, day=args["day"] or _current_day(session), page=args["page"])
+        return queries.entries(session, user_id, day=args["day"] or queries.current_day(session), page=args["page"])
 
 
 def _check_may_see(user_id: UUID) -> None:
@@ -239,10 +251,6 @@ def _amounts(movements: Any) -> dict[str, int]:
     return {name: getattr(movements, name) for name in names}
 
 
-def _current_day(session: Session) -> date:
-    return queries.current_day(session, now=utc_now())
-
-
-def _month_from(session: Session, first: date) -> date:
-    """The end of a period of which only the beginning was named: a month later, or today."""
-    return max(first, min(first + timedelta(days=MONTH - 1), _current_day(session)))
+def _end_of_month(first: date | None, *, today: date) -> date:
+    """The end of a period of which at most the beginning was named: a month later, or today."""
+    return today if first is None else max(first, min(first + timedelta(days=MONTH - 1), today))

@@ -7,10 +7,11 @@ from datetime import datetime
 import click
 
 from billing_service import config, queries
-from billing_service.domain import business_day
+from billing_service.domain.business_day import last_day_over
 from billing_service.errors import DayNotFound
 from billing_service.jobs import close_days_up_to
-from chassis.db import Database, utc_now
+from chassis.business_clock import calendar_day
+from chassis.db import Database
 from chassis.operating import OperatorCommand
 
 
@@ -30,17 +31,23 @@ def verify(as_json: bool) -> None:
 
 @click.command("close-day", cls=OperatorCommand)
 @click.argument("day", metavar="[DAY]", type=click.DateTime(["%Y-%m-%d"]), required=False)
+@click.option(
+    "--from",
+    "first",
+    type=click.DateTime(["%Y-%m-%d"]),
+    metavar="DAY",
+    help="The first day to be closed: needed for more than three at once.",
+)
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
-def close_day(day: datetime | None, as_json: bool) -> None:
+def close_day(day: datetime | None, first: datetime | None, as_json: bool) -> None:
     """Close a business day and all before it; does nothing if that was done before.
 
     Without DAY: every day that is over. Today is closed early only if it is named.
     """
-    settings, now = config.load(), utc_now()
-    last_over = business_day.last_day_over(business_day.today(now, settings.business_timezone))
-    wanted = day.date() if day else last_over
-    database = Database(settings)
-    closed = close_days_up_to(database, wanted, now=now)
+    database = Database(config.load())
+    with database.reading() as session:
+        wanted = day.date() if day else last_day_over(calendar_day(session))
+    closed = close_days_up_to(database, wanted, confirmed_from=first.date() if first else None)
     status, payout_cents = None, 0
     with database.reading() as session:
         try:

@@ -1,9 +1,10 @@
 """Everything that billing refuses."""
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 
 from chassis.errors import N_ as N_
-from chassis.errors import Forbidden, Invalid, NotFound
+from chassis.errors import Conflict, Forbidden, Invalid, NotFound
 
 
 class AccountNotFound(NotFound):
@@ -40,6 +41,21 @@ class FutureDay(Invalid):
     def __init__(self) -> None:
         message = N_("This day has not begun yet: it cannot be closed.")
         super().__init__(message, errors={"day": [message]})
+
+
+class TooManyDays(Conflict):
+    """So many days are closed together only when a person has confirmed each of them."""
+
+    def __init__(self, first: date, last: date) -> None:
+        """Take the first and the last of the days that would be closed."""
+        self.first, self.last = first, last
+        self.number = (last - first).days + 1
+        super().__init__(
+            N_("%(number)s days would be closed at once, from %(first)s to %(last)s: confirm them, or mend the clock."),
+            number=self.number,
+            first=first,
+            last=last,
+        )
 
 
 class BadPeriod(Invalid):

@@ -3,7 +3,7 @@
 from marshmallow import Schema, fields, validate
 from webargs.fields import DelimitedList
 
-from billing_service.models import CLOSED, FAILED, OPEN, PENDING, SENT
+from billing_service.models import CLOSED, FAILED, OPEN, PENDING, SENT, UNKNOWN
 from chassis.paging import MAX_LIMIT, PageArgs
 
 _CENTS = {"description": "In cents"}
@@ -125,6 +125,16 @@ class DaySchema(Schema):
     closed_at = fields.AwareDateTime(required=True, allow_none=True)
 
 
+class CloseArgs(Schema):
+    """The days that a person confirms: from this one to the day to be closed."""
+
+    confirmed_from = fields.Date(
+        data_key="from",
+        load_default=None,
+        metadata={"description": "The first of the days to be closed, needed for more than three of them"},
+    )
+
+
 class TotalsSchema(Schema):
     """opening + rewards - fees + corrections - payout = closing."""
 
@@ -166,7 +176,7 @@ class PayoutSchema(Schema):
     day = fields.Date(required=True)
     amount_cents = _cents()
     status = fields.String(required=True, metadata={"description": "`made`: money that was paid stays paid"})
-    letter = fields.String(required=True, validate=validate.OneOf([PENDING, SENT, FAILED]))
+    letter = fields.String(required=True, validate=validate.OneOf([PENDING, SENT, FAILED, UNKNOWN]))
     made_at = fields.AwareDateTime(required=True)
 
 

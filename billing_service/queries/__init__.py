@@ -9,14 +9,15 @@ from billing_service.queries.days import (
     day,
     day_report,
     days,
+    days_to_confirm,
+    first_open_day,
     income,
     income_of,
     last_closed_day,
-    open_days_before,
     robot_run,
 )
 from billing_service.queries.entries import EntryView, entries, prices
-from billing_service.queries.payouts import PayoutView, payout_letter, payouts
+from billing_service.queries.payouts import PayoutView, letter_is_due, payout_letter, payouts
 from billing_service.queries.rules import pricing_rules
 from billing_service.queries.verify import Problem, verify, verify_day
 
@@ -34,11 +35,13 @@ __all__ = [
     "day",
     "day_report",
     "days",
+    "days_to_confirm",
     "entries",
+    "first_open_day",
     "income",
     "income_of",
     "last_closed_day",
-    "open_days_before",
+    "letter_is_due",
     "payout_letter",
     "payouts",
     "prices",

@@ -15,7 +15,7 @@ from billing_service.domain.closing import Movements
 from billing_service.domain.closing import income as income_cents
 from billing_service.errors import N_, BadPeriod, DayNotFound
 from billing_service.models import CLOSED, Day, RobotRun
-from chassis.db import business_timezone
+from chassis.business_clock import calendar_day
 from chassis.paging import Page, PageRequest, fetch_page
 
 #: The longest period of income that is shown, in days.
@@ -81,23 +81,27 @@ class DayReport:
     totals: Movements
 
 
-def current_day(session: Session, *, now: datetime) -> date:
+def current_day(session: Session) -> date:
     """Return the day to which movements made now belong: today, or tomorrow when today was closed early."""
-    today = business_day.today(now, business_timezone(session))
-    last_closed, first_known = session.execute(
-        select(func.max(Day.day).filter(Day.status == CLOSED), func.min(Day.day))
-    ).one()
-    return business_day.posting_day(today, business_day.first_open_day(last_closed, first_known, today))
+    today = calendar_day(session)
+    return business_day.posting_day(today, _first_open_day(session, today))
+
+
+def first_open_day(session: Session) -> date:
+    """Return the earliest day that is not closed."""
+    return _first_open_day(session, calendar_day(session))
+
+
+def days_to_confirm(session: Session) -> tuple[date, date] | None:
+    """Return the first and the last of the days that the robot closes only when a person has confirmed them."""
+    today = calendar_day(session)
+    first, last = _first_open_day(session, today), business_day.last_day_over(today)
+    return None if business_day.may_close(first, last) else (first, last)
 
 
 def last_closed_day(session: Session) -> date | None:
     """Return the latest day that is closed."""
     return session.scalar(select(func.max(Day.day)).where(Day.status == CLOSED))
-
-
-def open_days_before(session: Session, wanted: date) -> Sequence[date]:
-    """Return the days that would be closed along with this one, the earliest first."""
-    return session.scalars(select(Day.day).where(Day.status != CLOSED, Day.day < wanted).order_by(Day.day)).all()
 
 
 def day(session: Session, wanted: date) -> Day:
@@ -153,3 +157,10 @@ def day_report(session: Session, wanted: date) -> DayReport:
 def robot_run(session: Session) -> RobotRun | None:
     """Return the latest run of the robot; None if it never ran."""
     return session.get(RobotRun, 1)
+
+
+def _first_open_day(session: Session, today: date) -> date:
+    last_closed, first_known = session.execute(
+        select(func.max(Day.day).filter(Day.status == CLOSED), func.min(Day.day))
+    ).one()
+    return business_day.first_open_day(last_closed, first_known, today)

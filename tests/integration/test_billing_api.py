@@ -6,7 +6,6 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-import time_machine
 
 from tests.integration.billing_house import (
     DAY,
@@ -28,8 +27,7 @@ ROLES = ("popug", "boss", "accountant", "manager", "admin")
 @pytest.fixture
 def house(migrated: Callable[..., Any]) -> Iterator[House]:
     house = House(migrated("billing"))
-    with time_machine.travel(NOON, tick=False):
-        yield house
+    yield house
     house.dispose()
 
 

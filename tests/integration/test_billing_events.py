@@ -45,7 +45,7 @@ def set_rules(house: House, *, fee_cents: int, reward_cents: int) -> None:
         fee_min_cents=fee_cents, fee_max_cents=fee_cents, reward_min_cents=reward_cents, reward_max_cents=reward_cents
     )
     with house.database.transaction() as session:
-        commands.set_pricing_rules(session, rules, by=someone(), now=NOON)
+        commands.set_pricing_rules(session, rules, by=someone())
 
 
 def test_an_assignment_costs_the_fee_and_a_completion_earns_the_reward(house: House) -> None:
