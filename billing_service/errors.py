@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date
+from uuid import UUID
 
 from chassis.errors import N_ as N_
 from chassis.errors import Conflict, Forbidden, Invalid, NotFound
+from messaging import PermanentError
 
 
 class AccountNotFound(NotFound):
@@ -88,3 +90,15 @@ class KeyUsedOtherwise(Invalid):
     def __init__(self) -> None:
         message = N_("This Idempotency-Key was used for another request.")
         super().__init__(message, errors={"Idempotency-Key": [message]})
+
+
+class PostedOtherwise(PermanentError):
+    """An event asks for a movement that was posted before, but to somebody else or with another amount.
+
+    A fee is charged once for each assignment, a reward is paid once for each task.
+    """
+
+    def __init__(self, what: str, *, posted: tuple[UUID, int], asked: tuple[UUID, int]) -> None:
+        """Take what it is, and for whom and how many cents: as it was posted, and as it is asked for now."""
+        before, now = (f"{cents} cents for {user_id}" for user_id, cents in (posted, asked))
+        super().__init__(f"the {what} was posted before, {before}: it cannot be {now}")
