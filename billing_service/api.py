@@ -1,5 +1,6 @@
 """The REST API of billing, under /api/v1."""
 
+from dataclasses import asdict
 from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
@@ -12,8 +13,9 @@ from billing_service.domain.rights import may_see_account, may_see_all
 from billing_service.errors import NotYoursToSee
 from billing_service.jobs import close_days_up_to
 from billing_service.models import Day
-from billing_service.queries import AccountView, DayReport, EntryView, IncomeOfDay, PayoutView
+from billing_service.queries import AccountView, DayReport, EntryView, IncomeOfDay, PayoutView, ReportLine
 from billing_service.queries.days import MONTH
+from billing_service.queries.reports import LINES
 from billing_service.routing import use_days
 from billing_service.schemas import (
     AccountSchema,
@@ -31,10 +33,11 @@ from billing_service.schemas import (
     PriceArgs,
     PricesSchema,
     PricingRulesSchema,
+    ReportLineSchema,
 )
 from chassis.idempotency import KeySchema
 from chassis.identity import Role, current_principal, require_roles
-from chassis.paging import Page, PageArgs, page_schema
+from chassis.paging import Page, PageArgs, PageRequest, page_schema
 from chassis.runtime import runtime
 
 _SEE_ALL = (Role.ACCOUNTANT, Role.ADMIN)
@@ -167,6 +170,17 @@ def get_day(day: date) -> dict[str, Any]:
     return _report(day)
 
 
+@days.get("/days/<day:day>/statements")
+@require_roles(*_SEE_ALL)
+@days.arguments(PageArgs, location="query")
+@days.response(200, page_schema(ReportLineSchema))
+def list_statements(args: dict[str, Any], day: date) -> Page[dict[str, Any]]:
+    """The lines of a day's report, by name; for accountants and administrators"""
+    with runtime().database.reading() as session:
+        found = queries.statements(session, day, page=args["page"])
+    return Page([_line(line) for line in found.items], found.next_cursor)
+
+
 @days.post("/days/<day:day>/close")
 @require_roles(Role.ADMIN)
 @days.arguments(CloseArgs, location="query")
@@ -228,27 +242,20 @@ def _check_may_see(user_id: UUID) -> None:
 
 def _report(day: date) -> dict[str, Any]:
     with runtime().database.reading() as session:
-        report: DayReport = queries.day_report(session, day)
-    lines = [{"user_id": line.user_id, "name": line.name, **_amounts(line.movements)} for line in report.lines]
+        report: DayReport = queries.day_report(session, day, page=PageRequest(LINES))
     return {
         "day": report.day,
         "status": report.status,
         "closed_at": report.closed_at,
-        "accounts": lines,
+        "accounts": [_line(line) for line in report.lines],
         "totals": report.totals,
+        "next_cursor": report.next_cursor,
     }
 
 
-def _amounts(movements: Any) -> dict[str, int]:
-    names = (
-        "opening_cents",
-        "fees_cents",
-        "rewards_cents",
-        "corrections_cents",
-        "payout_cents",
-        "closing_cents",
-    )
-    return {name: getattr(movements, name) for name in names}
+def _line(line: ReportLine) -> dict[str, Any]:
+    amounts = asdict(line.movements) | {"closing_cents": line.movements.closing_cents}
+    return {"user_id": line.user_id, "name": line.name, **amounts}
 
 
 def _end_of_month(first: date | None, *, today: date) -> date:

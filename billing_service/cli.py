@@ -13,6 +13,7 @@ from billing_service.jobs import close_days_up_to
 from chassis.business_clock import calendar_day
 from chassis.db import Database
 from chassis.operating import OperatorCommand
+from chassis.paging import PageRequest
 
 
 @click.command(cls=OperatorCommand)
@@ -51,7 +52,7 @@ def close_day(day: datetime | None, first: datetime | None, as_json: bool) -> No
     status, payout_cents = None, 0
     with database.reading() as session:
         try:
-            report = queries.day_report(session, wanted)
+            report = queries.day_report(session, wanted, page=PageRequest(1))
             status, payout_cents = report.status, report.totals.payout_cents
         except DayNotFound:
             if day:

@@ -4,6 +4,7 @@ from marshmallow import Schema, fields, validate
 from webargs.fields import DelimitedList
 
 from billing_service.models import CLOSED, FAILED, OPEN, PENDING, SENT, UNKNOWN
+from billing_service.queries.reports import LINES
 from chassis.paging import MAX_LIMIT, PageArgs
 
 _CENTS = {"description": "In cents"}
@@ -156,8 +157,15 @@ class ReportLineSchema(TotalsSchema):
 class DayReportSchema(DaySchema):
     """The financial report of a day; final once the day is closed."""
 
-    accounts = fields.List(fields.Nested(ReportLineSchema), required=True)
-    totals = fields.Nested(TotalsSchema, required=True)
+    accounts = fields.List(
+        fields.Nested(ReportLineSchema),
+        required=True,
+        metadata={"description": f"By name; {LINES:,} at most"},
+    )
+    totals = fields.Nested(TotalsSchema, required=True, metadata={"description": "Of all accounts"})
+    next_cursor = fields.String(
+        required=True, allow_none=True, metadata={"description": "Where the statements of the day go on"}
+    )
 
 
 class PayoutArgs(PageArgs):

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from billing_service import events
 from billing_service.commands.books import Books, open_books, shut_books
 from billing_service.commands.posting import Posted, publish_payout
+from billing_service.commands.statements import keep_statements
 from billing_service.domain import business_day, ledger
 from billing_service.domain.closing import amount_to_pay
 from billing_service.domain.ledger import Transaction
@@ -154,6 +155,7 @@ def _close(session: Session, books: Books, day: date) -> None:
     _pay(session, books, day, payments)
     _carry(session, books, day, carried)
     paid = session.execute(_PAYOUTS, {"day": day}).one()  # those to people who were blocked in the day are among them
+    keep_statements(session, day)
     closed = session.execute(_CLOSE, {"day": day, "now": books.now}).one()
     session.execute(_BEGIN_DAY, {"day": day + timedelta(days=1)})
     publish(

@@ -2,12 +2,9 @@
 
 from billing_service.queries.accounts import AccountView, account, accounts
 from billing_service.queries.days import (
-    DayReport,
     IncomeOfDay,
-    ReportLine,
     current_day,
     day,
-    day_report,
     days,
     days_to_confirm,
     first_open_day,
@@ -18,12 +15,14 @@ from billing_service.queries.days import (
 )
 from billing_service.queries.entries import EntryView, entries, prices
 from billing_service.queries.payouts import PayoutView, letter_is_due, payout_letter, payouts
+from billing_service.queries.reports import DayReport, Due, ReportLine, day_report, due_payouts, statements
 from billing_service.queries.rules import pricing_rules
 from billing_service.queries.verify import Problem, verify, verify_day
 
 __all__ = [
     "AccountView",
     "DayReport",
+    "Due",
     "EntryView",
     "IncomeOfDay",
     "PayoutView",
@@ -36,6 +35,7 @@ __all__ = [
     "day_report",
     "days",
     "days_to_confirm",
+    "due_payouts",
     "entries",
     "first_open_day",
     "income",
@@ -47,6 +47,7 @@ __all__ = [
     "prices",
     "pricing_rules",
     "robot_run",
+    "statements",
     "verify",
     "verify_day",
 ]

@@ -7,7 +7,6 @@ from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
 from billing_service import queries
-from billing_service.domain.closing import amount_to_pay
 from billing_service.errors import BadPeriod, FutureDay, TooManyDays
 from billing_service.jobs import close_days_up_to
 from billing_service.models import CLOSED
@@ -67,7 +66,7 @@ def list_days() -> str:
 def show_day(day: date) -> str:
     """The financial report of a day."""
     with runtime().database.reading() as session:
-        report = queries.day_report(session, day)
+        report = queries.day_report(session, day, page=wanted_page())
         closable = report.status != CLOSED and day <= calendar_day(session)
     return render_template("billing/day.html", report=report, may_close=_may_close() and closable)
 
@@ -80,15 +79,13 @@ def confirm_close(day: date) -> str | Response:
         first = queries.first_open_day(session)
         if not first <= day <= calendar_day(session):
             return redirect(url_for("billing.show_day", day=day), 303)
-        report = queries.day_report(session, first)
-    due = [amount_to_pay(line.movements.closing_cents) for line in report.lines]
+        due = queries.due_payouts(session, first)
     return render_template(
         "billing/close_day.html",
         day_to_close=day,
         first=first,
         number=(day - first).days + 1,
-        people=sum(cents > 0 for cents in due),
-        due_cents=sum(due),
+        due=due,
     )
 
 

@@ -22,7 +22,9 @@ from billing_service.handlers import HANDLERS
 from billing_service.jobs import close_days, close_days_up_to
 from billing_service.models import Account
 from billing_service.queries import DayReport
+from billing_service.queries.reports import LINES
 from chassis.db import Database
+from chassis.paging import PageRequest
 from chassis.settings import REPOSITORY
 from messaging import Event, message_context
 from tests.business_clock import BusinessClock
@@ -88,7 +90,7 @@ class House:
 
     def report(self, day: date) -> DayReport:
         with self.database.reading() as session:
-            return queries.day_report(session, day)
+            return queries.day_report(session, day, page=PageRequest(LINES))
 
     def post(self, user_id: UUID, cents: int, *, at: datetime = NOON) -> None:
         """Move money without a task: the quickest way to a certain balance."""

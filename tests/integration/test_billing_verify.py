@@ -27,7 +27,7 @@ def house(migrated: Callable[..., Any]) -> Iterator[House]:
 def damage(house: House, sql: str) -> None:
     engine = owner_engine(house.settings)
     with engine.begin() as connection:
-        for table in ("ledger_entries", "ledger_transactions", "days"):
+        for table in ("ledger_entries", "ledger_transactions", "statements", "days"):
             connection.execute(text(f"ALTER TABLE {table} DISABLE TRIGGER USER"))
         connection.execute(text(sql))
     engine.dispose()
@@ -61,6 +61,11 @@ FAULTS = {
     "INSERT INTO days (day) VALUES ('2027-01-01')": ["a day is missing, or was closed before an earlier one"],
     "UPDATE days SET fees_cents = fees_cents + 1 WHERE status = 'closed'": [
         "the management's income of a day is not its fees minus its rewards"
+    ],
+    "UPDATE statements SET fees_cents = fees_cents + 1": ["a statement is not what the ledger says"],
+    "DELETE FROM statements": ["a statement is not what the ledger says"],
+    "INSERT INTO statements SELECT day + 1, account_id, opening_cents + 1, 0, 0, 0, 0 FROM statements": [
+        "a statement does not begin with what the one before it left"
     ],
     "DELETE FROM payouts; DELETE FROM ledger_entries WHERE transaction_id IN "
     "(SELECT id FROM ledger_transactions WHERE kind = 'payout')": ["a closed day left a positive balance unpaid"],
