@@ -207,7 +207,7 @@ CHECKS = (
             JOIN statements before ON before.account_id = line.account_id AND before.day = line.day - 1
             WHERE line.opening_cents <> before.opening_cents + before.rewards_cents - before.fees_cents
                                         + before.corrections_cents - before.payout_cents
-              AND (CAST(:day AS date) IS NULL OR line.day = :day)
+              AND (CAST(:day AS date) IS NULL OR line.day = :day AND before.day = CAST(:day AS date) - 1)
             """
         ),
         of_a_day=True,
