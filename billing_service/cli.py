@@ -1,4 +1,4 @@
-"""What an operator asks of billing besides running it: `python -m billing_service verify|close-day`."""
+"""What an operator asks of billing besides running it: `python -m billing_service verify|close-day|...`."""
 
 import json
 import sys
@@ -6,10 +6,11 @@ from datetime import datetime
 
 import click
 
-from billing_service import config, queries
+from billing_service import commands, config, queries
 from billing_service.domain.business_day import last_day_over
 from billing_service.errors import DayNotFound
 from billing_service.jobs import close_days_up_to
+from billing_service.models import FAILED, UNKNOWN
 from chassis.business_clock import calendar_day
 from chassis.db import Database
 from chassis.operating import OperatorCommand
@@ -67,4 +68,13 @@ def close_day(day: datetime | None, first: datetime | None, as_json: bool) -> No
     click.echo(json.dumps(answer) if as_json else "\n".join(f"{name}: {value}" for name, value in answer.items()))
 
 
-COMMANDS = (verify, close_day)
+@click.command("send-letters-again", cls=OperatorCommand)
+@click.argument("letter", type=click.Choice([FAILED, UNKNOWN]))
+def send_letters_again(letter: str) -> None:
+    """Have all letters sent once more that failed, or whose fate is unknown; tell as JSON how many."""
+    with Database(config.load()).transaction() as session:
+        number = commands.send_letters_again(session, letter)
+    click.echo(json.dumps({"letters": number}))
+
+
+COMMANDS = (verify, close_day, send_letters_again)

@@ -12,6 +12,7 @@ from billing_service.commands.letters import (
     finish_letter,
     recover_letters,
     send_letter_again,
+    send_letters_again,
 )
 from billing_service.commands.movements import charge_fee, pay_reward, post_correction
 from billing_service.commands.pricing import note_words, price_task, set_pricing_rules
@@ -33,6 +34,7 @@ __all__ = [
     "price_task",
     "recover_letters",
     "send_letter_again",
+    "send_letters_again",
     "set_pricing_rules",
     "start_run",
 ]

@@ -105,6 +105,18 @@ def send_letter_again(session: Session, payout_id: UUID) -> None:
     payout.sent_at = payout.sent_to = payout.last_error = None
 
 
+def send_letters_again(session: Session, letter: str) -> int:
+    """Have all letters sent once more that are `failed` or `unknown`; return their number."""
+    sent_again = session.execute(
+        update(Payout)
+        .where(Payout.letter == letter)
+        .values(letter=PENDING, attempts=0, next_attempt_at=BUSINESS_NOW, last_error=None)
+        .returning(Payout.id),
+        execution_options={"synchronize_session": False},
+    )
+    return len(sent_again.all())
+
+
 def letter_about(payout: Payout, user: User) -> Letter:
     """Return what the letter says; after it was sent, to whom it went."""
     return Letter(

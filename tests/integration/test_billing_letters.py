@@ -1,5 +1,6 @@
 """Letters about payouts: each once, again when it was refused, given up in the end, and never twice by itself."""
 
+import json
 import socket
 import socketserver
 import threading
@@ -17,7 +18,7 @@ from billing_service.domain.retries import ATTEMPTS, wait_after
 from billing_service.jobs import send_letters, send_next_letter
 from billing_service.mail import DeliveryUnknown, Letter, MailError, NotDelivered, PostIsAway
 from chassis.scheduler import JobWaits
-from tests.integration.billing_house import DAY, NOON, House, completed, someone, user
+from tests.integration.billing_house import DAY, NOON, House, completed, operator, someone, user
 
 LEASE = timedelta(minutes=10)
 
@@ -362,6 +363,16 @@ def test_a_mail_server_that_is_absent_or_lets_nobody_in_costs_no_attempt(
                 send_letters(house.settings, house.database)
     assert letters(house) == [("pending", 0)]
     house.dispose()
+
+
+def test_an_operator_has_all_letters_of_unknown_fate_sent_again(house: House) -> None:
+    paid(house, 100, 200)
+    post = Box(DeliveryUnknown("broke off"))
+    assert send(house, post)
+    assert send(house, post)
+    assert json.loads(operator(house, "send-letters-again", "failed").stdout) == {"letters": 0}
+    assert json.loads(operator(house, "send-letters-again", "unknown").stdout) == {"letters": 2}
+    assert letters(house) == [("pending", 0), ("pending", 0)]
 
 
 def payout_id(house: House) -> UUID:
