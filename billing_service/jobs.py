@@ -100,7 +100,7 @@ def _deliver(post: Post, letter: Letter) -> MailError | None:
     try:
         post.deliver(letter)
     except MailError as error:
-        _log.warning("letter_not_sent", payout=str(letter.payout_id), reason=str(error))
+        _log.warning("letter_not_sent", payout=str(letter.payout_id), because=type(error).__name__)
         return error
     return None
 

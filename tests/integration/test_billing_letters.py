@@ -12,10 +12,11 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from apscheduler.schedulers.blocking import BlockingScheduler
 
 from billing_service import commands
 from billing_service.domain.retries import ATTEMPTS, wait_after
-from billing_service.jobs import send_letters, send_next_letter
+from billing_service.jobs import add_jobs, send_letters, send_next_letter
 from billing_service.mail import DeliveryUnknown, Letter, MailError, NotDelivered, PostIsAway
 from chassis.scheduler import JobWaits
 from tests.integration.billing_house import DAY, NOON, House, completed, operator, someone, user
@@ -89,6 +90,13 @@ def test_the_job_sends_every_letter_once_as_a_file(house: House) -> None:
     assert len({message["Message-ID"] for message in read}) == 3
     assert {message["To"] for message in read} == {"rio@uberpopug.example"}
     assert letters(house) == [("sent", 1)] * 3
+
+
+def test_letters_are_looked_for_every_few_seconds(house: House) -> None:
+    scheduler = BlockingScheduler()
+    add_jobs(scheduler, house.settings, house.database)
+    (interval,) = (job.trigger.interval for job in scheduler.get_jobs() if job.id == "send_letters")
+    assert interval <= timedelta(seconds=5)
 
 
 def test_no_letter_is_sent_for_a_payout_that_is_not_committed(house: House) -> None:
