@@ -9,11 +9,11 @@ from marshmallow import EXCLUDE, ValidationError
 
 from analytics_service import queries
 from analytics_service.domain import reconciliation
-from analytics_service.domain.calendar import Period, Span, business_day, span
+from analytics_service.domain.calendar import Period, Span, span
 from analytics_service.errors import InvalidRange
 from analytics_service.schemas import TopArgs
+from chassis.business_clock import business_now
 from chassis.chart import bar_chart
-from chassis.db import utc_now
 from chassis.i18n import translate
 from chassis.identity import current_principal, require_roles
 from chassis.people import Role
@@ -38,10 +38,9 @@ def only_for_admins() -> tuple[str, int] | None:
 @pages.get("/")
 def dashboard() -> tuple[str, int]:
     """Today, the days of a range, their top tasks, and whether billing agrees."""
-    now = utc_now()
-    today = business_day(now, runtime().settings.business_timezone)
-    wanted, period, fault = _asked_for(today)
     with runtime().database.reading() as session:
+        today = queries.current_day(session)
+        wanted, period, fault = _asked_for(today)
         rows = queries.days(session, wanted)
         page = render_template(
             "analytics/dashboard.html",
@@ -53,7 +52,7 @@ def dashboard() -> tuple[str, int]:
             periods=_period_names(),
             tops=queries.top(session, wanted, period),
             below_zero=queries.below_zero(session, _BELOW_ZERO_LISTED),
-            differences=queries.reconcile(session, now),
+            differences=queries.reconcile(session, business_now(session)),
             figures=_figure_names(),
             fault=fault,
         )

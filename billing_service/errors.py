@@ -1,9 +1,12 @@
 """Everything that billing refuses."""
 
 from collections.abc import Mapping, Sequence
+from datetime import date
+from uuid import UUID
 
 from chassis.errors import N_ as N_
-from chassis.errors import Forbidden, Invalid, NotFound
+from chassis.errors import Conflict, Forbidden, Invalid, NotFound
+from messaging import PermanentError
 
 
 class AccountNotFound(NotFound):
@@ -42,6 +45,21 @@ class FutureDay(Invalid):
         super().__init__(message, errors={"day": [message]})
 
 
+class TooManyDays(Conflict):
+    """So many days are closed together only when a person has confirmed each of them."""
+
+    def __init__(self, first: date, last: date) -> None:
+        """Take the first and the last of the days that would be closed."""
+        self.first, self.last = first, last
+        self.number = (last - first).days + 1
+        super().__init__(
+            N_("%(number)s days would be closed at once, from %(first)s to %(last)s: confirm them, or mend the clock."),
+            number=self.number,
+            first=first,
+            last=last,
+        )
+
+
 class BadPeriod(Invalid):
     """A period is read from its first day to its last, and is a month long at most."""
 
@@ -72,3 +90,15 @@ class KeyUsedOtherwise(Invalid):
     def __init__(self) -> None:
         message = N_("This Idempotency-Key was used for another request.")
         super().__init__(message, errors={"Idempotency-Key": [message]})
+
+
+class PostedOtherwise(PermanentError):
+    """An event asks for a movement that was posted before, but to somebody else or with another amount.
+
+    A fee is charged once for each assignment, a reward is paid once for each task.
+    """
+
+    def __init__(self, what: str, *, posted: tuple[UUID, int], asked: tuple[UUID, int]) -> None:
+        """Take what it is, and for whom and how many cents: as it was posted, and as it is asked for now."""
+        before, now = (f"{cents} cents for {user_id}" for user_id, cents in (posted, asked))
+        super().__init__(f"the {what} was posted before, {before}: it cannot be {now}")

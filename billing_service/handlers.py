@@ -10,7 +10,6 @@ from sqlalchemy.orm import Session
 
 from billing_service import commands
 from billing_service.models import User
-from chassis.db import utc_now
 from chassis.people import BLOCKED, upsert_user
 from messaging import Event, HandlerTable
 
@@ -20,7 +19,7 @@ def user_changed(session: Session, event: Event) -> None:
 
     It does not matter which event tells of the block first: it may be a later change of the name.
     """
-    books = commands.open_books(session, now=utc_now())
+    books = commands.open_books(session)
     if upsert_user(session, User, event):
         commands.follow_user(
             session,
@@ -35,7 +34,7 @@ def user_changed(session: Session, event: Event) -> None:
 def task_worded(session: Session, event: Event) -> None:
     """A task was created or has new words: it is priced if nobody has told of it before."""
     task_id = UUID(event.data["task_id"])
-    commands.price_task(session, commands.open_books(session, now=utc_now()), task_id)
+    commands.price_task(session, commands.open_books(session), task_id)
     commands.note_words(
         session,
         task_id,
@@ -48,7 +47,7 @@ def task_worded(session: Session, event: Event) -> None:
 
 def task_assigned(session: Session, event: Event) -> None:
     """Every assignment is charged at once, to whom the event names."""
-    books = commands.open_books(session, now=utc_now())
+    books = commands.open_books(session)
     task_id = UUID(event.data["task_id"])
     commands.charge_fee(
         session,
@@ -63,7 +62,7 @@ def task_assigned(session: Session, event: Event) -> None:
 
 def task_completed(session: Session, event: Event) -> None:
     """A completion is paid at once, to whom the event names."""
-    books = commands.open_books(session, now=utc_now())
+    books = commands.open_books(session)
     task_id = UUID(event.data["task_id"])
     commands.pay_reward(
         session,

@@ -3,7 +3,8 @@
 from marshmallow import Schema, fields, validate
 from webargs.fields import DelimitedList
 
-from billing_service.models import CLOSED, FAILED, OPEN, PENDING, SENT
+from billing_service.models import CLOSED, FAILED, OPEN, PENDING, SENT, UNKNOWN
+from billing_service.queries.reports import LINES
 from chassis.paging import MAX_LIMIT, PageArgs
 
 _CENTS = {"description": "In cents"}
@@ -125,6 +126,16 @@ class DaySchema(Schema):
     closed_at = fields.AwareDateTime(required=True, allow_none=True)
 
 
+class CloseArgs(Schema):
+    """The days that a person confirms: from this one to the day to be closed."""
+
+    confirmed_from = fields.Date(
+        data_key="from",
+        load_default=None,
+        metadata={"description": "The first of the days to be closed, needed for more than three of them"},
+    )
+
+
 class TotalsSchema(Schema):
     """opening + rewards - fees + corrections - payout = closing."""
 
@@ -146,8 +157,15 @@ class ReportLineSchema(TotalsSchema):
 class DayReportSchema(DaySchema):
     """The financial report of a day; final once the day is closed."""
 
-    accounts = fields.List(fields.Nested(ReportLineSchema), required=True)
-    totals = fields.Nested(TotalsSchema, required=True)
+    accounts = fields.List(
+        fields.Nested(ReportLineSchema),
+        required=True,
+        metadata={"description": f"By name; {LINES:,} at most"},
+    )
+    totals = fields.Nested(TotalsSchema, required=True, metadata={"description": "Of all accounts"})
+    next_cursor = fields.String(
+        required=True, allow_none=True, metadata={"description": "Where the statements of the day go on"}
+    )
 
 
 class PayoutArgs(PageArgs):
@@ -166,7 +184,7 @@ class PayoutSchema(Schema):
     day = fields.Date(required=True)
     amount_cents = _cents()
     status = fields.String(required=True, metadata={"description": "`made`: money that was paid stays paid"})
-    letter = fields.String(required=True, validate=validate.OneOf([PENDING, SENT, FAILED]))
+    letter = fields.String(required=True, validate=validate.OneOf([PENDING, SENT, FAILED, UNKNOWN]))
     made_at = fields.AwareDateTime(required=True)
 
 

@@ -1,7 +1,6 @@
 """What tasks cost and earn, and what they are called."""
 
 from dataclasses import asdict
-from datetime import datetime
 from random import Random, SystemRandom
 from uuid import UUID
 
@@ -13,6 +12,7 @@ from billing_service.commands.books import Books
 from billing_service.commands.direct import execute
 from billing_service.domain.pricing import Prices, PricingRules, check, draw_prices
 from billing_service.models import Pricing
+from chassis.business_clock import BUSINESS_NOW
 from messaging import publish
 
 #: Not a generator of our own: two processes that were forked after the import would draw the same prices.
@@ -65,7 +65,7 @@ def note_words(
     execute(session, _NOTE_WORDS, {"task_id": task_id, **words})
 
 
-def set_pricing_rules(session: Session, rules: PricingRules, *, by: UUID, now: datetime) -> None:
+def set_pricing_rules(session: Session, rules: PricingRules, *, by: UUID) -> None:
     """Draw the prices of tasks yet to come by these rules. Raises InvalidPricingRules."""
     check(rules)
-    session.execute(update(Pricing).values(changed_at=now, changed_by=by, **asdict(rules)))
+    session.execute(update(Pricing).values(changed_at=BUSINESS_NOW, changed_by=by, **asdict(rules)))

@@ -20,7 +20,6 @@ from billing_service.ui.frame import (
     wanted_day,
     wanted_page,
 )
-from chassis.db import utc_now
 from chassis.i18n import format_money
 from chassis.identity import Role, current_principal, require_roles
 from chassis.runtime import runtime
@@ -43,7 +42,7 @@ def own_account() -> str:
 def list_accounts() -> str:
     """Everybody's accounts."""
     with runtime().database.reading() as session:
-        today = queries.current_day(session, now=utc_now())
+        today = queries.current_day(session)
         accounts = queries.accounts(session, day=today, page=wanted_page())
     return render_template("billing/accounts.html", accounts=accounts, today=today)
 
@@ -64,7 +63,7 @@ def post_correction(user_id: UUID) -> tuple[str, int] | Response:
         with runtime().database.transaction() as session:
             commands.post_correction(
                 session,
-                commands.open_books(session, now=utc_now()),
+                commands.open_books(session),
                 user_id=user_id,
                 amount_cents=amount_cents,
                 note=request.form.get("note", ""),

@@ -7,15 +7,13 @@ from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
 from billing_service import queries
-from billing_service.domain import business_day
-from billing_service.domain.closing import amount_to_pay
-from billing_service.errors import BadPeriod, FutureDay
+from billing_service.errors import BadPeriod, FutureDay, TooManyDays
 from billing_service.jobs import close_days_up_to
 from billing_service.models import CLOSED
 from billing_service.queries.days import MONTH
 from billing_service.ui.frame import SEE_ALL, pages, wanted_day, wanted_page
+from chassis.business_clock import calendar_day
 from chassis.chart import bar_chart
-from chassis.db import utc_now
 from chassis.i18n import format_day, translate
 from chassis.identity import Role, current_principal, require_roles
 from chassis.runtime import runtime
@@ -27,7 +25,7 @@ def show_income() -> tuple[str, int]:
     """The management's income today and by day."""
     fault = None
     with runtime().database.reading() as session:
-        today = queries.current_day(session, now=utc_now())
+        today = queries.current_day(session)
         try:
             last = wanted_day("to") or today
             first = wanted_day("from") or last - timedelta(days=MONTH - 1)
@@ -56,7 +54,8 @@ def list_days() -> str:
         return render_template(
             "billing/days.html",
             days=queries.days(session, page=wanted_page()),
-            wall_day=business_day.today(utc_now(), runtime().settings.business_timezone),
+            last_to_close=calendar_day(session),
+            to_confirm=queries.days_to_confirm(session),
             run=queries.robot_run(session),
             may_close=_may_close(),
         )
@@ -67,8 +66,8 @@ def list_days() -> str:
 def show_day(day: date) -> str:
     """The financial report of a day."""
     with runtime().database.reading() as session:
-        report = queries.day_report(session, day)
-    closable = report.status != CLOSED and day <= business_day.today(utc_now(), runtime().settings.business_timezone)
+        report = queries.day_report(session, day, page=wanted_page())
+        closable = report.status != CLOSED and day <= calendar_day(session)
     return render_template("billing/day.html", report=report, may_close=_may_close() and closable)
 
 
@@ -77,17 +76,16 @@ def show_day(day: date) -> str:
 def confirm_close(day: date) -> str | Response:
     """Ask whether the day is really to be closed, and say what that would do."""
     with runtime().database.reading() as session:
-        report = queries.day_report(session, day)
-        earlier = queries.open_days_before(session, day)
-    if report.status == CLOSED:
-        return redirect(url_for("billing.show_day", day=day), 303)
-    due = [amount_to_pay(line.movements.closing_cents) for line in report.lines]
+        first = queries.first_open_day(session)
+        if not first <= day <= calendar_day(session):
+            return redirect(url_for("billing.show_day", day=day), 303)
+        due = queries.due_payouts(session, first)
     return render_template(
         "billing/close_day.html",
-        report=report,
-        earlier=earlier,
-        people=sum(cents > 0 for cents in due),
-        due_cents=sum(due),
+        day_to_close=day,
+        first=first,
+        number=(day - first).days + 1,
+        due=due,
     )
 
 
@@ -96,9 +94,9 @@ def confirm_close(day: date) -> str | Response:
 def close_day(day: date) -> Response:
     """Close the day and all before it; a second click on the button does no harm."""
     try:
-        closed = close_days_up_to(runtime().database, day, now=utc_now())
-    except FutureDay as error:
-        flash(translate(error.message), "bad")
+        closed = close_days_up_to(runtime().database, day, confirmed_from=wanted_day("from"))
+    except (FutureDay, TooManyDays) as error:
+        flash(translate(error.message, error.parts), "bad")
         return redirect(url_for("billing.list_days"), 303)
     for each in closed:
         flash(_("Closed: %(day)s.", day=format_day(each)))

@@ -13,7 +13,6 @@ from billing_service import queries
 from billing_service.domain.rights import may_see_all
 from billing_service.errors import N_, BadPeriod
 from billing_service.routing import use_days
-from chassis.db import utc_now
 from chassis.errors import ServiceError
 from chassis.i18n import translate
 from chassis.identity import Role, principal_or_none
@@ -81,7 +80,7 @@ def wanted_day(name: str = "day") -> date | None:
 def current_day() -> date:
     """Return the day to which movements made now belong."""
     with runtime().database.reading() as session:
-        return queries.current_day(session, now=utc_now())
+        return queries.current_day(session)
 
 
 def translated_errors(error: ServiceError | None) -> Mapping[str, Sequence[str]]:

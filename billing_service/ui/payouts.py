@@ -2,16 +2,18 @@
 
 from uuid import UUID
 
-from flask import render_template, request
-from flask.wrappers import Response
+from flask import flash, redirect, render_template, request, url_for
+from flask.wrappers import Response as FlaskResponse
+from flask_babel import gettext as _
+from werkzeug.wrappers import Response
 
-from billing_service import queries
+from billing_service import commands, queries
 from billing_service.config import BillingSettings
 from billing_service.domain.rights import may_see_account, may_see_all
 from billing_service.errors import NotYoursToSee, PayoutNotFound
 from billing_service.mail import Letter, compose, file_name
 from billing_service.queries import PayoutView
-from billing_service.ui.frame import pages, wanted_day, wanted_page
+from billing_service.ui.frame import SEE_ALL, pages, wanted_day, wanted_page
 from chassis.identity import current_principal, require_roles
 from chassis.runtime import runtime
 
@@ -41,21 +43,33 @@ def show_letter(payout_id: UUID) -> str:
     """A payout and the letter about it, as it is sent."""
     payout, letter = _letter(payout_id)
     message = letter and compose(letter, _settings().mail_from)
-    return render_template("billing/letter.html", payout=payout, message=message)
+    return render_template(
+        "billing/letter.html", payout=payout, message=message, may_send_again=may_see_all(current_principal().role)
+    )
 
 
 @pages.get("/payouts/<uuid:payout_id>.eml")
 @require_roles()
-def download_letter(payout_id: UUID) -> Response:
+def download_letter(payout_id: UUID) -> FlaskResponse:
     """The letter as a file that mail programs open."""
-    _, letter = _letter(payout_id)
+    letter = _letter(payout_id)[1]
     if letter is None:
         raise PayoutNotFound
-    return Response(
+    return FlaskResponse(
         compose(letter, _settings().mail_from).as_bytes(),
         content_type="message/rfc822",
         headers={"Content-Disposition": f'attachment; filename="{file_name(letter)}"'},
     )
+
+
+@pages.post("/payouts/<uuid:payout_id>/letter")
+@require_roles(*SEE_ALL)
+def send_letter_again(payout_id: UUID) -> Response:
+    """Send the letter once more; a second click on the button does no harm."""
+    with runtime().database.transaction() as session:
+        commands.send_letter_again(session, payout_id)
+    flash(_("The letter is on its way."))
+    return redirect(url_for("billing.show_letter", payout_id=payout_id), 303)
 
 
 def _letter(payout_id: UUID) -> tuple[PayoutView, Letter | None]:

@@ -11,14 +11,22 @@ from deploy.cli.running import ask_service, running_system
 
 @click.command("close-day")
 @click.argument("day", metavar="[DAY]", type=click.DateTime(["%Y-%m-%d"]), required=False)
+@click.option(
+    "--from",
+    "first",
+    type=click.DateTime(["%Y-%m-%d"]),
+    metavar="DAY",
+    help="The first day to be closed: needed for more than three at once.",
+)
 @json_option
-def close_day(*, day: datetime | None, as_json: bool) -> None:
+def close_day(*, day: datetime | None, first: datetime | None, as_json: bool) -> None:
     """Close a business day, and all before it.
 
     Whoever is above zero is paid. A day that is closed already stays as it is, so it may be said twice. Without DAY
     every day that is over is closed; today is closed early only if it is named.
     """
     wanted = [str(day.date())] if day else []
+    wanted += ["--from", str(first.date())] if first else []
     answer = ask_service(running_system(), "billing", "close-day", "--json", *wanted)
     if as_json:
         print_json(answer)

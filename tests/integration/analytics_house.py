@@ -18,6 +18,7 @@ from analytics_service.models import Base
 from chassis.db import Database
 from chassis.settings import Settings
 from messaging import Event
+from tests.business_clock import BusinessClock
 from tests.chassis_parts import bearer, know_keys
 
 ADMIN = UUID(int=1)
@@ -26,9 +27,10 @@ ADMIN = UUID(int=1)
 class House:
     """Analytics, with events delivered as the consumer delivers them but for the inbox: nothing is deduplicated."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, at: datetime) -> None:
         know_keys(settings)
         self.database = Database(settings)
+        self.clock = BusinessClock(settings, self.database, at)
         self.app = create_app(settings, self.database)
 
     def close(self) -> None:

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from billing_service import commands
+from billing_service.jobs import send_next_letter
 from chassis.db import utc_now
 from tests.integration.billing_house import (
     DAY,
@@ -100,7 +101,7 @@ def test_a_posting_that_is_under_way_holds_up_the_close_of_its_day_and_is_part_o
     house.handle(user(rio), at=NOON)
     with ExitStack() as stack, ThreadPoolExecutor(1) as pool:
         session = stack.enter_context(house.database.transaction())
-        books = commands.open_books(session, now=NOON)
+        books = commands.open_books(session)
         prices = commands.price_task(session, books, task)
         commands.pay_reward(session, books, prices, task_id=task, assignee_id=rio, cause_event_id=someone())
         closing = pool.submit(house.close, DAY, at=NOON + ONE_DAY)
@@ -144,12 +145,16 @@ def test_one_letter_is_not_sent_by_two_at_once(house: House) -> None:
     class Slow:
         """Lets another sender look while the letter is on its way."""
 
+        lease = ONE_DAY
+        repeatable = False
+
+        def connect(self) -> None:
+            pass
+
         def deliver(self, letter: object) -> None:
             delivered.append(letter)
             if len(delivered) == 1:
-                with house.database.transaction() as other:
-                    assert not commands.send_next_letter(other, self, now=NOON)
+                assert not send_next_letter(house.database, self)
 
-    with house.database.transaction() as session:
-        assert commands.send_next_letter(session, Slow(), now=NOON)
+    assert send_next_letter(house.database, Slow())
     assert len(delivered) == 1

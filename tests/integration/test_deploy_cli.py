@@ -100,6 +100,26 @@ def test_a_day_is_closed_by_the_clock_of_the_running_system(operate: Operate, mo
     assert operator.run("close-day", "tomorrow").exit_code == 2
 
 
+def test_many_days_are_closed_only_when_the_first_of_them_is_named(operate: Operate) -> None:
+    operator = operate("billing")
+    execute(
+        operator.databases["billing"],
+        "INSERT INTO days (day) SELECT date '2026-01-01' + n FROM generate_series(0, 3) n",
+    )
+    refused = operator.run("close-day", "2026-01-04")
+    assert refused.exit_code == 1
+    assert "4 days would be closed at once, from 2026-01-01 to 2026-01-04" in refused.output
+    closed = operator.json("close-day", "2026-01-04", "--from", "2026-01-01")["closed_now"]
+    assert closed == ["2026-01-01", "2026-01-02", "2026-01-03", "2026-01-04"]
+
+
+def test_letters_are_sent_again_by_the_kind_of_their_failure(operate: Operate) -> None:
+    operator = operate("billing")
+    assert operator.json("letters", "send-again", "unknown") == {"letters": 0}
+    assert "Letters on their way: 0." in operator.run("letters", "send-again", "failed").output
+    assert operator.run("letters", "send-again", "sent").exit_code == 2
+
+
 def test_books_that_do_not_balance_and_figures_that_do_not_agree_are_told(operate: Operate) -> None:
     operator = operate("billing", "analytics")
     execute(operator.databases["billing"], "INSERT INTO days (day) VALUES ('2026-11-21'), ('2026-11-25')")

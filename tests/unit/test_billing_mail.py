@@ -55,6 +55,7 @@ def test_money_is_written_in_dollars(cents: int, words: str) -> None:
 
 def test_without_a_mail_server_letters_become_files_and_a_second_attempt_makes_no_second_one(tmp_path: Path) -> None:
     post = FolderPost(tmp_path / "letters", SENDER)
+    post.connect()
     post.deliver(LETTER)
     post.deliver(LETTER)
     (only,) = (tmp_path / "letters").iterdir()
@@ -67,9 +68,9 @@ def test_without_a_mail_server_letters_become_files_and_a_second_attempt_makes_n
 def test_a_folder_that_cannot_be_written_is_a_post_that_is_away(tmp_path: Path) -> None:
     (tmp_path / "letters").write_text("not a folder")
     with pytest.raises(PostIsAway):
-        FolderPost(tmp_path / "letters", SENDER).deliver(LETTER)
+        FolderPost(tmp_path / "letters", SENDER).connect()
 
 
 def test_a_mail_server_that_does_not_answer_is_a_post_that_is_away(tmp_path: Path) -> None:
     with open_post("smtp://127.0.0.1:9", tmp_path, SENDER) as post, pytest.raises(PostIsAway):
-        post.deliver(LETTER)
+        post.connect()
