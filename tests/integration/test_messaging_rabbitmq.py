@@ -3,19 +3,28 @@
 import pytest
 
 from chassis.settings import EXCHANGE
+from deploy.definitions import ADMINISTRATOR
 from messaging import RabbitBroker
 from messaging.errors import BrokerUnavailable
 from messaging.topology import Binding, Exchange, Queue, Topology, consumer_topology
 from messaging.transport import Broker, Message
 from tests.broker_suite import BrokerSuite, a_message, outcomes_of
-from tests.conftest import Vhost
+from tests.conftest import SHOP, Vhost
 from tests.waiting import eventually
 
 
 class TestRabbitMQ(BrokerSuite):
     @pytest.fixture
+    def user(self) -> str:
+        return ADMINISTRATOR
+
+    @pytest.fixture
     def broker(self, vhost: Vhost) -> Broker:
         return RabbitBroker(vhost.administrator_url, name="suite")
+
+    @pytest.fixture
+    def another(self, vhost: Vhost) -> Broker:
+        return RabbitBroker(vhost.url(SHOP), name="suite")
 
 
 @pytest.fixture
