@@ -77,6 +77,14 @@ def test_a_service_can_publish_nothing_in_the_name_of_another(
     publisher.close()
 
 
+def test_a_service_that_publishes_nothing_cannot_write_to_the_events_even_under_its_own_name(vhost: Vhost) -> None:
+    publisher = RabbitBroker(vhost.url("analytics"), name="analytics").publisher()
+    publisher.send([a_message(1, exchange="ates.events", routing_key="analytics.figures_made.v1")])
+    (outcome,) = outcomes_of(publisher, 1)
+    assert not outcome.confirmed
+    publisher.close()
+
+
 def test_a_service_can_publish_its_own_events(billing: RabbitBroker) -> None:
     publisher = billing.publisher()
     publisher.send([Message(1, "ates.events", "billing.task_priced.v1", b"{}", "application/json")])
