@@ -34,7 +34,9 @@ SETTINGS = {
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_line_prefix": "%m [%p] %q%u@%d ",
-    "log_min_duration_statement": "1s",
+    # The statement, and the details of an error, hold values: names, addresses, sums.
+    "log_min_error_statement": "panic",
+    "log_error_verbosity": "terse",
     # Who holds a lock and is gone must let go of it soon.
     "tcp_keepalives_idle": "30",
     "tcp_keepalives_interval": "10",

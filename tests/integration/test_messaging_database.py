@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from chassis.db import Database
 from chassis.observe.state import probing_engine
+from deploy.servers import PostgresServer
 from messaging import Event
 from messaging.pending import PendingEvents
 from tests.integration.messaging_house import House
@@ -67,6 +68,14 @@ def test_an_error_says_what_is_wrong_and_not_with_which_value(engine: Engine, st
     for words in (str(caught.value), repr(caught.value), str(caught.value.orig), repr(caught.value.orig)):
         assert SECRET not in words
     assert said in str(caught.value)
+
+
+def test_the_log_of_the_server_tells_no_values(engine: Engine, postgres: PostgresServer) -> None:
+    before = len(postgres.log.read_text())
+    with pytest.raises(DBAPIError), engine.connect() as connection:
+        connection.execute(text("INSERT INTO person VALUES (:value, 1)"), {"value": SECRET})
+    eventually(lambda: "duplicate key value" in postgres.log.read_text()[before:])
+    assert SECRET not in postgres.log.read_text()[before:]
 
 
 def test_neither_a_retry_nor_a_dead_letter_tells_the_values_of_a_statement(house: House, engine: Engine) -> None:

@@ -114,6 +114,14 @@ def test_a_service_can_read_no_other_queue(vhost: Vhost, billing: RabbitBroker) 
         receiver.close()
 
 
+def test_a_connection_notices_a_broker_that_is_gone_or_takes_nothing_for_minutes(billing: RabbitBroker) -> None:
+    publisher = billing.publisher()
+    assert publisher.wait_until_connected(20)
+    agreed = publisher._link._connection.params  # type: ignore[attr-defined]
+    assert (agreed.heartbeat, agreed.blocked_connection_timeout) == (30, 300)
+    publisher.close()
+
+
 def test_guest_is_gone(vhost: Vhost) -> None:
     url = vhost.administrator_url.replace("ates:", "guest:", 1).replace(":tests-only@", ":guest@", 1)
     with pytest.raises(BrokerUnavailable):

@@ -73,10 +73,12 @@ def test_a_container_is_healthy_when_its_process_says_so(containers: dict[str, A
     assert container["healthcheck"]["test"][-1] == f"http://127.0.0.1:{port}/{page}"
 
 
-def test_postgres_lets_go_of_clients_that_are_gone_as_early_as_under_make_up(containers: dict[str, Any]) -> None:
+def test_postgres_lets_go_of_lost_clients_and_keeps_values_out_of_its_log_as_under_make_up(
+    containers: dict[str, Any],
+) -> None:
     given = dict(word.removeprefix("-c").split("=") for word in containers["postgres"]["command"][1:])
-    wanted = {name: value for name, value in SETTINGS.items() if name.startswith("tcp_")}
-    assert len(wanted) == 4
+    wanted = {name: value for name, value in SETTINGS.items() if name.startswith(("tcp_", "log_min", "log_error"))}
+    assert len(wanted) == 6
     assert wanted.items() <= given.items()
 
 
