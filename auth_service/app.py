@@ -9,7 +9,7 @@ from auth_service.commands import install_tools, make_tools
 from auth_service.domain.photo import MAX_BYTES
 from auth_service.models import User
 from auth_service.ui import pages
-from chassis.db import Database
+from chassis.db import WEB_STATEMENT_TIMEOUT_S, Database
 from chassis.errors import N_
 from chassis.people import BLOCKED, FindUser, LocalUser, Role
 from chassis.settings import Settings
@@ -21,7 +21,7 @@ _FORM = 64 * 1024
 
 def create_app(settings: Settings, database: Database | None = None) -> Flask:
     """Return the application; `database` is for who has one already."""
-    database = database or Database(settings)
+    database = database or Database(settings, statement_timeout_s=WEB_STATEMENT_TIMEOUT_S)
     tools = make_tools(settings, database)
     app = build_app(
         settings,

@@ -58,6 +58,7 @@ _REASONS = {
     "not-an-event": N_("no event"),
     "wrong-content-type": N_("wrong content type"),
     "too-large": N_("too large"),
+    "not-from-its-producer": N_("not from its producer"),
     "unknown-type": N_("unknown type"),
     "schema-invalid": N_("does not fit its schema"),
     "refused-by-handler": N_("refused"),

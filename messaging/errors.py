@@ -62,6 +62,12 @@ class UnknownType(PermanentError):
     reason = "unknown-type"
 
 
+class NotFromItsProducer(PermanentError):
+    """The user who sent the event, or its routing key, is not that of the producer whom it names."""
+
+    reason = "not-from-its-producer"
+
+
 class SchemaInvalid(PermanentError):
     """The event's data does not fit the schema of its type."""
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Self
 import psycopg2
 from psycopg2.extensions import ISOLATION_LEVEL_AUTOCOMMIT
 
+from messaging.database import connect
 from messaging.errors import MessagingError
 from messaging.wakeup import CHANNEL
 
@@ -75,14 +76,7 @@ class PendingEvents:
     def __enter__(self) -> Self:
         """Connect."""
         try:
-            self._connection = psycopg2.connect(
-                self._dsn,
-                connect_timeout=5,
-                application_name="relay",
-                client_encoding="UTF8",
-                keepalives_idle=10,
-                tcp_user_timeout=15000,
-            )
+            self._connection = connect(self._dsn, application_name="relay", client_encoding="UTF8")
         except psycopg2.OperationalError as error:
             raise StorageUnavailable(str(error).strip()) from error
         self._connection.set_isolation_level(ISOLATION_LEVEL_AUTOCOMMIT)

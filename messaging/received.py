@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from messaging.envelope import CONTENT_TYPE, MAX_BYTES, Event
 from messaging.errors import TooLarge, UnknownType, WrongContentType
 from messaging.registry import SchemaRegistry
+from messaging.sender import require_its_producer
 from messaging.transport import Delivery
 
 
@@ -29,6 +30,7 @@ def read(delivery: Delivery, *, service: str, subscribed: Container[str], regist
     if delivery.content_type != CONTENT_TYPE:
         raise WrongContentType(f"content type {delivery.content_type!r} is not {CONTENT_TYPE!r}")
     event = Event.from_bytes(delivery.body)
+    require_its_producer(delivery, event, service)
     if event.name not in subscribed:
         raise UnknownType(f"{service} does not handle {event.name!r}")
     registry.validate(event)

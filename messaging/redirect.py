@@ -9,6 +9,7 @@ from messaging.condition import Condition
 from messaging.dead_letters.rules import BACK_AT, WAITS_SINCE, header_text
 from messaging.envelope import CONTENT_TYPE
 from messaging.errors import BrokerUnavailable
+from messaging.sender import SENT_BY, sent_by
 from messaging.topology import Topology, retry_exchange
 from messaging.transport import Broker, Delivery, Message
 
@@ -61,7 +62,7 @@ class Redirector:
         self, delivery: Delivery, delay_ms: int, returns: datetime, *, attempts: int, error: Exception | None = None
     ) -> None:
         """Let the message come back after the delay, at that time, with the number of attempts made so far."""
-        headers = _own_headers(delivery)
+        headers = {SENT_BY: sent_by(delivery), **_own_headers(delivery)}
         if BACK_AT in headers:
             headers.setdefault(WAITS_SINCE, int(datetime.now(UTC).timestamp()))
         headers |= {"attempts": attempts, BACK_AT: int(returns.timestamp())}

@@ -50,8 +50,11 @@ class Delivery:
     app_id: str
     correlation_id: str
     timestamp: int | None
+    #: Who first sent a message is in them only if we ourselves have sent it on: see `messaging.sender`.
     headers: dict[str, Any]
     redelivered: bool
+    #: The user who published it, as the broker has checked; empty if the message names none.
+    user_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ class QueueState:
 
 
 class Publisher(Protocol):
-    """Sends messages without waiting, and reports the outcome of each. Reconnects by itself."""
+    """Sends messages without waiting, each with its user's name, and reports the outcomes. Reconnects by itself."""
 
     def wait_until_connected(self, timeout: float) -> bool:
         """Wait up to `timeout` seconds; tell whether messages can be sent."""

@@ -40,6 +40,8 @@ from deploy.settings import REPOSITORY, SERVICES
 
 #: Of everybody, in servers that live as long as the tests.
 PASSWORD = "tests-only"
+#: A producer and consumer of tests that know nothing of our services: it may do everything.
+SHOP = "shop"
 #: What `migrated` gives for the broker to those who need none: nobody listens on the port "discard".
 NO_BROKER = f"amqp://nobody:nothing@{LOOPBACK}:9/none"
 #: Of auth, to the others: at its usual address may be that of a copy that runs beside the tests.
@@ -141,7 +143,7 @@ def postgres(servers_dir: Path) -> Iterator[PostgresServer]:
 def rabbitmq(servers_dir: Path) -> Iterator[RabbitServer]:
     home, account = server_home(servers_dir, "rabbitmq", "rabbitmq")
     port, management_port, *private_ports = pick_free(4)
-    names = (definitions.ADMINISTRATOR, *SERVICES)
+    names = (definitions.ADMINISTRATOR, SHOP, *SERVICES)
     server = RabbitServer(
         home,
         port=port,
@@ -176,6 +178,8 @@ def vhost(rabbitmq: RabbitServer) -> Iterator[Vhost]:
     made = Vhost(f"test_{next(_numbers)}", rabbitmq)
     made.manage("PUT", "vhosts/{vhost}")
     made.manage("POST", "definitions", json=definitions.vhost(made.name, SERVICES))
+    everything = {"configure": ".*", "write": ".*", "read": ".*"}
+    made.manage("PUT", f"permissions/{{vhost}}/{SHOP}", json=everything)
     yield made
     made.manage("DELETE", "vhosts/{vhost}")
 

@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from chassis.db import Database
+from chassis.db import WEB_STATEMENT_TIMEOUT_S, Database
 from chassis.errors import N_
 from chassis.people import find_user_in
 from chassis.settings import Settings
@@ -14,7 +14,7 @@ from tracker_service.ui import pages
 
 def create_app(settings: Settings, database: Database | None = None) -> Flask:
     """Return the application; `database` is for who has one already."""
-    database = database or Database(settings)
+    database = database or Database(settings, statement_timeout_s=WEB_STATEMENT_TIMEOUT_S)
     return build_app(
         settings,
         database=database,

@@ -35,6 +35,7 @@ management.tcp.ip = {address}
 management.tcp.port = {management}
 cluster_name = ates
 load_definitions = {definitions}
+heartbeat = 30
 log.file = false
 log.console = true
 log.console.level = info

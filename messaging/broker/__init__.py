@@ -20,6 +20,8 @@ from messaging.transport import Publisher, QueueState, Receiver
 
 #: Seconds without a sign of life after which the other side counts as gone.
 _HEARTBEAT = 30
+#: Seconds after which a connection that the broker does not read from, because of an alarm, is opened anew.
+_BLOCKED = 300
 _PRECONDITION_FAILED = 406
 
 
@@ -30,6 +32,7 @@ class RabbitBroker:
         """Take the URL; `name` is what the management console shows for the connections."""
         self._parameters = pika.URLParameters(url)
         self._parameters.heartbeat = _HEARTBEAT
+        self._parameters.blocked_connection_timeout = _BLOCKED
         self._parameters.socket_timeout = 5
         self._parameters.stack_timeout = 10
         self._parameters.client_properties = {"connection_name": name}

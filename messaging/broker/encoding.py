@@ -31,15 +31,17 @@ _SMALL = range(-(2**31), 2**31)
 _INTEGER = Struct(">ci")
 
 _CONTENT_TYPE, _HEADERS, _DELIVERY_MODE, _CORRELATION_ID = 1 << 15, 1 << 13, 1 << 12, 1 << 10
-_MESSAGE_ID, _TIMESTAMPED, _TYPE, _APP_ID = 1 << 7, 1 << 6, 1 << 5, 1 << 3
+_MESSAGE_ID, _TIMESTAMPED, _TYPE, _USER_ID, _APP_ID = 1 << 7, 1 << 6, 1 << 5, 1 << 4, 1 << 3
 
 
-def publication(message: Message, *, channel: int, frame_max: int) -> bytes:
+def publication(message: Message, *, user_id: str, channel: int, frame_max: int) -> bytes:
     """Return all frames of `basic.publish`, mandatory and persistent, each of at most `frame_max` bytes.
+
+    `user_id`: who is signed in; the broker takes no other.
 
     Raises ValueError for a short string of more than 255 bytes.
     """
-    flags, properties = _properties(message)
+    flags, properties = _properties(message, user_id)
     body = message.body
     frames = [
         _method(message.exchange, message.routing_key, channel),
@@ -61,9 +63,9 @@ def _method(exchange: str, routing_key: str, channel: int) -> bytes:
     return marshalled
 
 
-def _properties(message: Message) -> tuple[int, bytes]:
+def _properties(message: Message, user_id: str) -> tuple[int, bytes]:
     """Return which properties there are, and their values in the order of the flags."""
-    flags = _CONTENT_TYPE | _DELIVERY_MODE
+    flags = _CONTENT_TYPE | _DELIVERY_MODE | _USER_ID
     values = [_short(message.content_type)]
     if message.headers:
         flags |= _HEADERS
@@ -81,6 +83,7 @@ def _properties(message: Message) -> tuple[int, bytes]:
     if message.type:
         flags |= _TYPE
         values.append(_short(message.type))
+    values.append(_short(user_id))
     if message.app_id:
         flags |= _APP_ID
         values.append(_short(message.app_id))

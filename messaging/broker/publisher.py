@@ -24,6 +24,7 @@ class RabbitPublisher:
     def __init__(self, parameters: pika.URLParameters, on_news: Callable[[], None]) -> None:
         """Start to connect; `on_news` is called on the link's thread."""
         self._on_news = on_news
+        self._user: str = parameters.credentials.username
         self._outcomes: Mailbox[list[Outcome]] = Mailbox()
         #: Handed over and not yet written to a connection.
         self._handed: deque[Message] = deque()
@@ -84,7 +85,9 @@ class RabbitPublisher:
             self._sent += 1
             self._unconfirmed[self._sent] = (message.tag, message.message_id)
         number, frame_max = channel.channel_number, channel.connection.params.frame_max
-        publications = [publication(message, channel=number, frame_max=frame_max) for message in messages]
+        publications = [
+            publication(message, user_id=self._user, channel=number, frame_max=frame_max) for message in messages
+        ]
         channel.connection.write(b"".join(publications))
         if self._handed:
             self._link.call(self._publish)  # confirms that came in meanwhile have their turn first

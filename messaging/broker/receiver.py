@@ -9,6 +9,7 @@ from pika.channel import Channel
 
 from messaging.broker.link import Link
 from messaging.broker.mailbox import Mailbox
+from messaging.sender import trusted_headers
 from messaging.transport import Delivery
 
 #: Characters of headers that are taken from a message: with four bytes each they are half a frame.
@@ -21,6 +22,7 @@ class RabbitReceiver:
     def __init__(self, parameters: pika.URLParameters, queue: str, prefetch: int) -> None:
         """Start to connect and subscribe."""
         self._queue_name = queue
+        self._user: str = parameters.credentials.username
         self._prefetch = prefetch
         self._arrived: Mailbox[Delivery] = Mailbox()
         self._channel: Channel | None = None
@@ -81,7 +83,7 @@ class RabbitReceiver:
 
     def _subscribe(self, channel: Channel, number: int) -> None:
         def arrived(_channel: Channel, method: Any, properties: Any, body: bytes) -> None:
-            self._arrived.put(_delivery(number, method, properties, body))
+            self._arrived.put(_delivery(number, method, properties, body, own=self._user))
 
         def subscribed(_frame: Any) -> None:
             self._channel = channel
@@ -93,7 +95,8 @@ class RabbitReceiver:
         self._channel = None
 
 
-def _delivery(connection: int, method: Any, properties: Any, body: bytes) -> Delivery:
+def _delivery(connection: int, method: Any, properties: Any, body: bytes, *, own: str) -> Delivery:
+    user_id = _text(properties.user_id)
     return Delivery(
         tag=method.delivery_tag,
         connection=connection,
@@ -105,8 +108,9 @@ def _delivery(connection: int, method: Any, properties: Any, body: bytes) -> Del
         app_id=_text(properties.app_id),
         correlation_id=_text(properties.correlation_id),
         timestamp=properties.timestamp,
-        headers=_headers(properties.headers or {}),
+        headers=trusted_headers(_headers(properties.headers or {}), user_id=user_id, own=own),
         redelivered=bool(method.redelivered),
+        user_id=user_id,
     )
 
 

@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 
 from messaging.dead_letters.rules import BURIED, Action, State
 from messaging.envelope import Event
-from messaging.errors import PermanentError
+from messaging.errors import NotFromItsProducer, PermanentError
+from messaging.sender import sent_by
 from messaging.tables import DeadLetter, DeadLetterAction
 from messaging.transport import Delivery
 
@@ -20,10 +21,11 @@ from messaging.transport import Delivery
 HOLDS_BACK = or_(DeadLetter.state.in_(BURIED), DeadLetter.replacement.is_not(None))
 
 
-def letter_ids(delivery: Delivery) -> tuple[UUID, UUID]:
+def letter_ids(delivery: Delivery, error: PermanentError | None = None) -> tuple[UUID, ...]:
     """Return the ids that its letter can have: that of the event or else of the message, or a new one if it has none.
 
-    And in case that another message has taken this one, a second that follows from what it says.
+    And in case that another message has taken this one, a second that follows from what it says. What is not from its
+    producer has an id that no event can claim, or it would hold back the event of which it is a copy.
     """
     try:
         first = Event.from_bytes(delivery.body).id
@@ -33,7 +35,8 @@ def letter_ids(delivery: Delivery) -> tuple[UUID, UUID]:
         except ValueError:
             first = uuid4()
     said = delivery.content_type.encode(errors="replace") + b"\0" + delivery.body
-    return first, uuid5(first, hashlib.sha256(said).hexdigest())
+    second = uuid5(first, hashlib.sha256(said).hexdigest())
+    return (uuid5(second, error.reason),) if isinstance(error, NotFromItsProducer) else (first, second)
 
 
 def record_dead_letter(
@@ -56,6 +59,7 @@ def record_dead_letter(
             "correlation_id": delivery.correlation_id,
             "timestamp": delivery.timestamp,
             "routing_key": delivery.routing_key,
+            "sent_by": sent_by(delivery),
         },
     }
     storable = {name: _storable(value) for name, value in values.items()}

@@ -14,6 +14,7 @@ from uuid import UUID, uuid4
 
 from messaging.envelope import Event
 from messaging.errors import NotAnEvent
+from messaging.sender import SENT_BY
 
 #: Headers of a message in the dead-letter queue.
 LETTER_ID = "dead-letter-id"
@@ -24,7 +25,9 @@ BACK_AT = "back-at"
 WAITS_SINCE = "waits-since"
 
 #: Headers that a message gets on its way to the dead letters, and loses on its way back to life.
-_OF_DEATH = frozenset({"attempts", "error", "reason", "detail", "routing-key", LETTER_ID, DEATH, BACK_AT, WAITS_SINCE})
+_OF_DEATH = frozenset(
+    {"attempts", "error", "reason", "detail", "routing-key", LETTER_ID, DEATH, BACK_AT, WAITS_SINCE, SENT_BY}
+)
 
 #: Characters of a header that holds a text of any length; the database and the log have all of it.
 _MAX_TEXT = 500
@@ -128,7 +131,7 @@ def fate_of(label: Label | None, standing: Standing | None) -> Fate:
 
 
 def living_headers(headers: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the headers without those of retries, of death and of the broker: attempts start anew."""
+    """Return the headers as the producer set them: without those of retries, of death and of the broker."""
     return {name: value for name, value in headers.items() if name not in _OF_DEATH and not name.startswith("x-")}
 
 

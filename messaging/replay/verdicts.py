@@ -25,11 +25,16 @@ def read_verdicts(session: Session) -> Verdicts:
 
 
 def after_verdict(message: Message, verdicts: Verdicts) -> Message | None:
-    """Return the message, or the one that was sent in its place; None if it is not to be handled."""
+    """Return the message, or the one that was sent in its place; None if it is not to be handled.
+
+    Nor is one sent whose producer would be another one: a producer sends its own events only.
+    """
     while message.message_id in verdicts:
         body = verdicts[message.message_id]
         if body is None:
             return None
         event = Event.from_bytes(body)
+        if event.producer != message.app_id:
+            return None
         message = message._replace(body=body, message_id=str(event.id), type=event.type)
     return message

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 from uuid import UUID, uuid4
 
-from sqlalchemy import create_engine, delete, func, insert, select, text
+from sqlalchemy import delete, func, insert, select, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
 
 from messaging import (
@@ -26,6 +26,7 @@ from messaging import (
     publish,
     tables,
 )
+from messaging.database import new_engine
 from messaging.dead_letters import DeadLetterView, list_dead_letters
 from messaging.envelope import CONTENT_TYPE
 from messaging.replay import Producer, Replay
@@ -94,7 +95,7 @@ class House:
 
     def __post_init__(self) -> None:
         self.exchange = self.exchange or f"{self.name}.events"
-        self.engine = create_engine(self.database_url, pool_pre_ping=True)
+        self.engine = new_engine(self.database_url, pool_pre_ping=True)
         Base.metadata.create_all(self.engine)
         create_tables(self.engine)
         self.registry = SchemaRegistry({SOLD: {1: {**SCHEMA}, 2: {**SCHEMA, "required": ["n", "colour"]}}})

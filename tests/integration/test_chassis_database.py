@@ -1,9 +1,11 @@
 """The database helpers against a real Postgres: replica of users, pages of a list, transactions, messages."""
 
+import importlib
 import random
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -15,6 +17,8 @@ from chassis.db import Database, Versioned, new_metadata
 from chassis.errors import Invalid
 from chassis.paging import PageRequest, fetch_page
 from chassis.people import LocalUser, UserReplica, find_user_in, upsert_user
+from chassis.runtime import EXTENSION
+from chassis.settings import DEFAULT_PORTS
 from deploy.databases import ServiceDatabase
 from messaging import Event, ForeignEvent, outbox_status, publish, tables
 from tests.chassis_parts import KESHA, People, bearer, demo_app, settings
@@ -242,3 +246,15 @@ def test_dead_letters_are_listed_by_reason_page_by_page(house: Database, tmp_pat
     assert [letter["event"]["n"] for letter in first["items"] + second["items"]] == [0, 2, 4]
     assert second["next_cursor"] is None
     assert set(first["items"][0]) >= {"id", "event", "reason", "attempts", "died_at"}
+
+
+@pytest.mark.parametrize("service", list(DEFAULT_PORTS))
+def test_a_request_does_not_wait_for_ever_for_a_statement_while_other_processes_may(
+    service: str, migrated: Callable[..., Any]
+) -> None:
+    given = migrated(service)
+    web = importlib.import_module(f"{service}_service.app").create_app(given).extensions[EXTENSION].database
+    for database, timeout in ((web, "30s"), (Database(given), "0")):
+        with database.reading() as session:
+            assert session.scalar(text("SHOW statement_timeout")) == timeout
+        database.engine.dispose()

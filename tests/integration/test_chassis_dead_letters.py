@@ -57,6 +57,7 @@ def bury(house: House, body: bytes, error: PermanentError | None = None, type: s
         timestamp=1_763_700_000,
         headers={"subject": "x", "sequence": 1},
         redelivered=False,
+        user_id="analytics",
     )
     with house.database.transaction() as session:
         error = error or SchemaInvalid("data.fee_cents: 'many' is not of type 'integer'")
@@ -145,6 +146,9 @@ def test_a_letter_is_shown_with_headers_readable_body_and_history(house: House, 
     assert api.post(f"{LETTERS}/{letter}/replay").status_code == 202
     story = api.get(f"{LETTERS}/{letter}").json
     assert (story["id"], story["event"]) == (str(event.id), json.loads(event.to_bytes()))
+    assert story["properties"]["sent_by"] == "analytics"
+    page = house.browser(admin).get(f"/messages/{letter}?lang=en").text
+    assert "<dt>Sent by</dt><dd><code>analytics</code></dd>" in page
     assert '\n    "fee_cents": "many",' in story["text"]
     assert (story["headers"], story["properties"]["app_id"]) == ({"subject": "x", "sequence": 1}, "billing")
     assert [(entry["action"], entry["actor_name"], entry["actor_id"]) for entry in story["history"]] == [

@@ -16,8 +16,8 @@ Answer = Literal["confirmed", "refused", "returned"]
 class UnreliableBroker(StubBroker):
     """Queues have a single active consumer; nothing is sent, confirmed or acked before the test lets it be."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
-        super().__init__(clock)
+    def __init__(self, clock: Callable[[], float], *, user: str) -> None:
+        super().__init__(clock, user=user)
         self.publishers: list[UnreliablePublisher] = []
         #: By queue, in the order of subscription: the first one is active.
         self.receivers: dict[str, list[UnreliableReceiver]] = {}

@@ -59,7 +59,7 @@ class World:
         self._registry = SchemaRegistry({SOLD: {1: {"type": "object"}}})
         self.outbox = MemoryOutbox()
         self.databases = {service: MemoryDatabase() for service in SERVICES}
-        self.broker = UnreliableBroker(lambda: time.time())
+        self.broker = UnreliableBroker(lambda: time.time(), user="shop")
         self.broker.declare(shared_topology(EXCHANGE))
         for service in SERVICES:
             self.broker.declare(consumer_topology(service, [SOLD], exchange=EXCHANGE, delays_ms=_DELAYS_MS))

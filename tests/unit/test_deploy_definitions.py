@@ -10,8 +10,9 @@ import pytest
 from chassis.settings import EXCHANGE, REPOSITORY
 from deploy import definitions
 from deploy.settings import CONSUMING_SERVICES, SERVICES
+from deploy.subscriptions import subscriptions
 from messaging import SchemaRegistry
-from messaging.topology import Exchange, Queue, consumer_topology
+from messaging.topology import Exchange, Queue, consumer_topology, replay_exchange
 
 
 def permission(service: str) -> dict[str, str]:
@@ -52,9 +53,9 @@ def test_no_password_is_written_down_and_guest_is_nobody() -> None:
     ]
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", CONSUMING_SERVICES)
 def test_a_service_may_declare_everything_that_its_consumer_needs(service: str) -> None:
-    topology = consumer_topology(service, ["auth.user_registered"], exchange=EXCHANGE)
+    topology = consumer_topology(service, subscriptions()[service], exchange=EXCHANGE)
     rights = permission(service)
     declared: list[Exchange | Queue] = [*topology.exchanges, *topology.queues]
     for made in declared:
@@ -62,16 +63,35 @@ def test_a_service_may_declare_everything_that_its_consumer_needs(service: str) 
     for binding in topology.bindings:
         assert re.search(rights["write"], binding.queue)
         assert re.search(rights["read"], binding.exchange)
+        if binding.exchange in (EXCHANGE, replay_exchange(EXCHANGE)):
+            assert re.search(topic_permission(service, binding.exchange)["read"], binding.routing_key)
     for queue in topology.queues:
         assert re.search(rights["read"], queue.name)
 
 
 @pytest.mark.parametrize("right", ["configure", "write", "read"])
 @pytest.mark.parametrize(
-    "name", ["billing.events", "trackerx.events", "ates.unrouted", "ates.unread", "amq.default", "atesXevents"]
+    "name",
+    [
+        *["billing.events", "trackerx.events", "tracker.extra", "ates.unrouted", "ates.unread"],
+        *["amq.default", "atesXevents"],
+    ],
 )
 def test_a_service_has_no_right_on_what_is_not_its_own(right: str, name: str) -> None:
     assert not re.search(permission("tracker")[right], name)
+
+
+def test_who_consumes_nothing_makes_and_reads_nothing_and_who_publishes_nothing_writes_to_its_own_queues_only() -> None:
+    assert {permission("auth")[right] for right in ("configure", "read")} == {"^()$"}
+    for exchange in ("ates.events", "ates.replay"):
+        assert not re.search(permission("analytics")["write"], exchange)
+        assert topic_permission("analytics", exchange)["write"] == topic_permission("auth", exchange)["read"] == "^()$"
+
+
+def test_a_service_binds_only_what_it_listens_to() -> None:
+    rights = topic_permission("billing", "ates.events")
+    assert re.search(rights["read"], "tracker.task_created.*")
+    assert not any(re.search(rights["read"], key) for key in ("#", "tracker.#", "tracker.reassignment_requested.*"))
 
 
 def test_a_service_publishes_under_its_own_name_only() -> None:

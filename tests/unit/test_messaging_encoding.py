@@ -45,12 +45,13 @@ messages = st.builds(
 )
 
 
-def as_pika_sends_it(message: Message) -> bytes:
+def as_pika_sends_it(message: Message, user_id: str) -> bytes:
     properties = pika.BasicProperties(
         content_type=message.content_type,
         delivery_mode=pika.DeliveryMode.Persistent.value,
         message_id=message.message_id or None,
         type=message.type or None,
+        user_id=user_id,
         app_id=message.app_id or None,
         correlation_id=message.correlation_id or None,
         timestamp=message.timestamp,
@@ -63,13 +64,15 @@ def as_pika_sends_it(message: Message) -> bytes:
     return b"".join(frame.marshal() for frame in [*frames, *(Body(CHANNEL, part) for part in parts)])
 
 
-@given(messages)
-@example(Message(1, "events", "shop.sold.v1", b"{}", "application/json", headers={"subject": "ä", "sequence": 2**40}))
-def test_a_message_is_encoded_as_pika_encodes_it_or_refused_as_by_pika(message: Message) -> None:
+@given(messages, st.text(min_size=1, max_size=20))
+@example(
+    Message(1, "events", "shop.sold.v1", b"{}", "application/json", headers={"subject": "ä", "sequence": 2**40}), "shop"
+)
+def test_a_message_is_encoded_as_pika_encodes_it_or_refused_as_by_pika(message: Message, user_id: str) -> None:
     try:
-        expected = as_pika_sends_it(message)
+        expected = as_pika_sends_it(message, user_id)
     except ShortStringTooLong:
         with pytest.raises((ValueError, ShortStringTooLong)):
-            publication(message, channel=CHANNEL, frame_max=FRAME_MAX)
+            publication(message, user_id=user_id, channel=CHANNEL, frame_max=FRAME_MAX)
     else:
-        assert publication(message, channel=CHANNEL, frame_max=FRAME_MAX) == expected
+        assert publication(message, user_id=user_id, channel=CHANNEL, frame_max=FRAME_MAX) == expected
