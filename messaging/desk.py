@@ -21,6 +21,7 @@ from messaging.dead_letters.messages import dead_message, living_message
 from messaging.dead_letters.orders import mark_carried_out, missing_letters, open_orders, standings
 from messaging.dead_letters.rules import Fate, fate_of, label_of
 from messaging.errors import BrokerUnavailable, GivenUpByBroker
+from messaging.received import attempts_so_far
 from messaging.redirect import Redirector
 from messaging.topology import Topology, dead_queue
 from messaging.transport import Broker, Delivery, Message, QueueState, Receiver
@@ -189,7 +190,7 @@ class DeadLetterDesk:
             with _transaction(connection) as session:
                 for message in messages:
                     error = GivenUpByBroker(_who_gave_it_up(message))
-                    attempts = _attempts(message)
+                    attempts = max(1, attempts_so_far(message))
                     letter = record_dead_letter(session, letter_ids(message), message, error, attempts=attempts)
                     if letter is not None:  # else its letter has a message of its own, or wants none
                         redirector.send(dead_message(letter, self._service))
@@ -233,11 +234,6 @@ def _transaction(connection: Connection) -> Iterator[Session]:
     """Yield a session on the connection that holds the lock: who has lost the lock can mark nothing."""
     with Session(connection, expire_on_commit=False) as session, session.begin():
         yield session
-
-
-def _attempts(delivery: Delivery) -> int:
-    value = delivery.headers.get("attempts")
-    return value if isinstance(value, int) and value > 0 else 1
 
 
 def _who_gave_it_up(delivery: Delivery) -> str:

@@ -7,9 +7,10 @@ from typing import Any
 import pika
 from pika.channel import Channel
 
-from messaging.broker.encoding import publication
+from messaging.broker.encoding import Encoded, encode, publication
 from messaging.broker.link import Link
 from messaging.broker.mailbox import Mailbox
+from messaging.errors import CannotBeEncoded
 from messaging.transport import Message, Outcome
 
 #: Messages written before the broker's answers are looked at.
@@ -26,7 +27,7 @@ class RabbitPublisher:
         self._on_news = on_news
         self._outcomes: Mailbox[list[Outcome]] = Mailbox()
         #: Handed over and not yet written to a connection.
-        self._handed: deque[Message] = deque()
+        self._handed: deque[Encoded] = deque()
         # The rest belongs to the link's thread. Delivery tags count up from 1 on each channel.
         self._channel: Channel | None = None
         self._sent = 0
@@ -44,7 +45,12 @@ class RabbitPublisher:
 
     def send(self, messages: Sequence[Message]) -> None:
         """See `Publisher`."""
-        self._handed.extend(messages)
+        for message in messages:
+            try:
+                self._handed.append(encode(message))
+            except CannotBeEncoded as error:  # here, for on the link's thread it would cost the connection
+                self._outcomes.put([Outcome(message.tag, False, f"cannot be encoded: {error}", hopeless=True)])
+                self._on_news()
         self._link.call(self._publish)  # without a connection, the next one to open takes them along
 
     def outcomes(self, timeout: float) -> list[Outcome]:
