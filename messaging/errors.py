@@ -84,6 +84,12 @@ class KillsTheProcess(PermanentError):
     reason = "kills-the-process"
 
 
+class EndsTheTransaction(PermanentError):
+    """The handler commits or rolls back its session. It shares the transaction with others and must leave it alone."""
+
+    reason = "ends-the-transaction"
+
+
 class GivenUpByBroker(PermanentError):
     """Somebody other than the consumer put the message among the dead letters: RabbitMQ, or a person at its console."""
 
