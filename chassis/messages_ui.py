@@ -64,6 +64,7 @@ _REASONS = {
     "refused-by-handler": N_("refused"),
     "attempts-used-up": N_("all attempts used up"),
     "kills-the-process": N_("ends the process"),
+    "ends-the-transaction": N_("its handler ends the transaction"),
     "given-up-by-broker": N_("given up by RabbitMQ"),
 }
 #: Of the states, and of what a letter's history can hold besides them.

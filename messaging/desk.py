@@ -22,6 +22,7 @@ from messaging.dead_letters.orders import mark_carried_out, missing_letters, ope
 from messaging.dead_letters.rules import Fate, fate_of, label_of
 from messaging.envelope import is_type
 from messaging.errors import BrokerUnavailable, GivenUpByBroker, PermanentError, UnknownType
+from messaging.received import attempts_so_far
 from messaging.redirect import Redirector
 from messaging.topology import Topology, dead_queue
 from messaging.transport import Broker, Delivery, Message, QueueState, Receiver
@@ -190,7 +191,7 @@ class DeadLetterDesk:
             with _transaction(connection) as session:
                 for message in messages:
                     error = _why_unrecorded(message)
-                    attempts = _attempts(message)
+                    attempts = max(1, attempts_so_far(message))
                     letter = record_dead_letter(session, letter_ids(message), message, error, attempts=attempts)
                     if letter is not None:  # else its letter has a message of its own, or wants none
                         redirector.send(dead_message(letter, self._service))
@@ -234,11 +235,6 @@ def _transaction(connection: Connection) -> Iterator[Session]:
     """Yield a session on the connection that holds the lock: who has lost the lock can mark nothing."""
     with Session(connection, expire_on_commit=False) as session, session.begin():
         yield session
-
-
-def _attempts(delivery: Delivery) -> int:
-    value = delivery.headers.get("attempts")
-    return value if isinstance(value, int) and value > 0 else 1
 
 
 def _why_unrecorded(delivery: Delivery) -> PermanentError:

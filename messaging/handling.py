@@ -30,6 +30,7 @@ from messaging.received import Received, about, attempts_so_far
 from messaging.redirect import Redirector, lost_before
 from messaging.retry import RetryPolicy
 from messaging.transport import Delivery, Message
+from messaging.unbroken import guard_transactions, unbroken
 
 _log = logging.getLogger(__name__)
 
@@ -62,6 +63,10 @@ class Handling:
     replay: UUID | None
     #: Redelivered events that this process has begun to handle alone.
     begun: set[UUID] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        """Guard the transactions that handlers are given."""
+        guard_transactions(self.sessions)
 
     def resume_waiting(self) -> None:
         """Count from now on how late those are that wait: no message could come back before."""
@@ -240,6 +245,7 @@ class Handling:
         with (
             message_context(correlation_id=event.correlation_id, causation_id=event.id, traceparent=event.traceparent),
             self.observer.handling(event),
+            unbroken(session),
         ):
             self.handlers[event.name](session, event)
 

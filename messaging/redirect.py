@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from messaging.condition import Condition
 from messaging.dead_letters.rules import BACK_AT, WAITS_SINCE, header_text
 from messaging.envelope import CONTENT_TYPE
-from messaging.errors import BrokerUnavailable
+from messaging.errors import BrokerUnavailable, CannotBeEncoded
 from messaging.sender import SENT_BY, sent_by
 from messaging.topology import Topology, retry_exchange
 from messaging.transport import Broker, Delivery, Message
@@ -74,6 +74,7 @@ class Redirector:
         """Wait until the broker has all that was sent, sending again what it refused. False when stopped before.
 
         A stop leaves it a moment: what was sent and is not acked comes twice.
+        Raises CannotBeEncoded for what can never be sent; nothing that a receiver has received is.
         """
         deadline: float | None = None
         while self._unconfirmed and (deadline is None or time.monotonic() < deadline):
@@ -82,6 +83,8 @@ class Redirector:
             self._report()
             outcomes = self._publisher.outcomes(_PAUSE)
             for outcome in outcomes:
+                if outcome.hopeless:
+                    raise CannotBeEncoded(outcome.reason)
                 if outcome.confirmed:
                     self._unconfirmed.pop(outcome.tag, None)
             refused = [outcome for outcome in outcomes if outcome.tag in self._unconfirmed]

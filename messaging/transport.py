@@ -33,11 +33,13 @@ class Outcome(NamedTuple):
     tag: int
     confirmed: bool
     reason: str = ""
+    #: The message cannot be encoded, so it was not sent, and never will be.
+    hopeless: bool = False
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """A message received, to be settled with `Receiver.ack`."""
+    """A message received, to be settled with `Receiver.ack`. Its texts have no NUL: they can be stored."""
 
     tag: int
     #: Which connection it came over: it cannot be settled over another.
@@ -50,11 +52,14 @@ class Delivery:
     app_id: str
     correlation_id: str
     timestamp: int | None
-    #: Who first sent a message is in them only if we ourselves have sent it on: see `messaging.sender`.
+    #: JSON values, a few levels deep. What came with it beyond that was made so, or left out. Who first sent a message
+    #: is in them only if we ourselves have sent it on: see `messaging.sender`.
     headers: dict[str, Any]
     redelivered: bool
     #: The user who published it, as the broker has checked; empty if the message names none.
     user_id: str = ""
+    #: Why the headers cannot be read, in words; empty if they can.
+    unreadable: str = ""
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ class RabbitBroker:
     def _short_channel(self) -> Iterator[Any]:
         """Yield a channel for a few answers. Raises BrokerUnavailable, or TopologyConflict."""
         try:
-            with pika.BlockingConnection(self._parameters) as connection:
+            with _blocking_connection(self._parameters) as connection:
                 yield connection.channel()
         except ChannelClosedByBroker as error:
             if error.reply_code == _PRECONDITION_FAILED:
@@ -68,6 +68,17 @@ class RabbitBroker:
     def receiver(self, queue: str, prefetch: int) -> Receiver:
         """Return a receiver of the queue."""
         return RabbitReceiver(self._parameters, queue, prefetch)
+
+
+@contextmanager
+def _blocking_connection(parameters: pika.URLParameters) -> Iterator[pika.BlockingConnection]:
+    connection = pika.BlockingConnection(parameters)
+    try:
+        with connection:
+            yield connection
+    finally:
+        # pika forgets to close it if the broker has said goodbye together with its welcome.
+        connection._impl.ioloop.close()
 
 
 def _declare(channel: Any, topology: Topology) -> None:

@@ -13,21 +13,14 @@ import pika
 from pika.channel import Channel
 from pika.exceptions import ConnectionWrongStateError
 
+from messaging.broker.connection import Connection
+
 _log = logging.getLogger(__name__)
 
 #: Seconds between two attempts to connect: short, since a restart of the broker is to be noticed at once.
 _RECONNECT_AFTER = (0.1, 0.3, 1.0)
 #: Seconds that the broker has for its part of closing a connection.
 _GOODBYE = 2.0
-
-
-class Connection(pika.SelectConnection):  # type: ignore[misc]
-    """A connection that also sends frames which are encoded already, any number in one system call."""
-
-    def write(self, frames: bytes) -> None:
-        """Send these frames, of a channel that is open."""
-        self.bytes_sent += len(frames)
-        self._adapter_emit_data(frames)
 
 
 class Link:
@@ -99,17 +92,8 @@ class Link:
             self._closing.wait(pause)
 
     def _run_connection(self) -> None:
-        connection = Connection(
-            self._parameters,
-            on_open_callback=self._open_channel,
-            on_open_error_callback=self._failed,
-            on_close_callback=self._failed,
-        )
-        self._connection = connection
-        try:
-            connection.ioloop.start()
-        finally:
-            connection.ioloop.close()
+        self._connection = Connection(self._parameters, on_open=self._open_channel, on_failed=self._failed)
+        self._connection.run()
 
     def _open_channel(self, connection: pika.SelectConnection) -> None:
         if self._closing.is_set():

@@ -7,9 +7,10 @@ from typing import Any
 import pika
 from pika.channel import Channel
 
-from messaging.broker.encoding import publication
+from messaging.broker.encoding import Encoded, encode, publication
 from messaging.broker.link import Link
 from messaging.broker.mailbox import Mailbox
+from messaging.errors import CannotBeEncoded
 from messaging.transport import Message, Outcome
 
 #: Messages written before the broker's answers are looked at.
@@ -27,7 +28,7 @@ class RabbitPublisher:
         self._user: str = parameters.credentials.username
         self._outcomes: Mailbox[list[Outcome]] = Mailbox()
         #: Handed over and not yet written to a connection.
-        self._handed: deque[Message] = deque()
+        self._handed: deque[Encoded] = deque()
         # The rest belongs to the link's thread. Delivery tags count up from 1 on each channel.
         self._channel: Channel | None = None
         self._sent = 0
@@ -45,7 +46,12 @@ class RabbitPublisher:
 
     def send(self, messages: Sequence[Message]) -> None:
         """See `Publisher`."""
-        self._handed.extend(messages)
+        for message in messages:
+            try:
+                self._handed.append(encode(message, user_id=self._user))
+            except CannotBeEncoded as error:  # here, for on the link's thread it would cost the connection
+                self._outcomes.put([Outcome(message.tag, False, f"cannot be encoded: {error}", hopeless=True)])
+                self._on_news()
         self._link.call(self._publish)  # without a connection, the next one to open takes them along
 
     def outcomes(self, timeout: float) -> list[Outcome]:
@@ -85,9 +91,7 @@ class RabbitPublisher:
             self._sent += 1
             self._unconfirmed[self._sent] = (message.tag, message.message_id)
         number, frame_max = channel.channel_number, channel.connection.params.frame_max
-        publications = [
-            publication(message, user_id=self._user, channel=number, frame_max=frame_max) for message in messages
-        ]
+        publications = [publication(message, channel=number, frame_max=frame_max) for message in messages]
         channel.connection.write(b"".join(publications))
         if self._handed:
             self._link.call(self._publish)  # confirms that came in meanwhile have their turn first

@@ -7,13 +7,10 @@ from typing import Any
 import pika
 from pika.channel import Channel
 
+from messaging.broker.decoding import delivery_of
 from messaging.broker.link import Link
 from messaging.broker.mailbox import Mailbox
-from messaging.sender import trusted_headers
 from messaging.transport import Delivery
-
-#: Characters of headers that are taken from a message: with four bytes each they are half a frame.
-_ROOM_FOR_HEADERS = 16 * 1024
 
 
 class RabbitReceiver:
@@ -83,7 +80,7 @@ class RabbitReceiver:
 
     def _subscribe(self, channel: Channel, number: int) -> None:
         def arrived(_channel: Channel, method: Any, properties: Any, body: bytes) -> None:
-            self._arrived.put(_delivery(number, method, properties, body, own=self._user))
+            self._arrived.put(delivery_of(number, method, properties, body, own=self._user))
 
         def subscribed(_frame: Any) -> None:
             self._channel = channel
@@ -93,56 +90,3 @@ class RabbitReceiver:
 
     def _lost(self) -> None:
         self._channel = None
-
-
-def _delivery(connection: int, method: Any, properties: Any, body: bytes, *, own: str) -> Delivery:
-    user_id = _text(properties.user_id)
-    return Delivery(
-        tag=method.delivery_tag,
-        connection=connection,
-        body=body,
-        content_type=_text(properties.content_type),
-        routing_key=_text(method.routing_key),
-        message_id=_text(properties.message_id),
-        type=_text(properties.type),
-        app_id=_text(properties.app_id),
-        correlation_id=_text(properties.correlation_id),
-        timestamp=properties.timestamp,
-        headers=trusted_headers(_headers(properties.headers or {}), user_id=user_id, own=own),
-        redelivered=bool(method.redelivered),
-        user_id=user_id,
-    )
-
-
-def _headers(found: dict[str | bytes, Any]) -> dict[str, Any]:
-    """Leave out what is too large: a message that is sent on has more headers than it came with, and one frame for all.
-
-    A broker that is sent a larger frame closes the connection, and again whenever that message is tried again.
-    """
-    kept: dict[str, Any] = {}
-    room = _ROOM_FOR_HEADERS
-    for key, value in found.items():
-        name, plain = _text(key), _plain(value)
-        size = len(name) + len(str(plain))
-        if size <= room:
-            room -= size
-            kept[name] = plain
-    return kept
-
-
-def _text(value: str | bytes | None) -> str:
-    """pika gives bytes where a foreign client sent what is no UTF-8."""
-    return value.decode(errors="ignore") if isinstance(value, bytes) else value or ""
-
-
-def _plain(value: Any) -> Any:
-    """Make a header one that can be sent on: pika reads more kinds of values than it can write."""
-    if isinstance(value, dict):
-        return {_text(name): _plain(inner) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [_plain(inner) for inner in value]
-    if value is None or isinstance(value, str | bool):
-        return value
-    if isinstance(value, int) and abs(value) < 2**63:
-        return value
-    return _text(value) if isinstance(value, bytes) else str(value)

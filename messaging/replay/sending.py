@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 
+from messaging.errors import CannotBeEncoded
 from messaging.replay.queue import ReplayQueue
 from messaging.transport import Message, Publisher
 
@@ -31,7 +32,7 @@ class Sender:
     def send_all(self, messages: Iterator[Message], *, look: Callable[[], None]) -> None:
         """Send messages, numbered 1, 2, 3, ... by their tags, and wait until the consumer has settled them.
 
-        `look` is called again and again meanwhile, and may raise.
+        `look` is called again and again meanwhile, and may raise. Raises CannotBeEncoded for what can never be sent.
         """
         more = True
         while more or self._queue.settled < self.sent:
@@ -59,6 +60,8 @@ class Sender:
         outcomes = [outcome for publisher in self._publishers.values() for outcome in publisher.outcomes(0)]
         refused = [self._unconfirmed[outcome.tag] for outcome in outcomes if not outcome.confirmed]
         for outcome in outcomes:
+            if outcome.hopeless:
+                raise CannotBeEncoded(outcome.reason)
             if outcome.confirmed:
                 del self._unconfirmed[outcome.tag]
         if refused:

@@ -195,6 +195,10 @@ def test_an_edited_event_is_validated_again(house: House, admin: UUID) -> None:
         (envelope, "fee_cents"),
         ({**envelope, "type": "billing.task_burnt.v1"}, "no schema"),
         ({**envelope, "sequence": "first"}, "sequence"),
+        ({**envelope, "time": "0001-01-01T00:00:00+05:00"}, "time"),
+        ({**envelope, "time": "9999-12-31T23:59:59-14:00"}, "time"),
+        ({**envelope, "time": "0001-01-01T00:00:00Z"}, "time"),
+        ({**envelope, "traceparent": "\ud800"}, "surrogates"),
         ([], "JSON object"),
     ):
         refused = api.post(url, changes)

@@ -122,6 +122,20 @@ def test_a_connection_notices_a_broker_that_is_gone_or_takes_nothing_for_minutes
     publisher.close()
 
 
+def test_what_cannot_be_encoded_is_refused_at_once_and_costs_nobody_the_connection(billing: RabbitBroker) -> None:
+    publisher = billing.publisher()
+    fine = Message(1, "ates.events", "billing.task_priced.v1", b"{}", "application/json")
+    publisher.send([fine, fine._replace(tag=2, timestamp=-1), fine._replace(tag=3)])
+    outcomes = sorted(outcomes_of(publisher, 3))
+    publisher.close()
+    assert [(outcome.tag, outcome.confirmed, outcome.hopeless) for outcome in outcomes] == [
+        (1, True, False),
+        (2, False, True),
+        (3, True, False),
+    ]
+    assert "cannot be encoded" in outcomes[1].reason
+
+
 def test_guest_is_gone(vhost: Vhost) -> None:
     url = vhost.administrator_url.replace("ates:", "guest:", 1).replace(":tests-only@", ":guest@", 1)
     with pytest.raises(BrokerUnavailable):

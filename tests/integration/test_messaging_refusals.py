@@ -7,6 +7,7 @@ from typing import Any
 
 import pika
 import pytest
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from messaging import Event, PermanentError, RetryLater
@@ -82,6 +83,22 @@ def test_events_that_one_full_queue_refuses_reach_every_service_once_and_in_orde
     for service in (house, neighbour):
         saw_everything_in_order(service, 3)
     eventually(lambda: house.pending() == 0)
+
+
+def test_an_event_that_cannot_be_encoded_costs_nobody_the_connection(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    """`publish` lets none through; this one was written by hand."""
+    house.consumer()
+    house.sell("nuts")
+    with house.engine.begin() as connection:
+        connection.execute(text("UPDATE outbox SET created_at = '1969-12-31T00:00:00Z'"))
+    sell_of_each(house, 2)
+    house.relay()
+    saw_everything_in_order(house, 2)
+    eventually(lambda: house.pending() == 1)
+    assert "cannot be encoded" in caplog.text
+    assert "lost" not in caplog.text
 
 
 def test_events_that_have_to_wait_stay_with_their_consumer_while_the_wait_queue_is_full(

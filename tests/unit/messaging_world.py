@@ -3,7 +3,7 @@
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from datetime import UTC, datetime
 from random import Random
 from typing import Any, NoReturn
@@ -76,6 +76,8 @@ class World:
         self._replace("messaging.relay._LINE", _LINE)
         self._replace("messaging.handling.inbox", MemoryInbox)
         self._replace("messaging.handling.suspects", MemorySuspects)
+        self._replace("messaging.handling.guard_transactions", lambda sessions: None)
+        self._replace("messaging.handling.unbroken", nullcontext)
         self._replace("messaging.handling.Burial", _nothing_may_die)
         self.relays = [self._new_relay(window) for window in WINDOWS]
         self.consumers = {service: [self._new_consumer(service) for _ in range(CONSUMERS)] for service in SERVICES}

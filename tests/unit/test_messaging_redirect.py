@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from messaging import Condition
+from messaging.errors import CannotBeEncoded
 from messaging.redirect import Redirector
 from messaging.stub import StubBroker, StubPublisher
 from messaging.topology import Topology
@@ -78,6 +79,15 @@ def test_who_waits_for_a_confirm_goes_on_coming_round(monkeypatch: pytest.Monkey
     with waiting(UnheardBroker(), condition):
         assert rounds.acquire(timeout=10)
         assert rounds.acquire(timeout=10)
+
+
+def test_what_can_never_be_sent_is_an_error_and_is_not_sent_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    broker = UnheardBroker()
+    monkeypatch.setattr(broker.made, "outcomes", lambda timeout: [Outcome(1, False, "cannot be", hopeless=True)])
+    redirector = Redirector(broker, "billing", Topology((), (), ()), threading.Event())
+    redirector.send(Message(0, "", "billing.dead", b"", "text/plain"))
+    with pytest.raises(CannotBeEncoded, match="cannot be"):
+        redirector.confirmed()
 
 
 @pytest.mark.parametrize(("words", "header"), [("\ud800", "ValueError: ?"), ("x" * 10_000, "ValueError: " + "x" * 488)])
