@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from messaging.condition import Condition
-from messaging.observer import Observer
+from messaging.observer import Observer, tell
 from messaging.outgoing import outgoing
 from messaging.pending import PendingEvent, PendingEvents, StorageUnavailable
 from messaging.topology import DEFAULT_EXCHANGE
@@ -206,7 +206,7 @@ class Relay:
     def _mark(self, pending: PendingEvents, events: list[PendingEvent]) -> None:
         if events:
             pending.mark_published([event.id for event in events])
-            self._observer.published(events)
+            tell(self._observer.published, events)
 
     def _send(self, publisher: Publisher, events: list[PendingEvent]) -> None:
         if events:
