@@ -33,6 +33,8 @@ class Outcome(NamedTuple):
     tag: int
     confirmed: bool
     reason: str = ""
+    #: The connection was lost before the broker answered: it may have the message or not.
+    lost: bool = False
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,9 @@ class RabbitPublisher:
         self._unconfirmed = {}
         self._returned = {}
         if unconfirmed:
-            self._outcomes.put([Outcome(tag, False, "the connection to the broker was lost") for tag in unconfirmed])
+            self._outcomes.put(
+                [Outcome(tag, False, "the connection to the broker was lost", lost=True) for tag in unconfirmed]
+            )
         self._on_news()
 
     def _publish(self) -> None:

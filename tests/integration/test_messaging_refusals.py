@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from messaging import Event, PermanentError, RetryLater
 from messaging.topology import dead_queue, events_queue, retry_queue, shared_topology, unrouted_name
 from tests.conftest import Vhost
-from tests.integration.messaging_house import SOLD, House
+from tests.integration.messaging_house import COUNTED, SOLD, House
 from tests.waiting import eventually
 
 SHELVES = ("apples", "pears", "plums")
@@ -48,23 +48,62 @@ def full(vhost: Vhost) -> Iterator[Callable[[str], None]]:
     vhost.manage("DELETE", POLICY)
 
 
-def test_events_that_no_queue_takes_for_a_while_are_sent_when_the_binding_is_back(
-    house: House, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_events_that_no_queue_takes_for_a_while_are_sent_when_the_binding_is_back(house: House) -> None:
     house.consumer()
-    house.relay()
+    relay = house.relay()
     with channel_to(house) as channel:
         channel.queue_delete(unrouted_name(house.exchange))
         for round_ in range(3):
             channel.queue_unbind(events_queue(house.service), house.exchange, f"{SOLD}.*")
-            caplog.clear()
             sell_of_each(house, 5)
-            eventually(lambda: "returned: NO_ROUTE" in caplog.text)
+            eventually(lambda: "returned: NO_ROUTE" in relay.condition.doing)
             sell_of_each(house, 5)
             channel.queue_bind(events_queue(house.service), house.exchange, f"{SOLD}.*")
             saw_everything_in_order(house, 10 * (round_ + 1))
     eventually(lambda: house.pending() == 0)
     house.broker.declare(shared_topology(house.exchange))
+
+
+def test_events_that_no_queue_takes_wait_with_their_aggregates_and_everything_else_flows(house: House) -> None:
+    house.consumer()
+    relay = house.relay()
+    with channel_to(house) as channel:
+        channel.queue_delete(unrouted_name(house.exchange))
+        for n, shelf in enumerate(SHELVES):  # refused at different moments, so that there is news of them all the time
+            house.count(shelf)
+            house.sell(shelf)
+            eventually(lambda: f"{COUNTED}.v2 (returned: NO_ROUTE)" in relay.condition.doing)
+            house.sell("cherries")
+            house.wait_for_effects(n + 1, timeout=10)
+    assert house.sequences("cherries") == list(range(1, len(SHELVES) + 1))
+    assert [house.sequences(shelf) for shelf in SHELVES] == [[]] * len(SHELVES)
+    assert not relay.condition.ready
+    house.broker.declare(shared_topology(house.exchange))
+    house.wait_for_effects(2 * len(SHELVES))
+    assert [house.sequences(shelf) for shelf in SHELVES] == [[2]] * len(SHELVES)
+    eventually(lambda: relay.condition.ready and house.pending() == 0)
+
+
+def test_more_refused_events_than_a_relay_keeps_hold_up_nothing_but_their_aggregates(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("messaging.refusals._KEPT", 3)
+    house.consumer()
+    counted = [f"shelf-{n}" for n in range(20)]
+    with channel_to(house) as channel:
+        channel.queue_delete(unrouted_name(house.exchange))
+    for shelf in counted:
+        house.count(shelf)
+        house.sell(shelf)
+    relay = house.relay(window=10)
+    eventually(lambda: COUNTED in relay.condition.doing)
+    sell_of_each(house, 5)
+    saw_everything_in_order(house, 5)
+    assert house.pending() == 2 * len(counted)
+    house.broker.declare(shared_topology(house.exchange))
+    house.wait_for_effects(5 * len(SHELVES) + len(counted))
+    assert [house.sequences(shelf) for shelf in counted] == [[2]] * len(counted)
+    eventually(lambda: house.pending() == 0)
 
 
 def test_events_that_one_full_queue_refuses_reach_every_service_once_and_in_order(

@@ -98,7 +98,7 @@ class UnreliablePublisher:
         """Lose the connection, and with it what is on the wire either way."""
         unanswered = [message.tag for message in self._wire] + [answer.tag for answer in self._answers]
         self._wire, self._answers = [], []
-        self._tell([Outcome(tag, False, "lost") for tag in unanswered])
+        self._tell([Outcome(tag, False, "lost", lost=True) for tag in unanswered])
 
     def _tell(self, outcomes: list[Outcome]) -> None:
         self._outcomes += outcomes
