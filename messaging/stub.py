@@ -141,9 +141,9 @@ class StubPublisher:
         """See `Publisher`."""
         return True
 
-    def blocked(self) -> bool:
+    def obstacle(self) -> str:
         """See `Publisher`."""
-        return False
+        return ""
 
     def send(self, messages: Sequence[Message]) -> None:
         """See `Publisher`."""
@@ -188,9 +188,9 @@ class StubReceiver:
         for delivery in deliveries:
             self._unsettled.pop(delivery.tag, None)
 
-    def connected(self) -> bool:
+    def obstacle(self) -> str:
         """See `Receiver`."""
-        return True
+        return ""
 
     def close(self) -> None:
         """See `Receiver`."""

@@ -52,9 +52,9 @@ class RabbitReceiver:
         if channel is not None and (up_to or settled):
             self._link.call(lambda: self._settle(channel, number, up_to, sorted(settled)))
 
-    def connected(self) -> bool:
+    def obstacle(self) -> str:
         """See `Receiver`."""
-        return self._link.ready.is_set()
+        return self._link.obstacle()
 
     def close(self) -> None:
         """See `Receiver`."""
@@ -76,7 +76,7 @@ class RabbitReceiver:
             channel.basic_ack(tag)
 
     def _use(self, channel: Channel, number: int) -> None:
-        channel.add_on_cancel_callback(lambda _frame: channel.close())  # the queue was deleted
+        channel.add_on_cancel_callback(lambda _frame: self._link.reopen(f"{self._queue_name} was deleted"))
         channel.basic_qos(prefetch_count=self._prefetch, callback=lambda _frame: self._subscribe(channel, number))
 
     def _subscribe(self, channel: Channel, number: int) -> None:
@@ -85,6 +85,7 @@ class RabbitReceiver:
 
         def subscribed(_frame: Any) -> None:
             self._channel = channel
+            self._link.works()
             self._link.opened()
 
         channel.basic_consume(self._queue_name, arrived, callback=subscribed)

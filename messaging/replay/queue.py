@@ -55,9 +55,9 @@ class ReplayQueue:
         self.settled += len(deliveries)
         self.progressed.set()
 
-    def connected(self) -> bool:
+    def obstacle(self) -> str:
         """See `Receiver`."""
-        return self._receiver.connected()
+        return self._receiver.obstacle()
 
     def close(self) -> None:
         """See `Receiver`."""
