@@ -171,13 +171,15 @@ class StubReceiver:
         self._prefetch = prefetch
         self._tag = 0
         self._unsettled: dict[int, _StoredMessage] = {}
+        #: How many of these do not count for the prefetch any more.
+        self._passed = 0
         broker.count_consumer(queue, 1)
 
     def receive(self, limit: int, timeout: float) -> list[Delivery]:
         """See `Receiver`."""
         deadline = time.monotonic() + timeout
         while True:
-            found = self._take(min(limit, self._prefetch - len(self._unsettled)))
+            found = self._take(min(limit, self._prefetch + self._passed - len(self._unsettled)))
             if found or time.monotonic() >= deadline:
                 return found
             with self._broker.changed:
@@ -187,6 +189,10 @@ class StubReceiver:
         """See `Receiver`."""
         for delivery in deliveries:
             self._unsettled.pop(delivery.tag, None)
+
+    def go_on(self) -> None:
+        """See `Receiver`."""
+        self._passed = len(self._unsettled)
 
     def obstacle(self) -> str:
         """See `Receiver`."""

@@ -55,6 +55,10 @@ class ReplayQueue:
         self.settled += len(deliveries)
         self.progressed.set()
 
+    def go_on(self) -> None:
+        """See `Receiver`."""
+        self._receiver.go_on()
+
     def obstacle(self) -> str:
         """See `Receiver`."""
         return self._receiver.obstacle()

@@ -123,6 +123,22 @@ def test_events_that_one_full_queue_refuses_reach_every_service_once_and_in_orde
     eventually(lambda: house.pending() == 0)
 
 
+def test_events_are_taken_again_after_the_limit_of_a_full_queue_is_gone(
+    house: House, vhost: Vhost, full: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("messaging.broker.publisher._STUBBORN", 2.0)
+    full(events_queue(house.service))
+    house.subscribe()
+    relay = house.relay()
+    sell_of_each(house, 3)
+    eventually(lambda: "refused by the broker" in relay.condition.doing)
+    full("nothing")  # RabbitMQ goes on refusing on the channel on which it has begun to
+    eventually(lambda: house.pending() == 0)
+    eventually(lambda: relay.condition.ready)
+    house.consumer()
+    saw_everything_in_order(house, 3)
+
+
 def test_events_that_have_to_wait_stay_with_their_consumer_while_the_wait_queue_is_full(
     house: House, full: Callable[[str], None], caplog: pytest.LogCaptureFixture
 ) -> None:
