@@ -167,7 +167,8 @@ class DeadLetterDesk:
             if not all_of_it and not self._leaving:
                 return
             seen += len(chunk)
-            receiver.go_on()
+            if seen < expected:
+                receiver.go_on()
         if seen >= expected:
             self._restore(connection, staying)
 

@@ -92,6 +92,9 @@ class RabbitReceiver:
             channel.basic_cancel(self._consumer_tag, callback=lambda _frame: self._subscribe(channel, number))
 
     def _subscribe(self, channel: Channel, number: int) -> None:
+        if not channel.is_open:  # closed while the broker answered
+            return
+
         def arrived(_channel: Channel, method: Any, properties: Any, body: bytes) -> None:
             self._arrived.put(_delivery(number, method, properties, body))
 
