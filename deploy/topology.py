@@ -83,8 +83,8 @@ class TopologyKeeper:
     def _take_away_where_the_unrouted_go(self, exchanges: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Unbind the alternates of exchanges that are to be made again; return these bindings.
 
-        What is published when its exchange is there again and the queues are not bound to it yet would count as
-        something that nobody listens to, and be confirmed. Without a place for such events it is refused and sent again.
+        An event that is published when the exchange is there again, and the queues are not bound to it yet, would be
+        taken for one that nobody listens to, and be confirmed. With no place for those it is refused, and sent again.
         """
         alternates = {each["arguments"].get("alternate-exchange") for each in exchanges}
         bindings = [each for each in self._wanted["bindings"] if each["source"] in alternates]
