@@ -22,7 +22,7 @@ from deploy.settings import VHOST
 from deploy.subscriptions import subscriptions
 from messaging.arrival import Published, not_arrived, published_events
 from messaging.replay import ongoing
-from messaging.topology import dead_queue
+from messaging.topology import dead_queue, replay_queue
 
 _PAGE = 10_000
 #: After this time RabbitMQ's console, which counts every five seconds, has counted a message wherever it is.
@@ -131,7 +131,7 @@ def _pages(outbox: Session, wanted: Subscription, after: int) -> Iterator[Sequen
 
 
 def _busy(run: Run, services: Collection[str]) -> set[str]:
-    """Return those that have messages in their queues, dead letters aside, or a replay under way."""
+    """Return those that have a replay under way, or events in their queues."""
     rabbitmq = run.rabbitmq
     try:
         answer = requests.get(
@@ -147,7 +147,7 @@ def _busy(run: Run, services: Collection[str]) -> set[str]:
     return {
         service
         for service in services
-        if any(name.startswith(f"{service}.") for name in filled - {dead_queue(service)})
+        if any(name.startswith(f"{service}.") for name in filled - {dead_queue(service), replay_queue(service)})
         or _is_replayed_to(run, service)
     }
 

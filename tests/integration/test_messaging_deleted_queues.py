@@ -7,9 +7,7 @@ from typing import Any
 
 import pika
 import pytest
-from sqlalchemy.orm import Session
 
-from messaging import Event, RetryLater
 from messaging.broker.link import Link
 from messaging.errors import BrokerUnavailable
 from messaging.topology import (
@@ -22,7 +20,7 @@ from messaging.topology import (
     shared_topology,
 )
 from tests.integration.messaging_house import House
-from tests.integration.messaging_letters import Moody, bury, replay, sold
+from tests.integration.messaging_letters import FailsAtFirst, Moody, bury, replay, sold
 from tests.waiting import eventually
 
 
@@ -101,14 +99,7 @@ def test_a_relay_whose_exchange_is_gone_waits_and_says_for_what_and_logs_it_once
 
 @pytest.mark.parametrize("missing", ["exchange", "queue"])
 def test_events_that_wait_come_back_though_where_they_wait_was_deleted(house: House, missing: str) -> None:
-    failed: set[str] = set()
-
-    def fail_at_first(_session: Session, event: Event) -> None:
-        if event.subject not in failed:
-            failed.add(event.subject)
-            raise RetryLater("not yet")
-
-    house.handler = fail_at_first
+    house.handler = FailsAtFirst()
     house.consumer()
     house.relay()
     if missing == "queue":
