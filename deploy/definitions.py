@@ -66,15 +66,19 @@ def vhost(name: str, services: Iterable[str]) -> Definitions:
         "topic_permissions": [
             right for service in services for right in _topic_permissions(name, service, consumers.get(service))
         ],
-        **topology_definitions(
-            [shared_topology(EXCHANGE, unread=unread_types()), _unknown_are_dead_letters(), *consumers.values()], name
-        ),
+        **topology_definitions(topologies(services), name),
     }
 
 
 def as_json(*parts: Definitions) -> str:
     """Return the parts as one JSON object."""
     return json.dumps({key: value for part in parts for key, value in part.items()}, indent=1)
+
+
+def topologies(services: Iterable[str]) -> list[Topology]:
+    """Return what is shared, and what the consumers of the services will declare again themselves."""
+    shared = shared_topology(EXCHANGE, unread=unread_types())
+    return [shared, _unknown_are_dead_letters(), *_consumers(services).values()]
 
 
 def _consumers(services: Iterable[str]) -> dict[str, Topology]:

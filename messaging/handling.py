@@ -25,7 +25,7 @@ from messaging.dead_letters.record import holding_letters, letter_ids, same_mess
 from messaging.envelope import Event
 from messaging.errors import AttemptsUsedUp, KillsTheProcess, PermanentError, ReplayLost
 from messaging.interruptions import Patience, Paused, is_interruption
-from messaging.observer import Observer, OutcomeName
+from messaging.observer import Observer, OutcomeName, observed, tell
 from messaging.received import Received, about, attempts_so_far
 from messaging.redirect import Redirector, lost_before
 from messaging.retry import RetryPolicy
@@ -124,7 +124,7 @@ class Handling:
             _log.error("dead letter %s (%s): %s", buried.letter_id, error.reason, error, extra=extra)
         if buried.twin is not None:
             self.redirect.send(buried.twin)
-        self._tell(buried.outcome, event)
+        tell(self.observer.outcome, buried.outcome, event)
 
     def _write_down(self, burial: Burial) -> Buried:
         with self._settling() as session:
@@ -199,15 +199,15 @@ class Handling:
             if batch[0].delivery.redelivered:
                 suspects.clear(session, [received.event.id for received in batch])
         for received, outcome in zip(turn, outcomes, strict=True):
-            self._tell(outcome, received.event)
+            tell(self.observer.outcome, outcome, received.event)
         for received, delay, back_at in waiting:
             attempts = attempts_so_far(received.delivery)
             self.redirect.to_wait_queue(received.delivery, delay, back_at, attempts=attempts)
-            self._tell("waiting", received.event)
+            tell(self.observer.outcome, "waiting", received.event)
         for copy, twin in copies:
             if twin is not None:
                 self.redirect.send(twin)
-            self._tell("duplicate", copy.event)
+            tell(self.observer.outcome, "duplicate", copy.event)
 
     def _copies_held_back(
         self, session: Session, batch: Sequence[Received], event_ids: Collection[UUID]
@@ -244,7 +244,7 @@ class Handling:
         self.condition.come_round()
         with (
             message_context(correlation_id=event.correlation_id, causation_id=event.id, traceparent=event.traceparent),
-            self.observer.handling(event),
+            observed(self.observer, event),
             unbroken(session),
         ):
             self.handlers[event.name](session, event)
@@ -264,10 +264,4 @@ class Handling:
             inbox.wait(session, received.event, received.aggregate, retry_at)
             suspects.clear(session, [received.event.id])
         self.redirect.to_wait_queue(received.delivery, delay, retry_at, attempts=attempts, error=error)
-        self._tell("retry", received.event)
-
-    def _tell(self, outcome: OutcomeName, event: Event | None) -> None:
-        try:
-            self.observer.outcome(outcome, event)
-        except Exception:  # noqa: BLE001 (the effect is committed: a fault of the observer is none of the event)
-            _log.exception("the observer failed at %s", outcome)
+        tell(self.observer.outcome, "retry", received.event)

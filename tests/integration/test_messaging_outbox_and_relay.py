@@ -87,7 +87,7 @@ def test_with_twenty_writers_every_aggregate_is_seen_in_the_order_of_its_commits
 def test_an_aggregate_with_more_events_than_a_relay_takes_keeps_no_other_one_waiting(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("messaging.relay._LINE", 4)
+    monkeypatch.setattr("messaging.lines._LINE", 4)
     house.subscribe()
     hot, others = 100, [f"shelf-{n}" for n in range(5)]
     with house.sessions.begin() as session:
@@ -197,7 +197,7 @@ def test_what_is_committed_while_a_line_stays_full_is_published_all_the_same(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The broker confirms nothing of one aggregate, so that its line never gets shorter."""
-    monkeypatch.setattr("messaging.relay._LINE", 4)
+    monkeypatch.setattr("messaging.lines._LINE", 4)
     monkeypatch.setattr("messaging.relay._FIRST_FETCH", 4)
     settle = RabbitPublisher.outcomes
     hot = {event.id for event in (house.sell("apples") for _ in range(20))}

@@ -98,7 +98,7 @@ class UnreliablePublisher:
         """Lose the connection, and with it what is on the wire either way."""
         unanswered = [message.tag for message in self._wire] + [answer.tag for answer in self._answers]
         self._wire, self._answers = [], []
-        self._tell([Outcome(tag, False, "lost") for tag in unanswered])
+        self._tell([Outcome(tag, False, "lost", lost=True) for tag in unanswered])
 
     def _tell(self, outcomes: list[Outcome]) -> None:
         self._outcomes += outcomes
@@ -108,8 +108,8 @@ class UnreliablePublisher:
     def wait_until_connected(self, timeout: float) -> bool:  # noqa: ARG002
         return True
 
-    def blocked(self) -> bool:
-        return False
+    def obstacle(self) -> str:
+        return ""
 
     def send(self, messages: Sequence[Message]) -> None:
         self._wire += messages

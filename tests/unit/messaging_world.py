@@ -34,6 +34,8 @@ _WINDOW_BYTES = 2_000
 _FIRST_FETCH = 3
 #: Events of one aggregate that a relay has in its hands.
 _LINE = 3
+#: Refused events of one type that a relay keeps.
+_KEPT = 1
 #: Of one service.
 CONSUMERS = 2
 _DELAYS_MS = (200, 5_000, 120_000)
@@ -73,7 +75,9 @@ class World:
         self._replace("messaging.relay.PendingEvents", lambda url: MemoryPendingEvents(self.outbox))
         self._replace("messaging.relay._WINDOW_BYTES", _WINDOW_BYTES)
         self._replace("messaging.relay._FIRST_FETCH", _FIRST_FETCH)
-        self._replace("messaging.relay._LINE", _LINE)
+        self._replace("messaging.lines._LINE", _LINE)
+        self._replace("messaging.refusals._PAUSES", (0.0,))
+        self._replace("messaging.refusals._KEPT", _KEPT)
         self._replace("messaging.handling.inbox", MemoryInbox)
         self._replace("messaging.handling.suspects", MemorySuspects)
         self._replace("messaging.handling.guard_transactions", lambda sessions: None)

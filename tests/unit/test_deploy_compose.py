@@ -82,6 +82,12 @@ def test_postgres_lets_go_of_lost_clients_and_keeps_values_out_of_its_log_as_und
     assert wanted.items() <= given.items()
 
 
+def test_somebody_makes_again_what_is_deleted_in_rabbitmq(containers: dict[str, Any]) -> None:
+    container = containers["topology"]
+    assert container["command"] == ["python", "-m", "deploy.compose", "topology"]
+    assert "ATES_RABBITMQ_URL" in told(container)
+
+
 def test_nothing_is_reached_from_other_machines(containers: dict[str, Any]) -> None:
     published = [port for container in containers.values() for port in container.get("ports", [])]
     assert published
