@@ -88,9 +88,10 @@ def _web(service: Service[S]) -> None:
     """Serve the pages and REST."""
     from chassis.webserver import serve
 
+    stop = stop_at_signal()
     settings = service.load_settings()
     create_app: Callable[[S], Flask] = resolve_name(service.app)
-    serve(lambda: create_app(settings), host=settings.host, port=settings.port)
+    serve(create_app(settings), host=settings.host, port=settings.port, stop=stop, trusted_proxy=settings.trusted_proxy)
 
 
 def _relay(service: Service[S]) -> None:

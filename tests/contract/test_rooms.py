@@ -83,4 +83,4 @@ def test_only_the_web_process_imports_the_web_application(service: str) -> None:
     assert f"{service.upper()}_DATABASE_URL" in done.stderr  # it came as far as its settings
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
     assert "messaging.relay" in imported
-    assert imported.isdisjoint({"flask", "gunicorn", "alembic", f"{service}_service.app"})
+    assert imported.isdisjoint({"flask", "waitress", "alembic", f"{service}_service.app"})

@@ -117,4 +117,4 @@ def test_the_web_server_says_no_more_than_is_wanted(tmp_path: Path, level: str, 
             eventually(lambda: is_alive(port))
         finally:
             running.terminate()
-    assert ("Booting worker" in log.read_text()) == says
+    assert ('"serving"' in log.read_text()) == says
