@@ -53,7 +53,7 @@ def _photo(session: Session, memory: BeakMemory, user: User, file: Path) -> Path
         photo = draw_parrot(file.stem if attempt == 1 else f"{file.stem}/{attempt}")
         try:
             with session.begin_nested():
-                commands.enrol_beak(session, memory, user.id, photo=photo, content_type=_PNG)
+                commands.enrol_beak(session, memory, user.id, commands.look_at(photo, _PNG))
         except BeakTaken:
             if attempt == _ATTEMPTS:
                 raise
