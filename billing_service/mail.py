@@ -18,6 +18,8 @@ from uuid import UUID
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
+from chassis.files import private_folder
+
 _TEMPLATES = Path(__file__).parent / "templates"
 _TIMEOUT = 10
 _SMTP_PORT, _SMTPS_PORT = 25, 465
@@ -107,7 +109,7 @@ class FolderPost:
         name = file_name(letter)
         unfinished = self._folder / f".{name}.{os.getpid()}"
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            private_folder(self._folder)
             with unfinished.open("wb") as file:
                 file.write(compose(letter, self._sender).as_bytes())
                 file.flush()

@@ -16,6 +16,7 @@ from apscheduler.events import EVENT_SCHEDULER_STARTED
 from apscheduler.schedulers.blocking import BlockingScheduler
 
 from chassis.db import Database
+from chassis.files import keep_files_private
 from chassis.observe import EventObserver, LoopHealth, configure_logging, serve_probes
 from chassis.operating import OperatorCommand
 from chassis.replaying import replay_command
@@ -54,6 +55,7 @@ class Service(Generic[S]):
 
 def main(service: Service[S]) -> None:
     """Run one process of the service until SIGTERM or SIGINT, or one of its commands; the command line says which."""
+    keep_files_private()
     processes: Mapping[str, Callable[[Service[S]], None]] = {
         "web": _web,
         "relay": _relay,
