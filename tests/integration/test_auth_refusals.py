@@ -1,16 +1,20 @@
 """Photos that are refused: how many may be tried, what is noted of them, and who does not pay for them."""
 
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from io import BytesIO
 from typing import Any
 
 import pytest
+import requests
 import time_machine
 from sqlalchemy import func, select
 
 from auth_service import commands
 from auth_service.commands import beaks, sign_ins
+from auth_service.decoder import Decoder
 from auth_service.demo.parrot import draw_parrot
 from auth_service.domain.beak import Descriptor
 from auth_service.errors import TooManyPhotos
@@ -18,6 +22,9 @@ from auth_service.jobs import forget_expired
 from auth_service.models import RefusedSignIn
 from chassis.db import utc_now
 from tests.integration.auth_house import PNG, House
+from tests.integration.webserver_house import House as Server
+from tests.integration.webserver_house import running
+from tests.waiting import eventually
 
 TOO_MANY = "urn:ates:problem:too-many-refusals"
 
@@ -179,3 +186,26 @@ def test_of_too_many_refusals_the_latest_are_kept(house: House, monkeypatch: pyt
 def noted(house: House) -> int:
     with house.database.reading() as session:
         return session.scalar(select(func.count()).select_from(RefusedSignIn)) or 0
+
+
+def test_while_photos_take_all_seats_keys_and_probes_are_answered(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each photo takes as long as it likes here; those who find no seat hear so, and nobody else notices."""
+    goes_on = threading.Event()
+
+    def look(_decoder: Decoder, _photo: bytes, _content_type: str) -> bytes:
+        goes_on.wait(60)
+        return b""
+
+    monkeypatch.setattr(Decoder, "_answer", look)
+    monkeypatch.setattr(commands, "look_at", beaks.look_at)
+    server = Server(house.app)
+    with running(server), ThreadPoolExecutor(24) as crowd:
+        url = server.url("/api/v1/token")
+        photos = [crowd.submit(requests.post, url, data=draw_parrot("x"), headers=PNG, timeout=60) for _ in range(24)]
+        eventually(lambda: sum(photo.done() for photo in photos) == 22)
+        assert server.answers()
+        assert requests.get(server.url("/.well-known/jwks.json"), timeout=30).json()["keys"]
+        goes_on.set()
+        assert {photo.result().status_code for photo in photos} == {503}

@@ -2,20 +2,18 @@
 
 import json
 import socket
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
 import requests
-from flask import Flask, Response, request
+from flask import Response, request
 
 from chassis import webserver
 from tests.chassis_parts import People, demo_app, settings
-from tests.integration.test_chassis_processes import free_port
+from tests.integration.webserver_house import House, running
 from tests.waiting import eventually
 
 PROBLEM = "application/problem+json"
@@ -25,47 +23,6 @@ HALF_BODY = b"POST /feed HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nCont
 NO_END_OF_CHUNKS = b"POST /feed HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"
 READS_NOTHING = b"GET /long HTTP/1.1\r\nHost: x\r\n\r\n"
 LONG = 30_000_000
-
-
-@dataclass
-class House:
-    """A server on a port of its own, in a thread, that can be told to stop."""
-
-    app: Flask
-    port: int = field(default_factory=free_port)
-    stop: threading.Event = field(default_factory=threading.Event)
-    goes_on: threading.Event = field(default_factory=threading.Event)
-    entered: threading.Event = field(default_factory=threading.Event)
-
-    def url(self, path: str) -> str:
-        return f"http://127.0.0.1:{self.port}{path}"
-
-    def connect(self, sends: bytes = b"") -> socket.socket:
-        client = socket.create_connection(("127.0.0.1", self.port), timeout=30)
-        client.sendall(sends)
-        return client
-
-    def answers(self) -> bool:
-        try:
-            return requests.get(self.url("/livez"), timeout=30).status_code == 200
-        except requests.ConnectionError:
-            return False
-
-
-@contextmanager
-def running(house: House, trusted_proxy: str = "") -> Iterator[threading.Thread]:
-    def serve() -> None:
-        webserver.serve(house.app, host="127.0.0.1", port=house.port, stop=house.stop, trusted_proxy=trusted_proxy)
-
-    server = threading.Thread(target=serve)
-    server.start()
-    try:
-        eventually(house.answers)
-        yield server
-    finally:
-        house.goes_on.set()
-        house.stop.set()
-        server.join()
 
 
 @pytest.fixture
