@@ -64,8 +64,14 @@ def limits_refusals(view: Callable[P, R]) -> Callable[P, R]:
 
 def _client() -> str:
     """The address of the client; of IPv6 the network, within which a client chooses addresses as it likes."""
-    address = ip_address(request.remote_addr or "127.0.0.1")
-    return str(ip_network((address, 64), strict=False)) if isinstance(address, IPv6Address) else str(address)
+    told = request.remote_addr or ""
+    try:
+        address = ip_address(told)
+    except ValueError:
+        return told or "unknown"  # a proxy may say anything
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is None:
+        return str(ip_network((int(address), 64), strict=False))
+    return told
 
 
 def _familiar() -> FamiliarClients:

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 
 import structlog
 
-from auth_service.decoder.protocol import BEGUN, DESCRIPTOR, FAILED, REFUSED, ask, read_all
+from auth_service.decoder.protocol import BEGUN, DESCRIPTOR, DESCRIPTOR_BYTES, FAILED, REFUSED, ask, read_all
 from auth_service.domain.beak import Descriptor, from_bytes
 from auth_service.domain.photo_file import REFUSALS, check_file
 from auth_service.errors import TooManyPhotos, TooMuchWork
@@ -53,9 +53,9 @@ class Decoder:
         if begun != BEGUN:
             _log.warning("decoder_away")
             raise TooManyPhotos
-        if kind == DESCRIPTOR:
+        if kind == DESCRIPTOR and len(told) == DESCRIPTOR_BYTES:
             return from_bytes(told)
-        if kind == REFUSED:
+        if kind == REFUSED and told.decode() in REFUSALS:
             raise REFUSALS[told.decode()]()
         _log.warning("photo_given_up", reason=told.decode() if kind == FAILED else "killed at a limit")
         raise TooMuchWork

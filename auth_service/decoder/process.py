@@ -9,6 +9,7 @@ import resource
 import signal
 import socket
 from pathlib import Path
+from typing import NoReturn
 
 import cv2
 import numpy as np
@@ -38,6 +39,7 @@ def main() -> None:
                 return
             with socket.socket(fileno=sockets[0]) as line:
                 if os.fork() == 0:
+                    messages.close()
                     _be_the_child(line)
 
 
@@ -49,7 +51,7 @@ def _warm_up() -> None:
     describe(find_beak(picture))
 
 
-def _be_the_child(line: socket.socket) -> None:
+def _be_the_child(line: socket.socket) -> NoReturn:
     try:
         _limit()
         line.sendall(BEGUN)

@@ -6,9 +6,12 @@ others with what it tells. An answer that ends after BEGUN comes from a process 
 
 import socket
 
+from auth_service.domain.beak import LENGTH
+
 BEGUN = b"."
 #: The descriptor, as `domain.beak.to_bytes` makes it.
 DESCRIPTOR = b"+"
+DESCRIPTOR_BYTES = 8 * LENGTH
 #: The kind of the refusal, one of `domain.photo_file.REFUSALS`.
 REFUSED = b"-"
 #: The text of an error that nobody expected.

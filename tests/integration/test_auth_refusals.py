@@ -111,6 +111,13 @@ def test_addresses_of_one_network_of_ipv6_are_one_client(house: House) -> None:
     assert show(house, address="2001:db8:0:1::1").status_code == 422
 
 
+@pytest.mark.parametrize("address", ["::ffff:192.0.2.9", "fe80::1%eth0", "unknown"])
+def test_whatever_a_proxy_says_of_the_address_is_counted(house: House, address: str) -> None:
+    assert statuses(house, 30, address=address) == {422}
+    assert show(house, address=address).status_code == 429
+    assert show(house, address="::ffff:192.0.2.10").status_code == 422
+
+
 def test_many_addresses_together_have_a_limit_of_their_own(house: House) -> None:
     assert show(house, draw_parrot("root"), address="192.0.2.100").status_code == 200
     for number in range(4):
