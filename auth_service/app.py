@@ -5,8 +5,9 @@ from uuid import UUID
 from flask import Flask
 
 from auth_service.api import BLUEPRINTS
+from auth_service.api.limits import init_limits
 from auth_service.commands import install_tools, make_tools
-from auth_service.domain.photo import MAX_BYTES
+from auth_service.domain.photo_file import MAX_BYTES
 from auth_service.models import User
 from auth_service.ui import pages
 from chassis.db import WEB_STATEMENT_TIMEOUT_S, Database
@@ -34,6 +35,7 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
         jwks=tools.keys.key_set,
     )
     app.config["MAX_CONTENT_LENGTH"] = MAX_BYTES + _FORM
+    init_limits(app)
     install_tools(app, tools)
     return app
 

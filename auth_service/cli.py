@@ -7,7 +7,6 @@ from typing import Any
 import click
 
 from auth_service import commands, config
-from auth_service.demo.seed import seed
 from chassis.db import Database
 from chassis.operating import OperatorCommand
 
@@ -15,6 +14,8 @@ from chassis.operating import OperatorCommand
 @click.command("seed", cls=OperatorCommand)
 def seed_command() -> None:
     """Register the demo company; print its people as JSON. Once more changes nothing."""
+    from auth_service.demo.seed import seed  # draws pictures, which no process of the service does
+
     settings = config.load()
     _print(seed(settings, Database(settings)))
 

@@ -101,6 +101,26 @@ class SignIn(Base):
     )
 
 
+class RefusedSignIn(Base):
+    """Somebody showed a photo and was not let in: the other half of the audit."""
+
+    __tablename__ = "refused_sign_ins"
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    #: The kind of the refusal, as in `unknown-beak`.
+    reason: Mapped[str] = mapped_column(Text)
+    #: Whose beak it was, if it was recognised: of somebody who is blocked.
+    user_id: Mapped[UUID | None] = mapped_column(ForeignKey(User.id))
+    #: `pages` or `api`.
+    via: Mapped[str] = mapped_column(Text)
+    #: From where, as far as the server can see.
+    address: Mapped[str | None] = mapped_column(Text)
+    refused_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+    user: Mapped[User | None] = relationship(viewonly=True, lazy="raise")
+
+    __table_args__ = (Index("refused_sign_ins_refused_at_idx", "refused_at", "id"),)
+
+
 class SigningKey(Base):
     """A key that signs tokens. Only auth's own role can read this table."""
 

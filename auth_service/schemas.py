@@ -87,3 +87,14 @@ class SignInSchema(Schema):
     address = fields.String(required=True, allow_none=True)
     signed_in_at = fields.AwareDateTime(required=True)
     signed_out_at = fields.AwareDateTime(required=True, allow_none=True)
+
+
+class RefusedSignInSchema(Schema):
+    """An entry of the audit about somebody who was not let in."""
+
+    id = fields.UUID(required=True)
+    reason = fields.String(required=True, metadata={"description": "As in the `type` of the problem: `unknown-beak`"})
+    user_id = fields.UUID(required=True, allow_none=True, metadata={"description": "Of a blocked user; else null"})
+    via = fields.String(required=True, metadata={"description": "pages or api"})
+    address = fields.String(required=True, allow_none=True)
+    refused_at = fields.AwareDateTime(required=True)

@@ -18,6 +18,8 @@ from uuid import UUID
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
+from chassis.files import private_folder
+
 _TEMPLATES = Path(__file__).parent / "templates"
 #: Seconds that a mail server may take for each of its replies; and for taking a letter.
 _TIMEOUT, _TAKING_TIMEOUT = 10, 120
@@ -128,7 +130,7 @@ class FolderPost:
     def connect(self) -> None:
         """See `Post`."""
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            private_folder(self._folder)
         except OSError as error:
             raise PostIsAway(f"{self._folder}: {error.strerror}") from error
 

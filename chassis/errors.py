@@ -4,6 +4,7 @@ A service derives its own from these and raises them in commands and queries, wh
 Texts are English there and are translated when shown, so a text has its changing parts as `%(name)s`.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 
 
@@ -22,6 +23,8 @@ class ServiceError(Exception):
     status = 400
     #: The same for every error of the class; `detail` tells what happened this time.
     title = N_("The request cannot be served")
+    #: Seconds after which the same request may succeed, where that is known.
+    retry_after: int | None = None
 
     def __init__(
         self,
@@ -40,6 +43,11 @@ class ServiceError(Exception):
         self.parts = parts
         self.extensions = dict(extensions or {})
         self.errors = {field: list(texts) for field, texts in errors.items()} if errors else None
+
+    @property
+    def kind(self) -> str:
+        """The name of the class as programs see it: `not-found`."""
+        return re.sub(r"(?<!^)(?=[A-Z])", "-", type(self).__name__).lower()
 
     @property
     def detail(self) -> str:
@@ -85,8 +93,16 @@ class Invalid(ServiceError):
     title = N_("Something is not right with what was sent")
 
 
+class TooManyRequests(ServiceError):
+    """The client asks more often than it may. `retry_after` says when it may again."""
+
+    status = 429
+    title = N_("Too often")
+
+
 class Unavailable(ServiceError):
     """Something that the answer depends on is away at the moment; the same request may succeed soon."""
 
     status = 503
     title = N_("Not available at the moment")
+    retry_after = 5

@@ -1,6 +1,5 @@
 """Every error becomes `application/problem+json` (RFC 9457) for programs and a page for people."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
@@ -76,7 +75,7 @@ def answer_service_error(error: ServiceError) -> BaseResponse:
     errors = error.errors and {name: [translate(t) for t in texts] for name, texts in error.errors.items()}
     response = _answer(
         error.status,
-        kind=f"urn:ates:problem:{_kebab(type(error).__name__)}",
+        kind=f"urn:ates:problem:{error.kind}",
         title=translate(error.title),
         detail=translate(error.message, error.parts) or translate(error.title),
         errors=errors,
@@ -84,8 +83,8 @@ def answer_service_error(error: ServiceError) -> BaseResponse:
     )
     if isinstance(error, Unauthorized):
         response.headers["WWW-Authenticate"] = "Bearer"
-    if isinstance(error, Unavailable):
-        response.headers["Retry-After"] = "5"
+    if error.retry_after is not None:
+        response.headers["Retry-After"] = str(error.retry_after)
     return response
 
 
@@ -169,7 +168,3 @@ def _add(flat: dict[str, list[str]], path: str, part: Any) -> None:
     else:
         texts = part if isinstance(part, list) else [part]
         flat.setdefault(path, []).extend(translate(str(text)) for text in texts)
-
-
-def _kebab(name: str) -> str:
-    return re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower()

@@ -19,6 +19,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
 from chassis.errors import N_, Unauthorized, Unavailable
+from chassis.files import private_folder
 from chassis.people import Principal, Role
 
 ISSUER = "ates-auth"
@@ -91,7 +92,7 @@ class RemoteKeys:
 
     def _write_copy(self, found: Any) -> None:
         try:
-            self._copy.parent.mkdir(parents=True, exist_ok=True)
+            private_folder(self._copy.parent)
             new = self._copy.with_suffix(".new")
             new.write_text(json.dumps(found), encoding="utf-8")
             new.replace(self._copy)

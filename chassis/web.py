@@ -78,7 +78,7 @@ def build_app(
     for page in (*pages, messages_pages, *([] if sign_in_url else [sign_in])):
         app.register_blueprint(page)
     _add_docs(app, title)
-    app.after_request(_keep_pages_private)
+    app.after_request(_keep_private)
     app.context_processor(lambda: {"principal": principal_or_none()})
     app.jinja_env.globals.update(
         service_title=title,
@@ -132,9 +132,9 @@ def _headers(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _keep_pages_private(response: flask.Response) -> flask.Response:
-    if response.mimetype == "text/html":
-        response.headers.setdefault("Cache-Control", "no-store")  # nor does Back show them after a sign-out
+def _keep_private(response: flask.Response) -> flask.Response:
+    """Let nothing be kept anywhere that does not say itself for how long: nor does Back show it after a sign-out."""
+    response.headers.setdefault("Cache-Control", "no-store")
     return response
 
 

@@ -6,8 +6,10 @@ Run as `python -m deploy.up`; `--for-make` ties its life to that of the make tha
 import argparse
 import sys
 
+from chassis.files import keep_files_private
 from deploy import parent
 from deploy.errors import DeployError
+from deploy.files import close_to_others
 from deploy.lock import StateLock
 from deploy.run_file import Run
 from deploy.settings import Deployment, load_deployment
@@ -17,6 +19,7 @@ from deploy.system import System
 
 def main() -> int:
     """Run the system; return 0 when it was stopped as asked, 1 when it could not start."""
+    keep_files_private()
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr] # a log is to show what happens when it does
     arguments = argparse.ArgumentParser(prog="deploy.up", description="Run aTES until Ctrl-C.")
     arguments.add_argument("--for-make", action="store_true", help="stop when the make that started this does")
@@ -31,6 +34,7 @@ def main() -> int:
 def _run(deployment: Deployment, *, for_make: bool) -> int:
     lock = StateLock(deployment.state_dir)
     lock.acquire()
+    close_to_others(deployment.state_dir)
     lock.end_orphans()
     system = System(deployment, lock)
     system.supervisor.stop_on_signals()

@@ -14,6 +14,7 @@ from auth_service.errors import BeakTaken
 from auth_service.models import User
 from auth_service.queries import BeakMemory
 from chassis.db import Database
+from chassis.files import private_folder
 
 _PNG = "image/png"
 #: Drawn anew so often, at most, when somebody has such a beak already.
@@ -25,13 +26,13 @@ def seed(settings: AuthSettings, database: Database) -> list[dict[str, str]]:
 
     Who is there already stays as they are, beak, name and role; a photo that was lost is drawn again.
     """
-    settings.beaks_dir.mkdir(parents=True, exist_ok=True)
+    folder = private_folder(settings.beaks_dir)
     memory = BeakMemory()
     entries = []
     for person in PEOPLE:
         with database.transaction() as session:
             user = _registered(session, person)
-            photo = _photo(session, memory, user, settings.beaks_dir / f"{person.key}.png")
+            photo = _photo(session, memory, user, folder / f"{person.key}.png")
             entries.append(
                 {"id": str(user.id), "name": user.name, "email": user.email, "role": user.role, "beak": str(photo)}
             )
@@ -53,7 +54,7 @@ def _photo(session: Session, memory: BeakMemory, user: User, file: Path) -> Path
         photo = draw_parrot(file.stem if attempt == 1 else f"{file.stem}/{attempt}")
         try:
             with session.begin_nested():
-                commands.enrol_beak(session, memory, user.id, photo=photo, content_type=_PNG)
+                commands.enrol_beak(session, memory, user.id, commands.look_at(photo, _PNG))
         except BeakTaken:
             if attempt == _ATTEMPTS:
                 raise

@@ -5,7 +5,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
-from auth_service.models import SignIn
+from auth_service.models import RefusedSignIn, SignIn
 from chassis.paging import Page, PageRequest, fetch_page
 
 
@@ -15,3 +15,9 @@ def sign_ins(session: Session, *, page: PageRequest, user_id: UUID | None = None
     if user_id is not None:
         statement = statement.where(SignIn.user_id == user_id)
     return fetch_page(session, statement, SignIn.signed_in_at, SignIn.id, page=page, descending=True)
+
+
+def refused_sign_ins(session: Session, *, page: PageRequest) -> Page[RefusedSignIn]:
+    """Who was not let in and why, latest first, with the users that are known."""
+    statement = select(RefusedSignIn).options(joinedload(RefusedSignIn.user))
+    return fetch_page(session, statement, RefusedSignIn.refused_at, RefusedSignIn.id, page=page, descending=True)

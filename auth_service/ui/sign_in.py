@@ -9,12 +9,14 @@ from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
 from auth_service import commands, queries
+from auth_service.api.limits import limits_refusals
 from auth_service.api.oauth import SIGN_IN_ID
+from auth_service.api.photos import let_in
 from auth_service.config import AuthSettings
 from auth_service.demo.people import PREFIX
-from auth_service.errors import NoPhoto, NotAPicture
+from auth_service.errors import NoPhoto
 from auth_service.ui.blueprint import pages
-from auth_service.ui.refusals import Refusal, refusal_of
+from auth_service.ui.refusals import Refusal, refusal_of, refused
 from chassis.errors import ServiceError
 from chassis.identity import end_page_session, principal_or_none, start_page_session
 from chassis.people import Role
@@ -42,21 +44,13 @@ def show_sign_in() -> str | Response:
 
 
 @pages.post("/sign-in")
-def sign_in() -> tuple[str, int] | Response:
+@limits_refusals
+def sign_in() -> Response:
     """Let in whose beak is in the photo; a refusal says why and lets one try again."""
     try:
-        photo, content_type = _photo()
-        with runtime().database.transaction() as transaction:
-            entry, user = commands.sign_in(
-                transaction,
-                commands.tools().beaks,
-                photo=photo,
-                content_type=content_type,
-                via="pages",
-                address=request.remote_addr,
-            )
+        entry, user = let_in(*_photo(), via="pages")
     except ServiceError as error:
-        return _sign_in_page(request.form.get("next"), refusal_of(error)), error.status
+        return refused(_sign_in_page(request.form.get("next"), refusal_of(error)), error)
     start_page_session(user.id, name=user.name, role=Role(user.role))
     session[SIGN_IN_ID] = str(entry.id)
     return redirect(local_path(request.form.get("next")), 303)
@@ -100,8 +94,8 @@ def _photo() -> tuple[bytes, str]:
         raise NoPhoto
     try:
         return b64decode(request.form["picture"], validate=True), "image/png"
-    except ValueError as error:
-        raise NotAPicture from error
+    except ValueError:
+        return b"", "image/png"  # is refused like any other that is no picture
 
 
 def _sign_in_page(back: str | None, refusal: Refusal | None = None) -> str:

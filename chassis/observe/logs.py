@@ -11,7 +11,13 @@ from chassis.settings import SettingsError
 from messaging import Event, current_context
 
 #: pika logs an unreachable broker six times as an error; `messaging` says it once. The others log each request or job.
-_CHATTY = {"pika": logging.CRITICAL, "apscheduler": logging.WARNING, "werkzeug": logging.WARNING}
+_CHATTY = {
+    "pika": logging.CRITICAL,
+    "apscheduler": logging.WARNING,
+    "werkzeug": logging.WARNING,
+    "waitress": logging.WARNING,
+    "waitress.queue": logging.ERROR,
+}
 
 #: The event that is being handled.
 handled_event: ContextVar[Event | None] = ContextVar("handled_event", default=None)

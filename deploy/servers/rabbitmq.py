@@ -163,7 +163,7 @@ class RabbitServer(Server):
         }
 
     def _write(self, path: Path, text: str) -> None:
-        write_atomically(path, text, mode=0o600)
+        write_atomically(path, text)
         give(path, self._account)
 
 

@@ -40,7 +40,7 @@ class House:
             user = commands.create_user(session, name=name or key, email=f"{key}@uberpopug.example", role=role)
             if beak:
                 photo = draw_parrot(key)
-                commands.enrol_beak(session, BeakMemory(), user.id, photo=photo, content_type="image/png")
+                commands.enrol_beak(session, BeakMemory(), user.id, commands.look_at(photo, "image/png"))
         return user.id
 
     def user(self, user_id: UUID) -> User:

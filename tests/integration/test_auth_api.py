@@ -263,7 +263,7 @@ def test_of_two_like_beaks_enrolled_at_once_one_is_refused(house: House) -> None
 def test_a_beak_whose_enrolment_was_rolled_back_opens_no_door(house: House) -> None:
     gosha, memory = house.person("gosha", beak=False), BeakMemory()
     with house.database.sessions() as session:
-        commands.enrol_beak(session, memory, gosha, photo=draw_parrot("gosha"), content_type="image/png")
+        commands.enrol_beak(session, memory, gosha, commands.look_at(draw_parrot("gosha"), "image/png"))
         session.rollback()
     with house.database.reading() as session:
         assert memory.look(session).owners == (house.root,)
