@@ -4,12 +4,11 @@ from auth_service.commands.beaks import enrol_beak
 from auth_service.commands.codes import forget_expired, issue_code, redeem_code
 from auth_service.commands.imports import import_user, import_users, read_import
 from auth_service.commands.sign_ins import sign_in, sign_out
-from auth_service.commands.tokens import FOR_SCRIPTS, access_token, claims_of, revoke, still_counts
+from auth_service.commands.tokens import access_token, claims_of, revoke
 from auth_service.commands.tools import Tools, install_tools, make_tools, tools
 from auth_service.commands.users import block_user, create_user, unblock_user, update_user
 
 __all__ = [
-    "FOR_SCRIPTS",
     "Tools",
     "access_token",
     "block_user",
@@ -27,7 +26,6 @@ __all__ = [
     "revoke",
     "sign_in",
     "sign_out",
-    "still_counts",
     "tools",
     "unblock_user",
     "update_user",

@@ -8,9 +8,10 @@ from sqlalchemy.orm import Session
 from auth_service import events
 from auth_service.commands.beaks import look_at
 from auth_service.domain.beak import Descriptor
-from auth_service.errors import UserIsBlocked
+from auth_service.errors import UnknownBeak, UserIsBlocked
 from auth_service.models import SignIn, User
 from auth_service.queries.beaks import BeakMemory
+from auth_service.queries.users import has_beak
 from chassis.db import utc_now
 from chassis.errors import ServiceError
 from chassis.people import BLOCKED
@@ -39,7 +40,7 @@ def sign_in(
 
 
 def sign_out(session: Session, sign_in_id: UUID) -> None:
-    """Note that somebody left; nothing happens if they left before, or never came."""
+    """End the session; nothing happens if it ended before, or never began."""
     entry = session.get(SignIn, sign_in_id, with_for_update=True, populate_existing=True)
     if entry is not None and entry.signed_out_at is None:
         entry.signed_out_at = utc_now()
@@ -47,7 +48,10 @@ def sign_out(session: Session, sign_in_id: UUID) -> None:
 
 
 def _owner_of(session: Session, memory: BeakMemory, descriptor: Descriptor) -> User:
-    user = session.get_one(User, memory.look(session).recognise(descriptor))
+    """Return whose beak it is. The row is locked: whoever blocks the user now does so after the session has begun."""
+    user = session.get_one(User, memory.look(session).recognise(descriptor), with_for_update={"read": True})
+    if not has_beak(session, user.id):
+        raise UnknownBeak  # it was withdrawn since the memory learned it
     if user.status == BLOCKED:
         raise UserIsBlocked
     return user

@@ -22,7 +22,7 @@ from billing_service.models import Account
 from billing_service.queries import DayReport
 from chassis.db import Database
 from messaging import Event, message_context
-from tests.chassis_parts import bearer, know_keys
+from tests.chassis_parts import bearer, know_keys, page_session
 
 #: Noon in Moscow.
 NOON = datetime(2026, 11, 21, 9, tzinfo=UTC)
@@ -60,7 +60,7 @@ class House:
         self.app.config["WTF_CSRF_ENABLED"] = False
         client = self.app.test_client()
         with client.session_transaction() as cookie:
-            cookie.update(user_id=str(user_id), name="Rio", role=self.roles.get(user_id, "popug"))
+            cookie.update(page_session(user_id, role=self.roles.get(user_id, "popug"), name="Rio"))
         return client
 
     def handle(self, *events: Event, at: datetime = NOON) -> None:
