@@ -1,6 +1,6 @@
 """What can be done with users, their beaks and their sign-ins. The caller owns the transaction: nothing commits."""
 
-from auth_service.commands.beaks import enrol_beak
+from auth_service.commands.beaks import enrol_beak, look_at, withdraw_beak
 from auth_service.commands.codes import forget_expired, issue_code, redeem_code
 from auth_service.commands.imports import import_user, import_users, read_import
 from auth_service.commands.sign_ins import sign_in, sign_out
@@ -20,6 +20,7 @@ __all__ = [
     "import_users",
     "install_tools",
     "issue_code",
+    "look_at",
     "make_tools",
     "read_import",
     "redeem_code",
@@ -29,4 +30,5 @@ __all__ = [
     "tools",
     "unblock_user",
     "update_user",
+    "withdraw_beak",
 ]

@@ -48,7 +48,7 @@ def sign_out(session: Session, sign_in_id: UUID) -> None:
 
 
 def _owner_of(session: Session, memory: BeakMemory, descriptor: Descriptor) -> User:
-    """Return whose beak it is. The row is locked: whoever blocks the user now does so after the session has begun."""
+    """Return whose beak it is. The row is locked: a block comes before this, or after the session has begun."""
     user = session.get_one(User, memory.look(session).recognise(descriptor), with_for_update={"read": True})
     if not has_beak(session, user.id):
         raise UnknownBeak  # it was withdrawn since the memory learned it

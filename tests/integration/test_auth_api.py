@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -9,7 +10,7 @@ from uuid import uuid4
 import pytest
 import time_machine
 
-from auth_service import commands, queries
+from auth_service import commands
 from auth_service.demo.parrot import draw_parrot
 from auth_service.errors import LastAdmin
 from auth_service.queries import BeakMemory
@@ -110,31 +111,15 @@ def test_whoever_knows_the_id_of_a_session_can_ask_whether_it_goes_on(house: Hou
     assert client.get(f"/api/v1/sessions/{session_id}").get_json() == {"active": False}
 
 
-def test_who_is_blocked_while_signing_in_has_no_session_afterwards(house: House) -> None:
-    """The sign-in has seen an active user and is not committed: the block waits for it, and ends its session."""
+def test_who_is_being_blocked_gets_no_session_that_an_unblocking_would_bring_to_life(house: House) -> None:
     kesha = house.person("kesha")
-    begun, blocked = threading.Event(), threading.Event()
-
-    def block() -> None:
-        begun.wait(10)
+    with ThreadPoolExecutor(1) as pool:
         with house.database.transaction() as session:
             commands.block_user(session, kesha)
-        blocked.set()
-
-    thread = threading.Thread(target=block)
-    thread.start()
-    with house.database.transaction() as session:
-        entry, _ = commands.sign_in(
-            session, BeakMemory(), photo=draw_parrot("kesha"), content_type="image/png", via="api", address=None
-        )
-        begun.set()
-        eventually(lambda: somebody_waits_for_a_lock(house.database.engine))
-        assert not blocked.is_set()
-    thread.join(20)
-    with house.database.transaction() as session:
-        commands.unblock_user(session, kesha)
-    with house.database.reading() as session:
-        assert not queries.goes_on(session, entry.id, now=utc_now())
+            signing_in = pool.submit(house.show_beak, "kesha")
+            eventually(lambda: somebody_waits_for_a_lock(house.database.engine))
+        assert signing_in.result(30).json["type"] == "urn:ates:problem:user-is-blocked"
+    assert house.published("user_signed_in") == []
 
 
 def test_a_user_is_registered_enrolled_and_changed(house: House) -> None:
