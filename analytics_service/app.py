@@ -3,7 +3,7 @@
 from flask import Flask
 
 from analytics_service.api import figures
-from analytics_service.models import User
+from analytics_service.models import EndedSession, User
 from analytics_service.ui import pages
 from chassis.db import WEB_STATEMENT_TIMEOUT_S, Database
 from chassis.errors import N_
@@ -20,6 +20,6 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
         database=database,
         blueprints=[figures],
         pages=[pages],
-        find_user=find_user_in(database, User),
+        find_user=find_user_in(database, User, EndedSession),
         title=N_("Analytics"),
     )

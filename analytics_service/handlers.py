@@ -7,14 +7,19 @@ from sqlalchemy.orm import Session
 
 from analytics_service import commands
 from analytics_service.commands import Posting
-from analytics_service.models import User
-from chassis.people import upsert_user
+from analytics_service.models import EndedSession, User
+from chassis.people import end_session, upsert_user
 from messaging import Event, HandlerTable
 
 
 def user_changed(session: Session, event: Event) -> None:
     """Names for the people below zero, and who may look at all."""
     upsert_user(session, User, event)
+
+
+def user_signed_out(session: Session, event: Event) -> None:
+    """What belongs to the session opens nothing any more."""
+    end_session(session, EndedSession, event)
 
 
 def task_named(session: Session, event: Event) -> None:
@@ -91,6 +96,7 @@ HANDLERS: HandlerTable = {
     "auth.user_role_changed": user_changed,
     "auth.user_blocked": user_changed,
     "auth.user_unblocked": user_changed,
+    "auth.user_signed_out": user_signed_out,
     "tracker.task_created": task_named,
     "tracker.task_updated": task_named,
     "billing.transaction_posted": transaction_posted,

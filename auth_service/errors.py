@@ -186,11 +186,11 @@ class EmailTaken(Conflict):
 
 
 class LastAdmin(Conflict):
-    """Without an administrator nobody could ever be let in again."""
+    """Without an administrator who has a beak nobody could ever be let in again."""
 
     def __init__(self) -> None:
         super().__init__(
-            N_("This is the last active administrator, who can be neither blocked nor given another role.")
+            N_("This is the last active administrator with a beak, who can be neither blocked nor given another role.")
         )
 
 

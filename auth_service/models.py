@@ -43,6 +43,8 @@ class User(Versioned, Base):
     #: `active` or `blocked`.
     status: Mapped[str] = mapped_column(Text, default=ACTIVE)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    #: When the user was last blocked: sessions that began by then are over. None for who never was.
+    valid_after: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
     __table_args__ = (
         CheckConstraint("role IN ('popug', 'boss', 'accountant', 'manager', 'admin')", name="role"),
@@ -80,7 +82,10 @@ class BeakRevision(Base):
 
 
 class SignIn(Base):
-    """Somebody came, and perhaps went: the audit. As an aggregate it has two events, 1 and 2."""
+    """A session, and its entry in the audit: somebody came, perhaps went. As an aggregate it has two events, 1 and 2.
+
+    Its id is the `sid` of every token that is given out in it. `queries.goes_on` tells whether it goes on.
+    """
 
     __tablename__ = "sign_ins"
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)

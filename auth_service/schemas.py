@@ -71,6 +71,12 @@ class TokenSchema(Schema):
     user = fields.Nested(TokenUserSchema, required=True)
 
 
+class SessionSchema(Schema):
+    """What is told of a session."""
+
+    active = fields.Boolean(required=True, metadata={"description": "False for one that ended, or never began"})
+
+
 class SignInArgs(PageArgs):
     """Whose sign-ins are wanted."""
 

@@ -9,8 +9,8 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from billing_service import commands
-from billing_service.models import User
-from chassis.people import BLOCKED, upsert_user
+from billing_service.models import EndedSession, User
+from chassis.people import BLOCKED, end_session, upsert_user
 from messaging import Event, HandlerTable
 
 
@@ -29,6 +29,11 @@ def user_changed(session: Session, event: Event) -> None:
             sequence=event.sequence,
             cause_event_id=event.id,
         )
+
+
+def user_signed_out(session: Session, event: Event) -> None:
+    """What belongs to the session opens nothing any more."""
+    end_session(session, EndedSession, event)
 
 
 def task_worded(session: Session, event: Event) -> None:
@@ -80,6 +85,7 @@ HANDLERS: HandlerTable = {
     "auth.user_role_changed": user_changed,
     "auth.user_blocked": user_changed,
     "auth.user_unblocked": user_changed,
+    "auth.user_signed_out": user_signed_out,
     "tracker.task_created": task_worded,
     "tracker.task_updated": task_worded,
     "tracker.task_assigned": task_assigned,

@@ -58,7 +58,6 @@ def _run(deployment: Deployment, *, for_make: bool) -> int:
 def _welcome(run: Run, deployment: Deployment) -> str:
     rows = [f"  {service:<10} {url}" for service, url in run.services.items()]
     console = f"  {'RabbitMQ':<10} {run.rabbitmq['management']}   {run.rabbitmq['user']} / {run.rabbitmq['password']}"
-    people = [f"  {person['role']:<10} {person['name']:<24} {person['beak']}" for person in run.people]
     return "\n".join(
         [
             "",
@@ -67,14 +66,24 @@ def _welcome(run: Run, deployment: Deployment) -> str:
             *rows,
             console,
             "",
-            f"To sign in, open {run.services['tracker']} and show a beak: choose one of these pictures.",
-            "",
-            *people,
+            *_how_to_sign_in(run),
             "",
             f"Logs: {deployment.logs_dir}   All addresses and passwords: {deployment.state_dir / 'run.json'}",
             "Ctrl-C stops everything.",
         ]
     )
+
+
+def _how_to_sign_in(run: Run) -> list[str]:
+    door = f"To sign in, open {run.services['tracker']} and show a beak"
+    if run.people:
+        people = [f"  {person['role']:<10} {person['name']:<24} {person['beak']}" for person in run.people]
+        return [f"{door}: choose one of these pictures.", "", *people]
+    return [
+        f"{door}. An administrator enrols those of the others. The first one is made here:",
+        "",
+        "  ./ates users create-admin --name NAME --email ADDRESS --beak PHOTO",
+    ]
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from chassis.people import find_user_in
 from chassis.settings import Settings
 from chassis.web import build_app
 from tracker_service.api import reassignments, tasks
-from tracker_service.models import User
+from tracker_service.models import EndedSession, User
 from tracker_service.ui import pages
 
 
@@ -20,6 +20,6 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
         database=database,
         blueprints=[tasks, reassignments],
         pages=[pages],
-        find_user=find_user_in(database, User),
+        find_user=find_user_in(database, User, EndedSession),
         title=N_("Tasks"),
     )

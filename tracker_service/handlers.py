@@ -4,12 +4,12 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from chassis.people import BLOCKED, upsert_user
+from chassis.people import BLOCKED, end_session, upsert_user
 from messaging import Event, HandlerTable, PermanentError
 from tracker_service import commands
 from tracker_service.domain.draw import can_be_assigned
 from tracker_service.errors import ReassignmentNotFound
-from tracker_service.models import User
+from tracker_service.models import EndedSession, User
 
 
 def user_changed(session: Session, event: Event) -> None:
@@ -28,6 +28,11 @@ def user_changed(session: Session, event: Event) -> None:
         commands.take_tasks_from(session, user_id)
     elif assignable and commands.is_first_to_assign(session, user_id):
         commands.give_away_waiting_tasks(session)
+
+
+def user_signed_out(session: Session, event: Event) -> None:
+    """What belongs to the session opens nothing any more."""
+    end_session(session, EndedSession, event)
 
 
 def task_priced(session: Session, event: Event) -> None:
@@ -54,6 +59,7 @@ HANDLERS: HandlerTable = {
     "auth.user_role_changed": user_changed,
     "auth.user_blocked": user_changed,
     "auth.user_unblocked": user_changed,
+    "auth.user_signed_out": user_signed_out,
     "billing.task_priced": task_priced,
     "tracker.reassignment_requested": reassignment_requested,
 }

@@ -7,7 +7,7 @@ from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKey, Identi
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from chassis.db import Versioned, new_metadata
-from chassis.people import ACTIVE, BLOCKED, UserReplica
+from chassis.people import ACTIVE, BLOCKED, EndedSessionReplica, UserReplica
 from tracker_service.domain.draw import NEVER_ASSIGNED
 
 
@@ -28,6 +28,12 @@ class User(UserReplica, Base):
     """A person as auth last told of them."""
 
     __tablename__ = "users"
+
+
+class EndedSession(EndedSessionReplica, Base):
+    """A session that was signed out lately: nothing of it opens anything here."""
+
+    __tablename__ = "ended_sessions"
 
 
 #: Whom a task can be given to. The index below serves exactly this condition.

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
 from uuid import UUID
 
-from flask import Response, jsonify, redirect, request, session
+from flask import Response, jsonify, redirect, request
 from flask_smorest import Blueprint
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -17,12 +17,10 @@ from auth_service.domain.clients import Client, granted_scope
 from auth_service.domain.pkce import METHOD, is_challenge
 from chassis.db import utc_now
 from chassis.errors import N_, ServiceError, Unauthorized
-from chassis.identity import as_known_here, current_principal
+from chassis.identity import current_principal, holder_of
 from chassis.runtime import runtime
 
 oauth = Blueprint("oauth", __name__, url_prefix="/oauth", description="OAuth 2.0 and OpenID Connect")
-
-SIGN_IN_ID = "sign_in_id"
 
 
 class UnknownClient(ServiceError):
@@ -44,8 +42,7 @@ def authorize() -> BaseResponse:
         return _back_to(client, error=error)
     try:
         principal = current_principal()
-        sign_in_id = UUID(session[SIGN_IN_ID])
-    except (Unauthorized, KeyError):
+    except Unauthorized:
         if asked.get("prompt") == "none":
             return _back_to(client, error="login_required")
         return redirect(f"{runtime().sign_in_url}?{urlencode({'next': request.full_path})}")
@@ -57,7 +54,7 @@ def authorize() -> BaseResponse:
             scope=granted_scope(asked.get("scope", "")),
             nonce=asked.get("nonce"),
             user_id=principal.user_id,
-            sign_in_id=sign_in_id,
+            sign_in_id=principal.session_id,
             now=utc_now(),
         )
     return _back_to(client, code=code)
@@ -104,14 +101,14 @@ def introspect() -> Response:
     if authorization is None or authorization.type != "bearer" or not authorization.token:
         return _error("invalid_client", 401)
     try:
-        as_known_here(runtime().verifier.verify(authorization.token))
+        holder_of(runtime().verifier.verify(authorization.token))
     except Unauthorized:
         return _error("invalid_token", 401)
     if "token" not in request.form:
         return _error("invalid_request")
     claims = commands.claims_of(commands.tools().keys.key_set(), request.form["token"], now=utc_now())
     with runtime().database.reading() as reading:
-        if claims is None or not commands.still_counts(reading, claims):
+        if claims is None or not queries.token_counts(reading, UUID(claims["jti"]), UUID(claims["sid"]), now=utc_now()):
             return _json({"active": False})
         user = queries.user(reading, UUID(claims["sub"]))
     known_now = {"active": True, "token_type": "Bearer", "username": user.name, "name": user.name, "role": user.role}

@@ -1,6 +1,7 @@
 """REST for signing in, for who one is, and for the audit."""
 
 from typing import Any
+from uuid import UUID
 
 from flask_smorest import Blueprint
 
@@ -8,7 +9,7 @@ from auth_service import commands, queries
 from auth_service.api.limits import limits_refusals
 from auth_service.api.photos import PHOTO, let_in, sent_photo
 from auth_service.models import RefusedSignIn, SignIn, User
-from auth_service.schemas import RefusedSignInSchema, SignInArgs, SignInSchema, TokenSchema, UserSchema
+from auth_service.schemas import RefusedSignInSchema, SessionSchema, SignInArgs, SignInSchema, TokenSchema, UserSchema
 from chassis.db import utc_now
 from chassis.identity import current_principal, require_roles
 from chassis.paging import Page, PageArgs, page_schema
@@ -31,11 +32,19 @@ sign_ins = Blueprint("sign_ins", __name__, url_prefix="/api/v1", description="Co
 def get_token() -> tuple[dict[str, Any], int, dict[str, str]]:
     """Show your beak and get a token for all services"""
     entry, user = let_in(*sent_photo(), via="api")
-    token = commands.access_token(
-        commands.tools().keys.signing_key(), user, sign_in_id=entry.id, lifetime=commands.FOR_SCRIPTS, now=utc_now()
-    )
+    token = commands.access_token(commands.tools().keys.signing_key(), user, sign_in_id=entry.id, now=utc_now())
     answer = {"access_token": token.text, "token_type": "Bearer", "expires_in": token.expires_in, "user": user}
     return answer, 200, {"Cache-Control": "no-store"}
+
+
+@sign_ins.get("/sessions/<uuid:session_id>")
+@sign_ins.doc(security=[])
+@sign_ins.response(200, SessionSchema)
+def get_session(session_id: UUID) -> tuple[dict[str, bool], int, dict[str, str]]:
+    """Whether a session goes on, to whoever knows its id: the other services ask this before they renew theirs"""
+    with runtime().database.reading() as session:
+        goes_on = queries.goes_on(session, session_id, now=utc_now())
+    return {"active": goes_on}, 200, {"Cache-Control": "no-store"}
 
 
 @sign_ins.get("/me")

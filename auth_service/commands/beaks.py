@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from sqlalchemy import update
+from sqlalchemy import delete, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -35,3 +35,8 @@ def enrol_beak(session: Session, memory: BeakMemory, user_id: UUID, descriptor: 
     values = {"descriptor": to_bytes(descriptor), "revision": revision, "enrolled_at": utc_now()}
     row = insert(Beak).values(user_id=user.id, **values)
     session.execute(row.on_conflict_do_update(index_elements=["user_id"], set_=values))
+
+
+def withdraw_beak(session: Session, user_id: UUID) -> None:
+    """Let the user sign in no more, until a beak is enrolled again."""
+    session.execute(delete(Beak).where(Beak.user_id == user_id))

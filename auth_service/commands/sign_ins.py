@@ -9,9 +9,10 @@ from sqlalchemy.orm import Session
 
 from auth_service import events
 from auth_service.domain.beak import Descriptor
-from auth_service.errors import UserIsBlocked
+from auth_service.errors import UnknownBeak, UserIsBlocked
 from auth_service.models import RefusedSignIn, SignIn, User
 from auth_service.queries.beaks import BeakMemory
+from auth_service.queries.users import has_beak
 from chassis.db import utc_now
 from chassis.errors import ServiceError
 from chassis.people import BLOCKED
@@ -54,7 +55,7 @@ def forget_refusals(session: Session, *, now: datetime) -> None:
 
 
 def sign_out(session: Session, sign_in_id: UUID) -> None:
-    """Note that somebody left; nothing happens if they left before, or never came."""
+    """End the session; nothing happens if it ended before, or never began."""
     entry = session.get(SignIn, sign_in_id, with_for_update=True, populate_existing=True)
     if entry is not None and entry.signed_out_at is None:
         entry.signed_out_at = utc_now()
@@ -62,7 +63,10 @@ def sign_out(session: Session, sign_in_id: UUID) -> None:
 
 
 def _owner_of(session: Session, memory: BeakMemory, descriptor: Descriptor) -> User:
-    user = session.get_one(User, memory.look(session).recognise(descriptor))
+    """Return whose beak it is. The row is locked: a block comes before this, or after the session has begun."""
+    user = session.get_one(User, memory.look(session).recognise(descriptor), with_for_update={"read": True})
+    if not has_beak(session, user.id):
+        raise UnknownBeak  # it was withdrawn since the memory learned it
     if user.status == BLOCKED:
         raise UserIsBlocked(user.id)
     return user

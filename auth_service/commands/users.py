@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from auth_service import events
 from auth_service.domain.person import Person, person
 from auth_service.errors import EmailTaken, LastAdmin, UserNotFound
-from auth_service.models import EMAIL_INDEX, User
+from auth_service.models import EMAIL_INDEX, Beak, User
 from chassis.db import utc_now
 from chassis.people import ACTIVE, BLOCKED, Role
 from messaging import publish
@@ -62,13 +62,17 @@ def update_user(
 
 
 def block_user(session: Session, user_id: UUID) -> User:
-    """Shut somebody out; nothing happens if they are out already. Raises UserNotFound, LastAdmin."""
+    """Shut somebody out and end their sessions for good; nothing happens if they are out already.
+
+    Raises UserNotFound, LastAdmin.
+    """
     lock_admins(session)
     user = locked_user(session, user_id)
     if user.status == ACTIVE:
         _check_not_last_admin(session, user)
-        user.status = BLOCKED
-        publish(session, events.user_blocked(user, sequence=user.next_version(), changed_at=utc_now()))
+        now = utc_now()
+        user.status, user.valid_after = BLOCKED, now
+        publish(session, events.user_blocked(user, sequence=user.next_version(), changed_at=now))
     return user
 
 
@@ -115,8 +119,8 @@ def _change_role(session: Session, user: User, role: str) -> None:
 def _check_not_last_admin(session: Session, user: User) -> None:
     if user.role != Role.ADMIN or user.status != ACTIVE:
         return
-    others = select(User.id).where(User.role == Role.ADMIN, User.status == ACTIVE, User.id != user.id).limit(1)
-    if session.scalar(others) is None:
+    others = select(User.id).join(Beak).where(User.role == Role.ADMIN, User.status == ACTIVE, User.id != user.id)
+    if session.scalar(others.limit(1)) is None:
         raise LastAdmin
 
 

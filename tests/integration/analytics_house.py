@@ -19,7 +19,7 @@ from chassis.db import Database
 from chassis.settings import Settings
 from messaging import Event
 from tests.business_clock import BusinessClock
-from tests.chassis_parts import bearer, know_keys
+from tests.chassis_parts import bearer, know_keys, page_session
 
 ADMIN = UUID(int=1)
 
@@ -66,7 +66,7 @@ class House:
         """A browser in which somebody of that role is signed in."""
         client = self.app.test_client()
         with client.session_transaction() as cookie:
-            cookie.update(user_id=str(ADMIN), name="Kesha", role=role)
+            cookie.update(page_session(ADMIN, role=role))
         return client
 
 

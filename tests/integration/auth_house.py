@@ -85,6 +85,14 @@ class House:
             assert answer.status_code == 303, answer.text
         return client
 
+    def copy_of(self, browser: FlaskClient) -> FlaskClient:
+        """A browser into which somebody has copied the cookie of this one."""
+        cookie = browser.get_cookie("auth_session")
+        assert cookie is not None
+        thief = self.app.test_client()
+        thief.set_cookie("auth_session", cookie.value)
+        return thief
+
 
 class Api:
     """Requests with somebody's token."""

@@ -28,7 +28,7 @@ from chassis.paging import PageRequest
 from chassis.settings import REPOSITORY
 from messaging import Event, message_context
 from tests.business_clock import BusinessClock
-from tests.chassis_parts import bearer, know_keys
+from tests.chassis_parts import bearer, know_keys, page_session
 from tests.integration.service_processes import variables
 
 #: Noon in Moscow.
@@ -68,7 +68,7 @@ class House:
         self.app.config["WTF_CSRF_ENABLED"] = False
         client = self.app.test_client()
         with client.session_transaction() as cookie:
-            cookie.update(user_id=str(user_id), name="Rio", role=self.roles.get(user_id, "popug"))
+            cookie.update(page_session(user_id, role=self.roles.get(user_id, "popug"), name="Rio"))
         return client
 
     def handle(self, *events: Event, at: datetime = NOON) -> None:

@@ -14,8 +14,9 @@ from alembic.migration import MigrationContext
 from sqlalchemy import func, select
 
 from auth_service import commands
+from auth_service.demo.parrot import draw_parrot
 from auth_service.demo.people import PEOPLE
-from auth_service.demo.seed import seed
+from auth_service.demo.seed import seed, shut_out
 from auth_service.errors import UnreadableImport
 from auth_service.models import Base, User
 from messaging.tables import metadata as messaging_metadata
@@ -63,6 +64,20 @@ def test_the_seed_leaves_alone_what_was_changed_since_and_draws_a_lost_photo_aga
     again = next(person for person in seed(house.settings, house.database) if person["id"] == kesha["id"])
     assert (again["name"], again["role"]) == ("Кеша", "boss")
     assert house.show(Path(again["beak"]).read_bytes()).status_code == 200
+
+
+def test_where_there_is_no_demo_nobody_gets_in_whom_the_program_can_draw(house: House) -> None:
+    """Of a demo company from before, only who has shown a beak of their own stays known."""
+    people = {Path(person["beak"]).stem: person for person in seed(house.settings, house.database)}
+    photo = draw_parrot("the real Kesha")
+    assert house.api().put_photo(f"/users/{people['kesha']['id']}/beak", photo).status_code == 204
+    assert house.show_beak("arseny").status_code == 200  # so the running service has seen all these beaks
+    shut_out(house.database)
+    for key in people:
+        assert house.show_beak(key).json["type"] == "urn:ates:problem:unknown-beak"
+    assert house.show(photo).json["user"]["id"] == people["kesha"]["id"]
+    seed(house.settings, house.database)
+    assert house.show_beak("arseny").json["user"]["id"] == people["arseny"]["id"]
 
 
 def test_an_import_creates_updates_and_can_be_repeated(house: House) -> None:
@@ -121,11 +136,13 @@ def test_the_operator_seeds_and_imports_by_the_command_line(house: House, tmp_pa
         "ATES_STATE_DIR": str(tmp_path),
     }
 
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str, **told: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "auth_service", *arguments]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        return subprocess.run(command, env=environment | told, capture_output=True, text=True, check=False)
 
-    seeded = run("seed")
+    assert json.loads(run("seed", ATES_DEMO="0").stdout) == []
+    assert house.show_beak("arseny").status_code == 401
+    seeded = run("seed", ATES_DEMO="1")
     assert seeded.returncode == 0, seeded.stderr
     assert len(json.loads(seeded.stdout)) == len(PEOPLE)
     file = tmp_path / "people.csv"

@@ -3,25 +3,38 @@
 import importlib
 import random
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+import time_machine
 from sqlalchemy import Engine, create_engine, select, text
 from sqlalchemy.exc import InternalError
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from chassis.db import Database, Versioned, new_metadata
+from chassis.db import Database, Versioned, new_metadata, utc_now
 from chassis.errors import Invalid
 from chassis.paging import PageRequest, fetch_page
-from chassis.people import LocalUser, UserReplica, find_user_in, upsert_user
+from chassis.people import (
+    Claims,
+    EndedSessionReplica,
+    LocalUser,
+    Role,
+    UserReplica,
+    end_session,
+    find_user_in,
+    upsert_user,
+)
 from chassis.runtime import EXTENSION
 from chassis.settings import DEFAULT_PORTS
 from deploy.databases import ServiceDatabase
 from messaging import Event, ForeignEvent, outbox_status, publish, tables
 from tests.chassis_parts import KESHA, People, bearer, demo_app, settings
+
+CHANGED_AT = datetime(2026, 11, 21, 5, tzinfo=UTC)
 
 
 class Base(DeclarativeBase):
@@ -30,6 +43,10 @@ class Base(DeclarativeBase):
 
 class User(UserReplica, Base):
     __tablename__ = "users"
+
+
+class EndedSession(EndedSessionReplica, Base):
+    __tablename__ = "ended_sessions"
 
 
 class Perch(Versioned, Base):
@@ -60,9 +77,22 @@ def user_event(sequence: int, **changes: str) -> Event:
         "email": "kesha@popug.example",
         "role": "popug",
         "status": "active",
-        "changed_at": "2026-11-21T05:00:00Z",
+        "changed_at": CHANGED_AT.isoformat(),
     }
     return Event.new("auth.user_updated.v1", subject=str(KESHA), sequence=sequence, data={**data, **changes})
+
+
+def sign_out_event(session_id: UUID, at: datetime) -> Event:
+    data = {"sign_in_id": str(session_id), "user_id": str(KESHA), "signed_out_at": at.isoformat()}
+    return Event.new("auth.user_signed_out.v1", subject=str(session_id), sequence=2, data=data)
+
+
+def found(
+    house: Database, issued_at: datetime, *, user_id: UUID = KESHA, session_id: UUID | None = None
+) -> LocalUser | None:
+    """Look up the holder of what was issued then."""
+    claims = Claims(user_id, "", Role.POPUG, session_id or uuid4(), issued_at=issued_at, confirmed_at=issued_at)
+    return find_user_in(house, User, EndedSession)(claims)
 
 
 def task_event(sequence: int) -> Event:
@@ -74,8 +104,39 @@ def test_a_user_is_copied_and_kept_up_to_date(house: Database) -> None:
     with house.transaction() as session:
         assert upsert_user(session, User, user_event(1))
         assert upsert_user(session, User, user_event(2, role="boss", status="blocked"))
-    assert find_user_in(house, User)(KESHA) == LocalUser(KESHA, "Kesha", "boss", "blocked")
-    assert find_user_in(house, User)(uuid4()) is None
+    assert found(house, CHANGED_AT + timedelta(seconds=1)) == LocalUser(KESHA, "Kesha", "boss", "blocked")
+    assert found(house, CHANGED_AT, user_id=uuid4()) is None
+
+
+@pytest.mark.parametrize("order", list(permutations((1, 2, 3))))
+def test_what_was_issued_before_a_block_stays_dead_in_whatever_order_the_events_come(
+    house: Database, order: tuple[int, ...]
+) -> None:
+    times = {n: (CHANGED_AT + timedelta(seconds=10 * n)).isoformat() for n in order}
+    statuses = {1: "active", 2: "blocked", 3: "active"}
+    for n in order:
+        with house.transaction() as session:
+            upsert_user(session, User, user_event(n, status=statuses[n], changed_at=times[n]))
+    blocked_at = CHANGED_AT + timedelta(seconds=20)
+    for issued_at, ended in ((blocked_at, True), (blocked_at + timedelta(seconds=1), False)):
+        user = found(house, issued_at)
+        assert user is not None
+        assert (user.status, user.session_ended) == ("active", ended)
+
+
+def test_a_session_that_was_signed_out_is_known_as_long_as_something_of_it_may_be_left(house: Database) -> None:
+    now = utc_now()
+    old, new = uuid4(), uuid4()
+    with house.transaction() as session:
+        upsert_user(session, User, user_event(1))
+        end_session(session, EndedSession, sign_out_event(new, now))
+        end_session(session, EndedSession, sign_out_event(new, now))
+        end_session(session, EndedSession, sign_out_event(old, now - timedelta(minutes=11)))
+    assert found(house, now, session_id=new) == LocalUser(KESHA, "Kesha", "popug", "active", session_ended=True)
+    assert found(house, now, session_id=old) == LocalUser(KESHA, "Kesha", "popug", "active")
+    with time_machine.travel(now + timedelta(minutes=11)), house.transaction() as session:
+        end_session(session, EndedSession, sign_out_event(other := uuid4(), utc_now()))
+        assert session.scalars(select(EndedSession.session_id)).all() == [other]
 
 
 def test_an_older_event_about_a_user_changes_nothing(house: Database) -> None:
@@ -103,9 +164,9 @@ def test_whatever_order_the_events_arrive_in_the_newest_wins(house: Database) ->
     for event in events:
         with house.transaction() as session:
             upsert_user(session, User, event)
-    found = find_user_in(house, User)(KESHA)
-    assert found is not None
-    assert found.name == "Kesha 7"
+    user = found(house, utc_now())
+    assert user is not None
+    assert user.name == "Kesha 7"
 
 
 def test_a_list_page_by_page_is_the_whole_list_in_order(house: Database) -> None:

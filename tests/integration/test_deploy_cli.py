@@ -8,14 +8,15 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from flask import Flask
 from sqlalchemy import text
 from werkzeug.serving import make_server
 
-from auth_service.models import User
+from auth_service.demo.parrot import draw_parrot
+from auth_service.models import Beak, User
 from chassis.db import Database, utc_now
 from deploy.ports import LOOPBACK, pick_free
 from deploy.processes import all_process_names
@@ -85,6 +86,25 @@ def test_users_are_imported_all_or_none(operate: Operate, tmp_path: Path) -> Non
     assert operator.run("users", "import", tmp_path / "nowhere.csv").exit_code == 2
     with operator.databases["auth"].reading() as session:
         assert [user.external_id for user in session.query(User).filter(User.external_id.is_not(None))] == ["hr-1"]
+
+
+def test_the_first_administrator_is_made_with_a_beak(operate: Operate, tmp_path: Path) -> None:
+    operator = operate("auth")
+    photo = tmp_path / "vera.png"
+    photo.write_bytes(draw_parrot("vera"))
+    words = ("users", "create-admin", "--name", "Вера", "--email", "vera@x.example", "--beak", photo)
+    admin = operator.json(*words)
+    assert (admin["name"], admin["email"], admin["role"]) == ("Вера", "vera@x.example", "admin")
+    with operator.databases["auth"].reading() as session:
+        assert session.get_one(User, UUID(admin["id"])).role == "admin"
+        assert session.get(Beak, UUID(admin["id"])) is not None
+    refused = operator.run(*words)
+    assert (refused.exit_code, "Another user has this e-mail address." in refused.output) == (1, True)
+    photo.write_bytes(b"a picture of nothing")
+    refused = operator.run("users", "create-admin", "--name", "Г", "--email", "g@x.example", "--beak", photo)
+    assert (refused.exit_code, "This is not a picture" in refused.output) == (1, True)
+    with operator.databases["auth"].reading() as session:
+        assert session.query(User).count() == 1
 
 
 def test_a_day_is_closed_by_the_clock_of_the_running_system(operate: Operate, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,8 +5,10 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from chassis.db import utc_now
 from chassis.settings import Settings
 from messaging import Event
+from tests.chassis_parts import bearer
 from tests.integration.tracker_house import House
 
 
@@ -103,6 +105,36 @@ def test_a_blocked_person_is_shut_out_whatever_the_token_says(house: House) -> N
     assert house.api(popug).get("/tasks").status_code == 200
     house.hear_of(popug, status="blocked", event="blocked")
     assert house.api(popug).get("/tasks").status_code == 401
+
+
+def test_a_session_that_was_signed_out_opens_nothing_any_more(house: House) -> None:
+    popug, session_id = house.person(), uuid4()
+    headers = bearer(sub=str(popug), sid=str(session_id))
+    browser = house.browser(popug)
+    with browser.session_transaction() as cookie:
+        cookie["session_id"] = str(session_id)
+    assert house.app.test_client().get("/api/v1/tasks", headers=headers).status_code == 200
+    assert browser.get("/").status_code == 200
+
+    data = {"sign_in_id": str(session_id), "user_id": str(popug), "signed_out_at": utc_now().isoformat()}
+    house.deliver(Event.new("auth.user_signed_out.v1", subject=str(session_id), sequence=2, data=data))
+    refused = house.app.test_client().get("/api/v1/tasks", headers=headers)
+    assert refused.status_code == 401
+    assert refused.get_json()["type"] == "urn:ates:problem:session-ended"
+    assert browser.get("/").location.startswith("/sign-in")
+    assert house.api(popug).get("/tasks").status_code == 200
+
+
+def test_an_unblocking_does_not_revive_what_was_issued_before_the_block(house: House) -> None:
+    popug = house.person()
+    mine, browser = house.api(popug), house.browser(popug)
+    for status, event in (("blocked", "blocked"), ("active", "unblocked")):
+        house.hear_of(popug, status=status, event=event)
+    assert mine.get("/tasks").status_code == 401
+    assert browser.get("/").location.startswith("/sign-in")
+    in_a_second = int(utc_now().timestamp()) + 1
+    signed_in_again = bearer(sub=str(popug), iat=in_a_second, exp=in_a_second + 300)
+    assert house.app.test_client().get("/api/v1/tasks", headers=signed_in_again).status_code == 200
 
 
 def test_own_tasks_come_page_by_page_open_ones_first_and_newest_first(house: House) -> None:
