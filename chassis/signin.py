@@ -24,11 +24,11 @@ from chassis.settings import DEFAULT_PORTS
 SIGN_IN_PATH = "/sign-in"
 
 #: Sign-ins that were started in this browser and not finished; the oldest is forgotten.
-_MAX_STARTED = 10
+_MAX_STARTED = 5
 #: Seconds in which one can be finished.
 _STARTED_FOR = 600
-#: Characters of the page that was wanted: a browser drops a cookie of more than 4096 bytes.
-_LONGEST_WAY_BACK = 1500
+#: Characters of the page that was wanted. Services share a host, so a browser sends the cookies of all of them to each.
+_LONGEST_WAY_BACK = 500
 _TIMEOUT = 5
 _LOCAL = re.compile(r"/(?![/\\])[^\\\x00-\x20\x7f]*")
 

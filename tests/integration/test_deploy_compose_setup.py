@@ -24,6 +24,7 @@ def variables(
     monkeypatch.setenv("ATES_POSTGRES_URL", postgres.url)
     monkeypatch.setenv("ATES_RABBITMQ_URL", f"amqp://ates:{PASSWORD}@{LOOPBACK}/ates")
     monkeypatch.setenv("ATES_STATE_DIR", str(tmp_path))
+    monkeypatch.setenv("ATES_DEMO", "1")
     for service in SERVICES:
         prefix = service.upper()
         at = f"{PASSWORD}@{LOOPBACK}:{postgres.port}/compose_{service}"
