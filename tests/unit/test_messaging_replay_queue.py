@@ -152,7 +152,7 @@ def an_event() -> Event:
 def test_an_event_that_was_edited_twice_comes_as_it_was_edited_last() -> None:
     first, second, third = an_event(), an_event(), an_event()
     verdicts = {str(first.id): second.to_bytes(), str(second.id): third.to_bytes()}
-    found = after_verdict(a_message(1, str(first.id)), verdicts)
+    found = after_verdict(a_message(2, str(first.id)), verdicts)
     assert found is not None
     assert (found.body, found.message_id) == (third.to_bytes(), str(third.id))
 
@@ -160,4 +160,9 @@ def test_an_event_that_was_edited_twice_comes_as_it_was_edited_last() -> None:
 def test_an_event_whose_edited_form_died_too_is_not_sent() -> None:
     first, second = an_event(), an_event()
     verdicts = {str(first.id): second.to_bytes(), str(second.id): None}
-    assert after_verdict(a_message(1, str(first.id)), verdicts) is None
+    assert after_verdict(a_message(2, str(first.id)), verdicts) is None
+
+
+def test_an_edited_event_of_another_producer_is_not_sent_in_its_name() -> None:
+    first, second = an_event(), an_event()
+    assert after_verdict(a_message(1, str(first.id)), {str(first.id): second.to_bytes()}) is None
