@@ -87,17 +87,24 @@ class PendingEvents:
         self._cursor = self._connection.cursor()
         self._interrupts, self._interrupting = socket.socketpair()
         self._interrupting.setblocking(False)
-        # A mark lost in a crash of the database costs a second publication, which the inbox catches.
-        self._execute("SET synchronous_commit = off", {})
-        # How much is pending changes faster than the planner's figures: looking up a held subject for each event, it
-        # would take hours for what a hash takes a second for.
-        self._execute("SET enable_nestloop = off", {})
+        try:
+            # A mark lost in a crash of the database costs a second publication, which the inbox catches.
+            self._execute("SET synchronous_commit = off", {})
+            # How much is pending changes faster than the planner's figures: looking up a held subject for each event,
+            # it would take hours for what a hash takes a second for.
+            self._execute("SET enable_nestloop = off", {})
+        except StorageUnavailable:
+            self._close()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Disconnect, which gives the lock back."""
+        self._close()
+
+    def _close(self) -> None:
         self._connection.close()
         self._interrupts.close()
         self._interrupting.close()

@@ -83,9 +83,9 @@ def _read_without_headers(buffer: bytes, why: Exception) -> tuple[int, Header]:
 
 
 def _properties_without_headers(encoded: bytes) -> _Properties:
-    (flags,) = _FLAGS.unpack_from(encoded)
-    start = _FLAGS.size
     try:
+        (flags,) = _FLAGS.unpack_from(encoded)
+        start = _FLAGS.size
         for before in (_Properties.FLAG_CONTENT_TYPE, _Properties.FLAG_CONTENT_ENCODING):
             start += 1 + encoded[start] if flags & before else 0
         (length,) = _LENGTH.unpack_from(encoded, start)
