@@ -16,6 +16,8 @@ _log = logging.getLogger(__name__)
 
 #: Seconds between two attempts to reach the broker.
 _PAUSE = 0.5
+#: Seconds, at least, between two times that queues are declared again.
+_DECLARE_EVERY = 5.0
 #: Seconds for the last confirms after a stop.
 _LAST_CONFIRMS = 2.0
 #: Seconds since the epoch: more than a date can say is no date of ours.
@@ -42,6 +44,10 @@ class Redirector:
         self._publisher = broker.publisher()
         self._tag = 0
         self._unconfirmed: dict[int, Message] = {}
+        #: By the monotonic clock: not before then are the queues declared again.
+        self._declare_after = 0.0
+        #: Why something was not taken, as it was last logged.
+        self._said = ""
 
     def declare(self) -> bool:
         """Declare the queues as soon as the broker can be reached. False when stopped before."""
@@ -50,12 +56,23 @@ class Redirector:
                 self._broker.declare(self._topology)
             except BrokerUnavailable as error:
                 self._condition.turn("waiting for the broker", ready=False)
-                _log.warning("waiting for the broker: %s", error)
+                self._say("waiting for the broker: %s", error)
                 self._stop.wait(_PAUSE)
             else:
                 return True
         self.close()
         return False
+
+    def declare_again(self) -> None:
+        """Declare the queues once more, since one of them seems to be gone. A broker that is away is left alone."""
+        now = time.monotonic()
+        if now < self._declare_after:
+            return
+        self._declare_after = now + _DECLARE_EVERY
+        try:
+            self._broker.declare(self._topology)
+        except BrokerUnavailable as error:
+            self._say("what may be missing cannot be declared: %s", error)
 
     def to_wait_queue(
         self, delivery: Delivery, delay_ms: int, returns: datetime, *, attempts: int, error: Exception | None = None
@@ -83,18 +100,25 @@ class Redirector:
             for outcome in outcomes:
                 if outcome.confirmed:
                     self._unconfirmed.pop(outcome.tag, None)
+                    self._said = ""
             refused = [outcome for outcome in outcomes if outcome.tag in self._unconfirmed]
             if refused:
-                _log.warning("%d messages were not redirected, trying again: %s", len(refused), refused[0].reason)
+                self._say("messages were not redirected, trying again: %s", refused[0].reason)
+                self.declare_again()
                 self._stop.wait(_PAUSE)
                 self._publisher.send([self._unconfirmed[outcome.tag] for outcome in refused])
         return not self._unconfirmed
 
+    def _say(self, text: str, why: object) -> None:
+        """Log what goes wrong, once as long as it stays the same."""
+        said = text % why
+        if said != self._said:
+            _log.warning(said)
+        self._said = said
+
     def _report(self) -> None:
-        if self._publisher.blocked():
-            self._condition.turn("blocked by the broker's alarm", ready=False)
-        elif not self._publisher.wait_until_connected(0):
-            self._condition.turn("waiting for the broker", ready=False)
+        if obstacle := self._publisher.obstacle():
+            self._condition.turn(obstacle, ready=False)
         else:
             self._condition.come_round()
 

@@ -141,13 +141,12 @@ class Relay:
         shift.look = len(found) == limit or sum(len(event.body) for event in found) >= max_bytes
 
     def _report(self, shift: _Shift) -> None:
-        if not shift.publisher.wait_until_connected(0):
+        if shift.publisher.wait_until_connected(0):
+            self.active.set()
+        else:
             self.active.clear()
-            self.condition.turn("waiting for the broker", ready=False)
-            return
-        self.active.set()
-        if shift.publisher.blocked():
-            self.condition.turn("blocked by the broker's alarm", ready=False)
+        if obstacle := shift.publisher.obstacle():
+            self.condition.turn(obstacle, ready=False)
         elif shift.refusals:
             self.condition.turn(f"publishing all but what is refused: {shift.refusals.describe()}", ready=False)
         else:

@@ -141,9 +141,9 @@ class StubPublisher:
         """See `Publisher`."""
         return True
 
-    def blocked(self) -> bool:
+    def obstacle(self) -> str:
         """See `Publisher`."""
-        return False
+        return ""
 
     def send(self, messages: Sequence[Message]) -> None:
         """See `Publisher`."""
@@ -171,13 +171,15 @@ class StubReceiver:
         self._prefetch = prefetch
         self._tag = 0
         self._unsettled: dict[int, _StoredMessage] = {}
+        #: How many of these do not count for the prefetch any more.
+        self._passed = 0
         broker.count_consumer(queue, 1)
 
     def receive(self, limit: int, timeout: float) -> list[Delivery]:
         """See `Receiver`."""
         deadline = time.monotonic() + timeout
         while True:
-            found = self._take(min(limit, self._prefetch - len(self._unsettled)))
+            found = self._take(min(limit, self._prefetch + self._passed - len(self._unsettled)))
             if found or time.monotonic() >= deadline:
                 return found
             with self._broker.changed:
@@ -188,9 +190,13 @@ class StubReceiver:
         for delivery in deliveries:
             self._unsettled.pop(delivery.tag, None)
 
-    def connected(self) -> bool:
+    def go_on(self) -> None:
         """See `Receiver`."""
-        return True
+        self._passed = len(self._unsettled)
+
+    def obstacle(self) -> str:
+        """See `Receiver`."""
+        return ""
 
     def close(self) -> None:
         """See `Receiver`."""

@@ -139,6 +139,20 @@ def shared_topology(exchange: str = DEFAULT_EXCHANGE) -> Topology:
     )
 
 
+def dead_letter_topology(service: str) -> Topology:
+    """What the dead-letter desk needs: a part of what the consumer declares."""
+    requeue, dead = requeue_exchange(service), dead_exchange(service)
+    events = events_queue(service)
+    return Topology(
+        exchanges=(Exchange(requeue, "direct"), Exchange(dead, "fanout")),
+        queues=(
+            Queue(events, {"x-single-active-consumer": True, **_quorum(dead, events)}),
+            Queue(dead_queue(service), {"x-queue-type": "quorum", "x-delivery-limit": _DELIVERY_LIMIT}),
+        ),
+        bindings=(Binding(requeue, events, events), Binding(dead, dead_queue(service), "")),
+    )
+
+
 def consumer_topology(
     service: str,
     names: Iterable[str],
@@ -147,27 +161,22 @@ def consumer_topology(
     delays_ms: Iterable[int] = RETRY_DELAYS_MS,
 ) -> Topology:
     """What a consumer of these events (names without version) needs: declared by itself when it starts."""
-    requeue = requeue_exchange(service)
-    events, dead, replay = events_queue(service), dead_queue(service), replay_queue(service)
+    requeue, events, replay = requeue_exchange(service), events_queue(service), replay_queue(service)
+    dead = dead_letter_topology(service)
     delays = tuple(delays_ms)
     return Topology(
-        exchanges=(
-            Exchange(retry_exchange(service), "direct"),
-            Exchange(requeue, "direct"),
-            Exchange(dead_exchange(service), "fanout"),
-        ),
+        exchanges=(Exchange(retry_exchange(service), "direct"), *dead.exchanges),
         queues=(
-            Queue(events, {"x-single-active-consumer": True, **_quorum(dead_exchange(service), events)}),
+            *dead.queues,
             Queue(replay, {"x-single-active-consumer": True, **_quorum(dead_exchange(service), replay)}),
             *(Queue(retry_queue(service, ms), {"x-message-ttl": ms, **_quorum(requeue, events)}) for ms in delays),
-            Queue(dead, {"x-queue-type": "quorum", "x-delivery-limit": _DELIVERY_LIMIT}),
         ),
         bindings=(
+            *dead.bindings,
+            *(Binding(retry_exchange(service), retry_queue(service, ms), str(ms)) for ms in delays),
+            # Last, for they need what others declare.
             *(Binding(exchange, events, f"{name}.*") for name in sorted(names)),
             Binding(replay_exchange(exchange), replay, replay_key(service, "#")),
-            *(Binding(retry_exchange(service), retry_queue(service, ms), str(ms)) for ms in delays),
-            Binding(requeue, events, events),
-            Binding(dead_exchange(service), dead, ""),
         ),
     )
 

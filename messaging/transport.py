@@ -73,8 +73,8 @@ class Publisher(Protocol):
         """Wait up to `timeout` seconds; tell whether messages can be sent."""
         ...
 
-    def blocked(self) -> bool:
-        """Tell whether the broker takes nothing for now because of an alarm of its own: what is sent waits."""
+    def obstacle(self) -> str:
+        """Say in words what keeps messages from being sent, such as an alarm of the broker's; empty if nothing does."""
         ...
 
     def send(self, messages: Sequence[Message]) -> None:
@@ -101,8 +101,12 @@ class Receiver(Protocol):
         """Settle these. Those that came over a connection that is gone are left: they come again."""
         ...
 
-    def connected(self) -> bool:
-        """Tell whether it is connected and subscribed now."""
+    def go_on(self) -> None:
+        """Receive what stands behind the messages handed out so far, `prefetch` more, though those are not settled."""
+        ...
+
+    def obstacle(self) -> str:
+        """Say in words what keeps messages from arriving; empty if it is connected and subscribed."""
         ...
 
     def close(self) -> None:

@@ -142,6 +142,25 @@ class BrokerSuite:
         publisher.close()
         receiver.close()
 
+    def test_who_goes_on_receives_what_stands_behind_the_messages_that_stay_unsettled(
+        self, broker: Broker, exchange: str, service: str
+    ) -> None:
+        publisher, receiver = broker.publisher(), broker.receiver(f"{service}.events", prefetch=2)
+        publisher.send([a_message(tag, exchange=exchange) for tag in range(5)])
+        first = receive(receiver, 2)
+        receiver.go_on()
+        second = receive(receiver, 2)
+        assert receiver.receive(5, 0.3) == []
+        receiver.ack([first[1], second[0]])
+        receiver.go_on()
+        assert [d.message_id for d in receive(receiver, 1)] == ["m-4"]
+        receiver.close()
+        eventually(lambda: broker.queue_state(f"{service}.events") == QueueState(ready=3, consumers=0))
+        again = broker.receiver(f"{service}.events", prefetch=10)
+        assert [d.message_id for d in receive(again, 3)] == ["m-0", "m-3", "m-4"]
+        again.close()
+        publisher.close()
+
     def test_a_message_in_a_wait_queue_comes_back_to_the_events(self, broker: Broker, service: str) -> None:
         publisher, receiver = broker.publisher(), broker.receiver(f"{service}.events", prefetch=10)
         publisher.send([a_message(1, exchange=f"{service}.retry", routing_key="100")])

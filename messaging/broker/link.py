@@ -11,7 +11,7 @@ from typing import Any
 
 import pika
 from pika.channel import Channel
-from pika.exceptions import ConnectionWrongStateError
+from pika.exceptions import ChannelClosedByBroker, ConnectionClosedByClient, ConnectionWrongStateError
 
 _log = logging.getLogger(__name__)
 
@@ -45,10 +45,14 @@ class Link:
         self._closing = threading.Event()
         self._connection: Connection | None = None
         self._failures = 0
+        #: What was logged last: the same is said once, however often it happens.
+        self._said = ""
         self.number = 0
         self.ready = threading.Event()
         #: Whether the broker reads nothing from this connection for now, being short of memory or disk.
         self.blocked = False
+        #: Why the channel before this one was of no use, until something works on this one.
+        self.trouble = ""
         self._thread = threading.Thread(target=self._run, name="rabbitmq", daemon=True)
         self._thread.start()
 
@@ -65,8 +69,30 @@ class Link:
 
     def opened(self) -> None:
         """Say that the channel is usable now."""
-        self._failures = 0
+        if not self.trouble:
+            self.works()
         self.ready.set()
+
+    def works(self) -> None:
+        """Say that the broker does what is asked for on this channel: what fails from now on is news."""
+        self._failures = 0
+        self._said = ""
+        self.trouble = ""
+
+    def obstacle(self) -> str:
+        """Say in words what keeps messages from flowing; empty if nothing does."""
+        if self.blocked:
+            return "blocked by the broker's alarm"
+        if self.trouble:
+            return f"waiting for the broker: {self.trouble}"
+        return "" if self.ready.is_set() else "waiting for the broker"
+
+    def reopen(self, why: str) -> None:
+        """Give this channel up for a new one. On the link's thread."""
+        self.ready.clear()
+        self.trouble = why
+        self._say("opening another channel to RabbitMQ: %s", why)
+        self._close_connection()
 
     def close(self) -> None:
         """Close and wait for the thread to end."""
@@ -133,12 +159,20 @@ class Link:
 
     def _channel_closed(self, _channel: Channel, reason: Exception) -> None:
         self.ready.clear()
-        if not self._closing.is_set():
-            _log.warning("RabbitMQ closed the channel: %s", reason)
-        self._close_connection()
+        if isinstance(reason, ChannelClosedByBroker):
+            self.reopen(reason.reply_text)
+        else:
+            self._close_connection()
 
     def _failed(self, connection: pika.SelectConnection, reason: Exception) -> None:
         self.ready.clear()
-        if not self._closing.is_set():
-            _log.warning("no connection to RabbitMQ: %r", reason)
+        if not isinstance(reason, ConnectionClosedByClient):
+            self.trouble = ""
+            self._say("no connection to RabbitMQ: %r", reason)
         connection.ioloop.stop()
+
+    def _say(self, text: str, why: object) -> None:
+        said = text % why
+        if said != self._said and not self._closing.is_set():
+            _log.warning(said)
+        self._said = said

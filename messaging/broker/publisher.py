@@ -1,5 +1,6 @@
 """Sends to RabbitMQ with publisher confirms (https://www.rabbitmq.com/docs/confirms), many messages at a time."""
 
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,6 +17,11 @@ from messaging.transport import Message, Outcome
 _WRITE_AT_ONCE = 200
 #: The broker's answers, each for one message or many, that are looked at together.
 _OUTCOMES_AT_ONCE = 10_000
+#: Seconds of nothing but refusals from the same place, after which another channel is tried. A channel that was told
+#: that a quorum queue is full believes it until the queue says otherwise, which it never does if what made it full was
+#: a limit that is gone (`rabbit_fifo_client`, the queue's status).
+_STUBBORN = 15.0
+_LOST = "the connection to the broker was lost"
 
 
 class RabbitPublisher:
@@ -30,17 +36,19 @@ class RabbitPublisher:
         # The rest belongs to the link's thread. Delivery tags count up from 1 on each channel.
         self._channel: Channel | None = None
         self._sent = 0
-        self._unconfirmed: dict[int, tuple[int, str]] = {}
+        self._unconfirmed: dict[int, Message] = {}
         self._returned: dict[str, str] = {}
+        #: By exchange and routing key: since when messages are refused there, by the monotonic clock.
+        self._refusing: dict[tuple[str, str], float] = {}
         self._link = Link(parameters, self._use, self._lost)
 
     def wait_until_connected(self, timeout: float) -> bool:
         """See `Publisher`."""
         return self._link.ready.wait(timeout)
 
-    def blocked(self) -> bool:
+    def obstacle(self) -> str:
         """See `Publisher`."""
-        return self._link.blocked
+        return self._link.obstacle()
 
     def send(self, messages: Sequence[Message]) -> None:
         """See `Publisher`."""
@@ -61,6 +69,7 @@ class RabbitPublisher:
 
     def _ready(self, channel: Channel) -> None:
         self._sent = 0
+        self._refusing = {}
         self._channel = channel
         self._link.opened()
         self._on_news()
@@ -68,13 +77,11 @@ class RabbitPublisher:
 
     def _lost(self) -> None:
         self._channel = None
-        unconfirmed = [tag for tag, _ in self._unconfirmed.values()]
+        lost = [Outcome(message.tag, False, _LOST, lost=True) for message in self._unconfirmed.values()]
         self._unconfirmed = {}
         self._returned = {}
-        if unconfirmed:
-            self._outcomes.put(
-                [Outcome(tag, False, "the connection to the broker was lost", lost=True) for tag in unconfirmed]
-            )
+        if lost:
+            self._outcomes.put(lost)
         self._on_news()
 
     def _publish(self) -> None:
@@ -84,7 +91,7 @@ class RabbitPublisher:
         messages = [self._handed.popleft() for _ in range(min(len(self._handed), _WRITE_AT_ONCE))]
         for message in messages:
             self._sent += 1
-            self._unconfirmed[self._sent] = (message.tag, message.message_id)
+            self._unconfirmed[self._sent] = message
         number, frame_max = channel.channel_number, channel.connection.params.frame_max
         publications = [publication(message, channel=number, frame_max=frame_max) for message in messages]
         channel.connection.write(b"".join(publications))
@@ -108,10 +115,19 @@ class RabbitPublisher:
             settled = [method.delivery_tag]
         self._outcomes.put([self._settle(number, confirmed) for number in settled])
         self._on_news()
+        if self._link.trouble:
+            self._link.works()
+        if self._refusing and time.monotonic() - min(self._refusing.values()) >= _STUBBORN:
+            self._link.reopen("RabbitMQ refuses what is sent to " + " and ".join(key for _, key in self._refusing))
 
     def _settle(self, number: int, confirmed: bool) -> Outcome:
-        tag, message_id = self._unconfirmed.pop(number)
-        returned = self._returned.pop(message_id, None) if self._returned else None
+        message = self._unconfirmed.pop(number)
+        returned = self._returned.pop(message.message_id, None) if self._returned else None
         if returned is not None:
-            return Outcome(tag, False, f"returned: {returned}")
-        return Outcome(tag, confirmed, "" if confirmed else "refused by the broker")
+            return Outcome(message.tag, False, f"returned: {returned}")
+        if not confirmed:
+            self._refusing.setdefault((message.exchange, message.routing_key), time.monotonic())
+            return Outcome(message.tag, False, "refused by the broker")
+        if self._refusing:
+            self._refusing.pop((message.exchange, message.routing_key), None)
+        return Outcome(message.tag, True)

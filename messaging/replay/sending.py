@@ -25,6 +25,8 @@ class Sender:
         self._publishers = publishers
         self._queue = queue
         self._unconfirmed: dict[int, Message] = {}
+        #: Why events were not taken, as it was last logged.
+        self._said = ""
         #: How many were sent, and so the number of the last.
         self.sent = 0
 
@@ -63,6 +65,8 @@ class Sender:
                 del self._unconfirmed[outcome.tag]
         if refused:
             why = next(outcome.reason for outcome in outcomes if not outcome.confirmed)
-            _log.warning("%d replayed events were not taken, trying again: %s", len(refused), why)
+            if why != self._said:
+                _log.warning("replayed events were not taken, trying again: %s", why)
+            self._said = why
             self._queue.progressed.wait(_PAUSE)  # and not at once: the reason will not have passed
             self._send(refused)

@@ -3,6 +3,7 @@
 import json
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import select, text
@@ -18,6 +19,8 @@ from messaging.dead_letters import (
     decide_all,
     read_dead_letter,
 )
+from messaging.dead_letters.orders import standings
+from messaging.dead_letters.rules import Standing
 from messaging.tables import DeadLetter, InboxEvent
 from messaging.topology import consumer_topology
 from messaging.transport import Message, QueueState
@@ -190,6 +193,49 @@ def test_the_order_in_the_queue_stays_when_the_desk_has_looked(house: House, moo
     house.stop_last()
     bodies = house.queued(f"{house.service}.dead", 20)
     assert [json.loads(body)["data"]["n"] for body in bodies] == [n for n in range(30) if n % 3]
+
+
+def test_a_queue_is_kept_in_line_by_a_desk_that_has_a_small_part_of_it_in_memory(
+    house: House, moody: Moody, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk, "_CHUNK", 4)
+    monkeypatch.setattr(desk, "_AT_ONCE", 3)
+    house.consumer()
+    letters = bury(house, *(sold(n) for n in range(11)))
+    with house.sessions.begin() as session:
+        for letter_id in letters:
+            session.get_one(DeadLetter, letter_id).died_at -= timedelta(minutes=2)
+    house.queued(f"{house.service}.dead", 11)  # takes them away
+    eventually(lambda: house.broker.queue_state(f"{house.service}.dead").consumers == 0)
+    house.desk()
+    eventually(lambda: house.dead_in_queue() == 11)
+    with house.sessions.begin() as session:
+        for letter_id in letters[::5]:
+            decide(session, letter_id, Decision.DISCARD, by=ADA)
+    eventually(lambda: house.dead_in_queue() == 8)
+    house.stop_last()
+    bodies = house.queued(f"{house.service}.dead", 8)
+    assert [json.loads(body)["data"]["n"] for body in bodies] == [n for n in range(11) if n % 5]
+
+
+def test_a_decision_about_an_old_letter_does_not_make_the_desk_read_the_whole_queue(
+    house: House, moody: Moody, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk, "_CHUNK", 4)
+    house.consumer()
+    letters = bury(house, *(sold(n) for n in range(20)))
+    read: list[int] = []
+
+    def count(session: Session, letter_ids: set[UUID]) -> dict[UUID, Standing]:
+        read.append(len(letter_ids))
+        return standings(session, letter_ids)
+
+    monkeypatch.setattr(desk, "standings", count)
+    house.desk()
+    with house.sessions.begin() as session:
+        decide(session, letters[5], Decision.DISCARD, by=ADA)
+    eventually(lambda: house.dead_in_queue() == 19)
+    assert read == [4, 4]
 
 
 def test_of_two_desks_one_works_and_the_other_takes_over(house: House, moody: Moody) -> None:

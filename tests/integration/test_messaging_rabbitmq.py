@@ -93,7 +93,7 @@ def test_a_service_can_read_no_other_queue(vhost: Vhost, billing: RabbitBroker) 
     for queue in ("tracker.events", "tracker.replay", "tracker.dead", "ates.unrouted"):
         receiver = billing.receiver(queue, prefetch=1)
         assert receiver.receive(1, 0.5) == []
-        assert not receiver.connected()
+        assert receiver.obstacle()
         receiver.close()
 
 

@@ -9,10 +9,11 @@ import pika
 import pytest
 from sqlalchemy.orm import Session
 
-from messaging import Event, PermanentError, RetryLater
+from messaging import Event, PermanentError
 from messaging.topology import dead_queue, events_queue, retry_queue, shared_topology, unrouted_name
 from tests.conftest import Vhost
 from tests.integration.messaging_house import COUNTED, SOLD, House
+from tests.integration.messaging_letters import FailsAtFirst
 from tests.waiting import eventually
 
 SHELVES = ("apples", "pears", "plums")
@@ -123,17 +124,26 @@ def test_events_that_one_full_queue_refuses_reach_every_service_once_and_in_orde
     eventually(lambda: house.pending() == 0)
 
 
+def test_events_are_taken_again_after_the_limit_of_a_full_queue_is_gone(
+    house: House, vhost: Vhost, full: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("messaging.broker.publisher._STUBBORN", 2.0)
+    full(events_queue(house.service))
+    house.subscribe()
+    relay = house.relay()
+    sell_of_each(house, 3)
+    eventually(lambda: "refused by the broker" in relay.condition.doing)
+    full("nothing")  # RabbitMQ goes on refusing on the channel on which it has begun to
+    eventually(lambda: house.pending() == 0)
+    eventually(lambda: relay.condition.ready)
+    house.consumer()
+    saw_everything_in_order(house, 3)
+
+
 def test_events_that_have_to_wait_stay_with_their_consumer_while_the_wait_queue_is_full(
     house: House, full: Callable[[str], None], caplog: pytest.LogCaptureFixture
 ) -> None:
-    failed: set[str] = set()
-
-    def fail_at_first(_session: Session, event: Event) -> None:
-        if event.subject not in failed:
-            failed.add(event.subject)
-            raise RetryLater("not yet")
-
-    house.handler = fail_at_first
+    house.handler = FailsAtFirst()
     house.retry = replace(house.retry, delays_ms=(500, 1000))  # long enough for the queue to be full
     full(retry_queue(house.service, house.retry.delays_ms[0]))
     house.subscribe()

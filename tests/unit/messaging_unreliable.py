@@ -108,8 +108,8 @@ class UnreliablePublisher:
     def wait_until_connected(self, timeout: float) -> bool:  # noqa: ARG002
         return True
 
-    def blocked(self) -> bool:
-        return False
+    def obstacle(self) -> str:
+        return ""
 
     def send(self, messages: Sequence[Message]) -> None:
         self._wire += messages

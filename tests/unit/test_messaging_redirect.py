@@ -18,14 +18,11 @@ from tests.waiting import eventually
 class Unheard(StubPublisher):
     """Of a broker that does not answer."""
 
-    connected, alarmed = True, False
+    in_the_way = ""
     sent: Sequence[Message] = ()
 
-    def wait_until_connected(self, timeout: float) -> bool:  # noqa: ARG002
-        return self.connected
-
-    def blocked(self) -> bool:
-        return self.alarmed
+    def obstacle(self) -> str:
+        return self.in_the_way
 
     def send(self, messages: Sequence[Message]) -> None:
         self.sent = messages
@@ -60,15 +57,11 @@ def waiting(broker: UnheardBroker, condition: Condition) -> Iterator[None]:
         thread.join()
 
 
-@pytest.mark.parametrize(
-    ("connected", "alarmed", "doing"),
-    [(False, False, "waiting for the broker"), (True, True, "blocked by the broker's alarm")],
-)
-def test_who_waits_for_a_confirm_says_why_it_does_not_come(connected: bool, alarmed: bool, doing: str) -> None:
+def test_who_waits_for_a_confirm_says_why_it_does_not_come() -> None:
     broker, condition = UnheardBroker(), Condition()
-    broker.made.connected, broker.made.alarmed = connected, alarmed
+    broker.made.in_the_way = "blocked by the broker's alarm"
     with waiting(broker, condition):
-        eventually(lambda: condition.doing == doing)
+        eventually(lambda: condition.doing == "blocked by the broker's alarm")
         assert not condition.ready
 
 
