@@ -52,7 +52,7 @@ def vhost(name: str, services: Iterable[str]) -> Definitions:
             *(_permission(name, service) for service in services),
         ],
         "topic_permissions": [right for service in services for right in _topic_permissions(name, service)],
-        **topology_definitions([shared_topology(EXCHANGE), *_consumers(services)], name),
+        **topology_definitions(topologies(services), name),
     }
 
 
@@ -61,10 +61,11 @@ def as_json(*parts: Definitions) -> str:
     return json.dumps({key: value for part in parts for key, value in part.items()}, indent=1)
 
 
-def _consumers(services: Iterable[str]) -> list[Topology]:
-    """What the consumers of the services will declare again themselves."""
+def topologies(services: Iterable[str]) -> list[Topology]:
+    """Return what is shared, and what the consumers of the services will declare again themselves."""
     heard = subscriptions()
-    return [consumer_topology(name, heard[name], exchange=EXCHANGE) for name in services if name in heard]
+    consumers = [consumer_topology(name, heard[name], exchange=EXCHANGE) for name in services if name in heard]
+    return [shared_topology(EXCHANGE), *consumers]
 
 
 def _permission(vhost_name: str, service: str) -> dict[str, str]:

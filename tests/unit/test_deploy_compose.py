@@ -72,6 +72,12 @@ def test_a_container_is_healthy_when_its_process_says_so(containers: dict[str, A
     assert container["healthcheck"]["test"][-1] == f"http://127.0.0.1:{port}/{page}"
 
 
+def test_somebody_makes_again_what_is_deleted_in_rabbitmq(containers: dict[str, Any]) -> None:
+    container = containers["topology"]
+    assert container["command"] == ["python", "-m", "deploy.compose", "topology"]
+    assert "ATES_RABBITMQ_URL" in told(container)
+
+
 def test_nothing_is_reached_from_other_machines(containers: dict[str, Any]) -> None:
     published = [port for container in containers.values() for port in container.get("ports", [])]
     assert published
