@@ -264,6 +264,8 @@ def test_the_operator_brings_people_in_and_finds_the_money_right(
         "problems": [],
         "agrees": True,
         "differences": [],
+        "lost": [],
+        "on_the_way": [],
     }
 
 

@@ -20,6 +20,7 @@ from chassis.db import Database, utc_now
 from deploy.ports import LOOPBACK, pick_free
 from deploy.processes import all_process_names
 from deploy.run_file import Run, run_file, write_run
+from deploy.settings import SERVICES
 from messaging import Event, publish
 from tests.integration.operator_house import AWAY, Operator, at_work
 
@@ -101,7 +102,7 @@ def test_a_day_is_closed_by_the_clock_of_the_running_system(operate: Operate, mo
 
 
 def test_books_that_do_not_balance_and_figures_that_do_not_agree_are_told(operate: Operate) -> None:
-    operator = operate("billing", "analytics")
+    operator = operate(*SERVICES)
     execute(operator.databases["billing"], "INSERT INTO days (day) VALUES ('2026-11-21'), ('2026-11-25')")
     values = f"('{uuid4()}', '{uuid4()}', 700, 1)"
     accounts = f"INSERT INTO accounts (account_id, user_id, balance_cents, sequence) VALUES {values}"
@@ -113,6 +114,7 @@ def test_books_that_do_not_balance_and_figures_that_do_not_agree_are_told(operat
         "  a day is missing, or was closed before an earlier one: 2026-11-25",
         "Analytics does not agree:",
         "  somebody: balance_cents is 700 in billing, 0 in analytics",
+        "Every event has arrived.",
     ]
 
 
