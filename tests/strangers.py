@@ -53,7 +53,7 @@ def as_delivered(properties: bytes, body: bytes, routing_key: str | bytes = "sho
     consumed, header = read_frame(frame + b"\1what comes next")
     assert (consumed, header.channel_number, header.body_size) == (len(frame), CHANNEL, len(body))
     method = pika.spec.Basic.Deliver("consumer", 1, False, "events", routing_key)
-    return delivery_of(1, method, header.properties, body)
+    return delivery_of(1, method, header.properties, body, own="warehouse")
 
 
 def encounter(delivery: Delivery, registry: SchemaRegistry, subscribed: Sequence[str]) -> Received | PermanentError:
@@ -110,10 +110,10 @@ def _can_be_stored(value: Any) -> None:
 
 def _over_the_wire(message: Message) -> Delivery:
     """Return the message as it comes back."""
-    frames = publication(encode(message), channel=CHANNEL, frame_max=FRAME_MAX)
+    frames = publication(encode(message, user_id="warehouse"), channel=CHANNEL, frame_max=FRAME_MAX)
     consumed, _method = read_frame(frames)
     _, header = read_frame(frames[consumed:])
     method = pika.spec.Basic.Deliver("consumer", 1, False, message.exchange, message.routing_key)
-    again = delivery_of(1, method, header.properties, message.body)
+    again = delivery_of(1, method, header.properties, message.body, own="warehouse")
     assert not again.unreadable
     return again

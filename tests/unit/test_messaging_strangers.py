@@ -18,11 +18,9 @@ from tests.strangers import as_delivered, encounter
 
 REGISTRY = SchemaRegistry.load(REPOSITORY / "event_schemas")
 NAMES = sorted(REGISTRY.names())
-BODIES = [
-    example_event(REGISTRY, f"{name}.v{version}", Glossary()).to_bytes()
-    for name in NAMES
-    for version in REGISTRY.schemas[name]
-]
+PRODUCERS = sorted({name.partition(".")[0] for name in NAMES})
+TYPES = [f"{name}.v{version}" for name in NAMES for version in REGISTRY.schemas[name]]
+BODIES = [example_event(REGISTRY, type, Glossary()).to_bytes() for type in TYPES]
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(["\ud800", "\0", 10**400]),
@@ -46,7 +44,7 @@ header_values = st.recursive(
     max_leaves=20,
 )
 our_names = st.sampled_from(
-    ("attempts", "back-at", "waits-since", "death", "dead-letter-id", "replay", "replay-number")
+    ("attempts", "back-at", "waits-since", "death", "dead-letter-id", "replay", "replay-number", "sent-by")
 )
 properties = st.builds(
     pika.BasicProperties,
@@ -57,7 +55,7 @@ properties = st.builds(
     message_id=st.uuids().map(str) | short_texts,
     timestamp=st.none() | st.integers(0, 2**64 - 1),
     type=short_texts,
-    user_id=short_texts,
+    user_id=st.sampled_from(PRODUCERS) | short_texts,
     app_id=short_texts,
 ).map(lambda found: b"".join(found.encode()))
 
@@ -73,7 +71,8 @@ def changed(body: bytes) -> st.SearchStrategy[bytes]:
     event = json.loads(body)
     attributes = st.dictionaries(st.sampled_from(sorted(event)), json_values, max_size=3)
     data = st.dictionaries(st.sampled_from(sorted(event["data"])), json_values, max_size=3)
-    time = st.just({}) | times.map(lambda text: {"time": text})
+    nothing: st.SearchStrategy[dict[str, str]] = st.just({})
+    time = nothing | times.map(lambda text: {"time": text})
     return st.tuples(attributes, data, time).map(
         lambda found: json.dumps(event | {"data": event["data"] | found[1]} | found[0] | found[2]).encode()
     )
@@ -85,7 +84,7 @@ bodies = st.sampled_from(BODIES).flatmap(lambda body: st.just(body) | changed(bo
 @given(
     properties=properties.flatmap(lambda whole: st.just(whole) | mutated(whole)) | st.binary(),
     body=bodies,
-    routing_key=short_texts | st.binary(max_size=255),
+    routing_key=st.sampled_from(TYPES) | short_texts | st.binary(max_size=255),
 )
 def test_every_message_is_an_event_or_has_a_reason_to_be_dead(
     properties: bytes, body: bytes, routing_key: str | bytes
@@ -95,10 +94,12 @@ def test_every_message_is_an_event_or_has_a_reason_to_be_dead(
 
 @pytest.mark.parametrize("body", BODIES)
 def test_an_event_of_ours_is_one(body: bytes) -> None:
-    fine = pika.BasicProperties(content_type=CONTENT_TYPE, headers={"subject": "apples", "sequence": 1})
-    outcome = encounter(as_delivered(b"".join(fine.encode()), body), REGISTRY, NAMES)
+    event = Event.from_bytes(body)
+    headers = {"subject": "apples", "sequence": 1}
+    fine = pika.BasicProperties(content_type=CONTENT_TYPE, user_id=event.producer, headers=headers)
+    outcome = encounter(as_delivered(b"".join(fine.encode()), body, event.type), REGISTRY, NAMES)
     assert isinstance(outcome, Received)
-    assert outcome.event.id == Event.from_bytes(body).id
+    assert outcome.event.id == event.id
 
 
 @pytest.mark.parametrize("levels", [600, 15_000])
