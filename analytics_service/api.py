@@ -3,8 +3,6 @@
 from datetime import date
 from typing import Any
 
-from flask_smorest import Blueprint
-
 from analytics_service import queries
 from analytics_service.domain.calendar import business_day, span
 from analytics_service.queries import DayRow, Today, TopRow
@@ -18,6 +16,7 @@ from analytics_service.schemas import (
 )
 from chassis.db import utc_now
 from chassis.identity import require_roles
+from chassis.input.bodies import Blueprint
 from chassis.paging import Page, page_schema
 from chassis.people import Role
 from chassis.runtime import runtime

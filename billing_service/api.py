@@ -1,20 +1,19 @@
 """The REST API of billing, under /api/v1."""
 
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 from uuid import UUID
 
-from flask_smorest import Blueprint
 from sqlalchemy.orm import Session
 
 from billing_service import commands, queries
+from billing_service.domain.period import period
 from billing_service.domain.pricing import PricingRules
 from billing_service.domain.rights import may_see_account, may_see_all
 from billing_service.errors import NotYoursToSee
 from billing_service.jobs import close_days_up_to
 from billing_service.models import Day
 from billing_service.queries import AccountView, DayReport, EntryView, IncomeOfDay, PayoutView
-from billing_service.queries.days import MONTH
 from billing_service.routing import use_days
 from billing_service.schemas import (
     AccountSchema,
@@ -35,6 +34,7 @@ from billing_service.schemas import (
 from chassis.db import utc_now
 from chassis.idempotency import KeySchema
 from chassis.identity import Role, current_principal, require_roles
+from chassis.input.bodies import Blueprint
 from chassis.paging import Page, PageArgs, page_schema
 from chassis.runtime import runtime
 
@@ -145,9 +145,7 @@ def put_pricing_rules(ranges: dict[str, int]) -> PricingRules:
 def get_income(args: dict[str, Any]) -> Page[IncomeOfDay]:
     """The management's income by day, up to 31 days; for accountants and administrators"""
     with runtime().database.reading() as session:
-        last = args["last"] or (_current_day(session) if args["first"] is None else _month_from(session, args["first"]))
-        first = args["first"] or last - timedelta(days=MONTH - 1)
-        return Page(queries.income(session, first, last))
+        return Page(queries.income(session, *period(**args, today=_current_day(session))))
 
 
 @days.get("/days")
@@ -205,7 +203,8 @@ def _account(user_id: UUID) -> AccountView:
 def _entries(user_id: UUID, args: dict[str, Any]) -> Page[EntryView]:
     _check_may_see(user_id)
     with runtime().database.reading() as session:
-        return queries.entries(session, user_id, day=args["day"] or _current_day(session), page=args["page"])
+        day = queries.day_of_log(session, now=utc_now(), **args)
+        return queries.entries(session, user_id, day=day, page=args["page"])
 
 
 def _check_may_see(user_id: UUID) -> None:
@@ -241,8 +240,3 @@ def _amounts(movements: Any) -> dict[str, int]:
 
 def _current_day(session: Session) -> date:
     return queries.current_day(session, now=utc_now())
-
-
-def _month_from(session: Session, first: date) -> date:
-    """The end of a period of which only the beginning was named: a month later, or today."""
-    return max(first, min(first + timedelta(days=MONTH - 1), _current_day(session)))

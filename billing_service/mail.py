@@ -18,6 +18,8 @@ from uuid import UUID
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
+from chassis.input.text import isolated
+
 _TEMPLATES = Path(__file__).parent / "templates"
 _TIMEOUT = 10
 _SMTP_PORT, _SMTPS_PORT = 25, 465
@@ -188,4 +190,5 @@ def _text() -> Template:
         keep_trailing_newline=True,
         trim_blocks=True,
     )
+    environment.filters["isolated"] = isolated
     return environment.get_template("billing/letter.txt")

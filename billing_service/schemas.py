@@ -4,6 +4,8 @@ from marshmallow import Schema, fields, validate
 from webargs.fields import DelimitedList
 
 from billing_service.models import CLOSED, FAILED, OPEN, PENDING, SENT
+from chassis.input.amounts import MAX_CENTS
+from chassis.input.fields import Day
 from chassis.paging import MAX_LIMIT, PageArgs
 
 _CENTS = {"description": "In cents"}
@@ -60,7 +62,7 @@ class EntrySchema(Schema):
 class EntryArgs(PageArgs):
     """Which part of the log is wanted."""
 
-    day = fields.Date(load_default=None, metadata={"description": "The current business day if not given"})
+    day = Day(load_default=None, metadata={"description": "The current business day if not given"})
 
 
 class PriceArgs(Schema):
@@ -97,8 +99,8 @@ class PricingRulesSchema(Schema):
 class PeriodArgs(Schema):
     """A period, both ends included: `to` is the current business day, and `from` 30 days before, unless given."""
 
-    first = fields.Date(data_key="from", load_default=None)
-    last = fields.Date(data_key="to", load_default=None)
+    first = Day(data_key="from", load_default=None)
+    last = Day(data_key="to", load_default=None)
 
 
 class IncomeSchema(Schema):
@@ -153,7 +155,7 @@ class DayReportSchema(DaySchema):
 class PayoutArgs(PageArgs):
     """Whose payouts are wanted: one's own, or for accountants and administrators everybody's."""
 
-    day = fields.Date(load_default=None)
+    day = Day(load_default=None)
     user_id = fields.UUID(load_default=None)
 
 
@@ -173,7 +175,9 @@ class PayoutSchema(Schema):
 class CorrectionSchema(Schema):
     """A correction of a balance."""
 
-    amount_cents = fields.Integer(required=True, strict=True, metadata=_SIGNED_CENTS)
+    amount_cents = fields.Integer(
+        required=True, strict=True, metadata={**_SIGNED_CENTS, "minimum": -MAX_CENTS, "maximum": MAX_CENTS}
+    )
     note = fields.String(required=True, metadata={"description": "Why; up to 500 characters"})
 
 

@@ -2,11 +2,10 @@
 
 from typing import Any
 
-from flask_smorest import Blueprint
-
 from auth_service import commands
 from auth_service.domain.clients import SCOPES
 from auth_service.domain.pkce import METHOD
+from chassis.input.bodies import Blueprint
 from chassis.runtime import runtime
 from chassis.tokens import ALGORITHM
 

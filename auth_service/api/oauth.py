@@ -9,7 +9,6 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 from uuid import UUID
 
 from flask import Response, jsonify, redirect, request, session
-from flask_smorest import Blueprint
 from werkzeug.wrappers import Response as BaseResponse
 
 from auth_service import commands, queries
@@ -18,11 +17,16 @@ from auth_service.domain.pkce import METHOD, is_challenge
 from chassis.db import utc_now
 from chassis.errors import N_, ServiceError, Unauthorized
 from chassis.identity import as_known_here, current_principal
+from chassis.input.bodies import Blueprint
+from chassis.input.text import is_text
 from chassis.runtime import runtime
 
 oauth = Blueprint("oauth", __name__, url_prefix="/oauth", description="OAuth 2.0 and OpenID Connect")
 
 SIGN_IN_ID = "sign_in_id"
+
+#: Of the values of a request: what is longer was not made by a client of ours.
+_LONGEST = 2000
 
 
 class UnknownClient(ServiceError):
@@ -143,6 +147,8 @@ def _fault() -> str | None:
         return "invalid_request"
     if asked.get("response_type") != "code":
         return "unsupported_response_type" if "response_type" in asked else "invalid_request"
+    if not all(is_text(value) and len(value) <= _LONGEST for value in asked.values()):
+        return "invalid_request"
     if asked.get("code_challenge_method") != METHOD or not is_challenge(asked.get("code_challenge", "")):
         return "invalid_request"
     return None

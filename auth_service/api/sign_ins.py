@@ -3,7 +3,6 @@
 from typing import Any
 
 from flask import request
-from flask_smorest import Blueprint
 
 from auth_service import commands, queries
 from auth_service.api.photos import PHOTO, sent_photo
@@ -11,6 +10,7 @@ from auth_service.models import SignIn, User
 from auth_service.schemas import SignInArgs, SignInSchema, TokenSchema, UserSchema
 from chassis.db import utc_now
 from chassis.identity import current_principal, require_roles
+from chassis.input.bodies import Blueprint
 from chassis.paging import Page, page_schema
 from chassis.people import Role
 from chassis.runtime import runtime

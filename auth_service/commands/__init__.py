@@ -2,7 +2,8 @@
 
 from auth_service.commands.beaks import enrol_beak
 from auth_service.commands.codes import forget_expired, issue_code, redeem_code
-from auth_service.commands.imports import import_user, import_users, read_import
+from auth_service.commands.import_files import read_import
+from auth_service.commands.imports import import_users
 from auth_service.commands.sign_ins import sign_in, sign_out
 from auth_service.commands.tokens import FOR_SCRIPTS, access_token, claims_of, revoke, still_counts
 from auth_service.commands.tools import Tools, install_tools, make_tools, tools
@@ -17,7 +18,6 @@ __all__ = [
     "create_user",
     "enrol_beak",
     "forget_expired",
-    "import_user",
     "import_users",
     "install_tools",
     "issue_code",

@@ -6,7 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
 from auth_service.models import SignIn
-from chassis.paging import Page, PageRequest, fetch_page
+from chassis.paging import Order, Page, PageRequest, fetch_page
 
 
 def sign_ins(session: Session, *, page: PageRequest, user_id: UUID | None = None) -> Page[SignIn]:
@@ -14,4 +14,4 @@ def sign_ins(session: Session, *, page: PageRequest, user_id: UUID | None = None
     statement = select(SignIn).options(joinedload(SignIn.user, innerjoin=True))
     if user_id is not None:
         statement = statement.where(SignIn.user_id == user_id)
-    return fetch_page(session, statement, SignIn.signed_in_at, SignIn.id, page=page, descending=True)
+    return fetch_page(session, statement, Order((SignIn.signed_in_at, SignIn.id), descending=True), page)

@@ -15,7 +15,7 @@ from billing_service.queries.days import (
     open_days_before,
     robot_run,
 )
-from billing_service.queries.entries import EntryView, entries, prices
+from billing_service.queries.entries import EntryView, day_of_log, entries, prices
 from billing_service.queries.payouts import PayoutView, payout_letter, payouts
 from billing_service.queries.rules import pricing_rules
 from billing_service.queries.verify import Problem, verify, verify_day
@@ -32,6 +32,7 @@ __all__ = [
     "accounts",
     "current_day",
     "day",
+    "day_of_log",
     "day_report",
     "days",
     "entries",

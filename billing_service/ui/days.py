@@ -1,6 +1,6 @@
 """The management's income, business days and their reports."""
 
-from datetime import date, timedelta
+from datetime import date
 
 from flask import flash, redirect, render_template, url_for
 from flask_babel import gettext as _
@@ -9,15 +9,19 @@ from werkzeug.wrappers import Response
 from billing_service import queries
 from billing_service.domain import business_day
 from billing_service.domain.closing import amount_to_pay
-from billing_service.errors import BadPeriod, FutureDay
+from billing_service.domain.period import period
+from billing_service.errors import FutureDay
 from billing_service.jobs import close_days_up_to
 from billing_service.models import CLOSED
-from billing_service.queries.days import MONTH
-from billing_service.ui.frame import SEE_ALL, pages, wanted_day, wanted_page
+from billing_service.schemas import PeriodArgs
+from billing_service.ui.frame import SEE_ALL, pages
 from chassis.chart import bar_chart
 from chassis.db import utc_now
+from chassis.errors import Invalid
 from chassis.i18n import format_day, translate
 from chassis.identity import Role, current_principal, require_roles
+from chassis.input.sent import load_query
+from chassis.paging import PageArgs
 from chassis.runtime import runtime
 
 
@@ -29,13 +33,11 @@ def show_income() -> tuple[str, int]:
     with runtime().database.reading() as session:
         today = queries.current_day(session, now=utc_now())
         try:
-            last = wanted_day("to") or today
-            first = wanted_day("from") or last - timedelta(days=MONTH - 1)
-            days = queries.income(session, first, last)
-        except BadPeriod as error:
+            first, last = period(**load_query(PeriodArgs), today=today)
+        except Invalid as error:
             fault = translate(error.message)
-            first, last = today - timedelta(days=MONTH - 1), today
-            days = queries.income(session, first, last)
+            first, last = period(None, None, today=today)
+        days = queries.income(session, first, last)
         page = render_template(
             "billing/income.html",
             today=queries.income_of(session, today),
@@ -55,7 +57,7 @@ def list_days() -> str:
     with runtime().database.reading() as session:
         return render_template(
             "billing/days.html",
-            days=queries.days(session, page=wanted_page()),
+            days=queries.days(session, page=load_query(PageArgs)["page"]),
             wall_day=business_day.today(utc_now(), runtime().settings.business_timezone),
             run=queries.robot_run(session),
             may_close=_may_close(),

@@ -1,7 +1,7 @@
 """Dead letters as people read them: lists, groups, single ones with their history."""
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,10 +14,8 @@ from messaging.dead_letters.decisions import Selection
 from messaging.dead_letters.rules import OPEN, State
 from messaging.envelope import MAX_BYTES
 from messaging.errors import LetterUnknown
+from messaging.strict_json import read_json
 from messaging.tables import DeadLetter, DeadLetterAction
-
-#: An event nested deeper than this is shown as text.
-_MAX_DEPTH = 100
 
 
 @dataclass(frozen=True)
@@ -206,35 +204,13 @@ def _view(row: Row[*tuple[Any, ...]]) -> DeadLetterView:
 
 def _json_or_text(body: bytes) -> object:
     try:
-        return _json(body)
-    except (ValueError, RecursionError):
+        return read_json(body)
+    except ValueError:
         return body.decode(errors="replace")
 
 
 def _text(body: bytes) -> str:
     try:
-        text = json.dumps(_json(body), indent=2, ensure_ascii=False)
-    except (ValueError, RecursionError):
+        return json.dumps(read_json(body), indent=2, ensure_ascii=False)
+    except ValueError:
         return body.decode(errors="replace")
-    return text.encode(errors="replace").decode()  # half a surrogate pair is JSON, but no text
-
-
-def _json(body: bytes) -> object:
-    """Raise ValueError or RecursionError for what is no JSON, or so deep that it could not be written as JSON again."""
-    found = json.loads(body, parse_constant=_refuse_constant)
-    level = [found]
-    for _ in range(_MAX_DEPTH):
-        level = [inner for value in level for inner in _parts(value)]
-        if not level:
-            return found
-    raise ValueError("nested too deeply")
-
-
-def _parts(value: object) -> Iterable[object]:
-    if isinstance(value, dict):
-        return value.values()
-    return value if isinstance(value, list) else ()
-
-
-def _refuse_constant(name: str) -> object:
-    raise ValueError(f"{name} is no JSON")
