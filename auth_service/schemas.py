@@ -71,6 +71,12 @@ class TokenSchema(Schema):
     user = fields.Nested(TokenUserSchema, required=True)
 
 
+class OAuthErrorSchema(Schema):
+    """A refusal as OAuth 2.0 has it: no problem, but a code."""
+
+    error = fields.String(required=True)
+
+
 class SignInArgs(PageArgs):
     """Whose sign-ins are wanted."""
 

@@ -20,7 +20,7 @@ from chassis.dead_letters import (
 )
 from chassis.identity import require_roles
 from chassis.input.bodies import Blueprint
-from chassis.input.fields import Line, position
+from chassis.input.fields import BIGGEST_NUMBER, Line
 from chassis.paging import Page, PageArgs, page_schema
 from chassis.people import Role
 from chassis.runtime import runtime
@@ -123,7 +123,7 @@ class SelectionSchema(Schema):
 class SelectionOnPage(SelectionSchema):
     """What a page adds: nothing that died after it was shown."""
 
-    up_to = position()
+    up_to = fields.Integer(load_default=None, validate=validate.Range(0, BIGGEST_NUMBER))
 
 
 class DecidedSchema(Schema):

@@ -14,6 +14,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from auth_service import commands, queries
 from auth_service.domain.clients import Client, granted_scope
 from auth_service.domain.pkce import METHOD, is_challenge
+from auth_service.schemas import OAuthErrorSchema
 from chassis.db import utc_now
 from chassis.errors import N_, ServiceError, Unauthorized
 from chassis.identity import as_known_here, current_principal
@@ -28,6 +29,8 @@ SIGN_IN_ID = "sign_in_id"
 #: Of the values of a request: what is longer was not made by a client of ours.
 _LONGEST = 2000
 
+_OBJECT = {"type": "object"}
+
 
 class UnknownClient(ServiceError):
     """No client has this id and this redirect_uri, so the browser is not sent there (RFC 6749, 4.1.2.1)."""
@@ -37,6 +40,7 @@ class UnknownClient(ServiceError):
 
 @oauth.get("/authorize")
 @oauth.doc(security=[])
+@oauth.alt_response(302, description="To the client, or to the sign-in page")
 def authorize() -> BaseResponse:
     """Send the browser back to the client with a code, by way of the sign-in page if nobody is signed in"""
     asked = request.args
@@ -69,6 +73,9 @@ def authorize() -> BaseResponse:
 
 @oauth.post("/token")
 @oauth.doc(security=[])
+@oauth.alt_response(200, schema=_OBJECT, description="RFC 6749, 5.1")
+@oauth.alt_response(400, schema=OAuthErrorSchema, description="RFC 6749, 5.2")
+@oauth.alt_response(401, schema=OAuthErrorSchema, description="There is no such client")
 def token() -> Response:
     """Exchange a code for tokens"""
     form = request.form
@@ -102,6 +109,9 @@ def token() -> Response:
 
 
 @oauth.post("/introspect")
+@oauth.alt_response(200, schema=_OBJECT, description="RFC 7662, 2.2")
+@oauth.alt_response(400, schema=OAuthErrorSchema, description="RFC 6749, 5.2")
+@oauth.alt_response(401, schema=OAuthErrorSchema, description="Who asks has no valid token")
 def introspect() -> Response:
     """Tell whether a token counts, to whoever has a valid one of their own"""
     authorization = request.authorization
@@ -124,6 +134,9 @@ def introspect() -> Response:
 
 @oauth.post("/revoke")
 @oauth.doc(security=[])
+@oauth.alt_response(200, schema=_OBJECT, description="RFC 7009, 2.2")
+@oauth.alt_response(400, schema=OAuthErrorSchema, description="RFC 6749, 5.2")
+@oauth.alt_response(401, schema=OAuthErrorSchema, description="The token is none of this client's")
 def revoke() -> Response:
     """Let a token count no longer; what is no token of ours does not count anyway (RFC 7009, 2.2)"""
     if "token" not in request.form:

@@ -28,11 +28,6 @@ class Line(fields.String):
         super().__init__(validate=[validate.Length(max=_FILTER_LENGTH), _check_line], **kwargs)
 
 
-def position() -> fields.Integer:
-    """Return a field for a place in a list, as an earlier answer gave it."""
-    return fields.Integer(load_default=None, validate=validate.Range(0, BIGGEST_NUMBER))
-
-
 def _check_line(text: str) -> None:
     if not is_line(text):
         raise ValidationError(_NOT_ONE_LINE)

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from flask import Flask
 from flask.testing import FlaskClient
@@ -12,12 +12,16 @@ from flask.testing import FlaskClient
 from chassis.db import Database
 from chassis.people import Role
 from chassis.settings import DEFAULT_PORTS
+from messaging.envelope import CONTENT_TYPE
+from messaging.tables import DeadLetter
 from tests.chassis_parts import bearer
 from tests.integration import analytics_house, auth_house, billing_house, tracker_house
 
 SERVICES = tuple(DEFAULT_PORTS)
 
 Headers = Mapping[str, str]
+
+_WHY = {"type": "auth.user_blocked.v1", "reason": "schema-invalid", "detail": "no user_id", "attempts": 1}
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,10 @@ def visit(service: str, migrated: Callable[..., Any]) -> Iterator[Visited]:
     """Open the service with people of every role, and with what they have done so far."""
     visited: Visited = _OPEN[service](migrated(service))
     visited.app.config["WTF_CSRF_ENABLED"] = False
-    yield visited
+    letter = DeadLetter(id=uuid4(), body=b'{"data": {}}', content_type=CONTENT_TYPE, headers={}, **_WHY)
+    with visited.database.transaction() as session:
+        session.add(letter)
+    yield replace(visited, known={**visited.known, "letter_id": letter.id})
     visited.database.engine.dispose()
 
 

@@ -20,6 +20,19 @@ NASTY: Mapping[tuple[str, ...], Sequence[str]] = {
     ("type", "reason"): ["a\0b", "x" * 5_000, "\u202e"],
     ("state", "status", "role", "period", "whose", "lang", "next", "prompt"): ["a\0b", "x" * 5_000, "//x", "\u202e"],
 }
+#: What pages read of their forms, and what nobody means to write there.
+FIELDS = ("title", "jira_id", "description", "note", "amount", "key", "name", "email", "role", "event", "type", "up_to")
+NASTY_FIELDS = (
+    "",
+    "a\0b",
+    "\u202e",
+    "\u200b",
+    "x" * 20_000,
+    LONG_NUMBER,
+    "[" * 5_000,
+    '{"type": 1e400}',
+    '{"data": "\\ud800"}',
+)
 
 
 def cursor(text: str) -> str:
@@ -113,3 +126,11 @@ def test_json_beyond_all_limits_is_refused_in_words(service: Visited) -> None:
             answer = service.rest("POST", path, data=body, content_type="application/json")
             assert answer.status_code == 422, (path, body[:20])
             assert "nested too deeply" in answer.json["detail"]
+
+
+def test_no_page_breaks_whatever_its_form_says(service: Visited) -> None:
+    for path in pages(service, "POST"):
+        if path not in ("/sign-in", "/sign-out"):
+            for nasty in NASTY_FIELDS:
+                answer = service.browser.post(path, data=dict.fromkeys(FIELDS, nasty))
+                assert answer.status_code < 500, (path, nasty)
