@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from flask_smorest import Blueprint
-
 from analytics_service import queries
 from analytics_service.domain.calendar import span
 from analytics_service.queries import DayRow, Today, TopRow
@@ -17,6 +15,7 @@ from analytics_service.schemas import (
 )
 from chassis.business_clock import business_now
 from chassis.identity import require_roles
+from chassis.input.bodies import Blueprint
 from chassis.paging import Page, page_schema
 from chassis.people import Role
 from chassis.runtime import runtime

@@ -77,6 +77,12 @@ class SessionSchema(Schema):
     active = fields.Boolean(required=True, metadata={"description": "False for one that ended, or never began"})
 
 
+class OAuthErrorSchema(Schema):
+    """A refusal as OAuth 2.0 has it: no problem, but a code."""
+
+    error = fields.String(required=True)
+
+
 class SignInArgs(PageArgs):
     """Whose sign-ins are wanted."""
 

@@ -1,20 +1,18 @@
 """The REST API of billing, under /api/v1."""
 
 from dataclasses import asdict
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 from uuid import UUID
 
-from flask_smorest import Blueprint
-
 from billing_service import commands, queries
+from billing_service.domain.period import period
 from billing_service.domain.pricing import PricingRules
 from billing_service.domain.rights import may_see_account, may_see_all
 from billing_service.errors import NotYoursToSee
 from billing_service.jobs import close_days_up_to
 from billing_service.models import Day
 from billing_service.queries import AccountView, DayReport, EntryView, IncomeOfDay, PayoutView, ReportLine
-from billing_service.queries.days import MONTH
 from billing_service.queries.reports import LINES
 from billing_service.routing import use_days
 from billing_service.schemas import (
@@ -37,6 +35,7 @@ from billing_service.schemas import (
 )
 from chassis.idempotency import KeySchema
 from chassis.identity import Role, current_principal, require_roles
+from chassis.input.bodies import Blueprint
 from chassis.paging import Page, PageArgs, PageRequest, page_schema
 from chassis.runtime import runtime
 
@@ -147,9 +146,7 @@ def put_pricing_rules(ranges: dict[str, int]) -> PricingRules:
 def get_income(args: dict[str, Any]) -> Page[IncomeOfDay]:
     """The management's income by day, up to 31 days; for accountants and administrators"""
     with runtime().database.reading() as session:
-        last = args["last"] or _end_of_month(args["first"], today=queries.current_day(session))
-        first = args["first"] or last - timedelta(days=MONTH - 1)
-        return Page(queries.income(session, first, last))
+        return Page(queries.income(session, *period(**args, today=queries.current_day(session))))
 
 
 @days.get("/days")
@@ -231,7 +228,7 @@ def _account(user_id: UUID) -> AccountView:
 def _entries(user_id: UUID, args: dict[str, Any]) -> Page[EntryView]:
     _check_may_see(user_id)
     with runtime().database.reading() as session:
-        return queries.entries(session, user_id, day=args["day"] or queries.current_day(session), page=args["page"])
+        return queries.entries(session, user_id, day=queries.day_of_log(session, **args), page=args["page"])
 
 
 def _check_may_see(user_id: UUID) -> None:
@@ -256,8 +253,3 @@ def _report(day: date) -> dict[str, Any]:
 def _line(line: ReportLine) -> dict[str, Any]:
     amounts = asdict(line.movements) | {"closing_cents": line.movements.closing_cents}
     return {"user_id": line.user_id, "name": line.name, **amounts}
-
-
-def _end_of_month(first: date | None, *, today: date) -> date:
-    """The end of a period of which at most the beginning was named: a month later, or today."""
-    return today if first is None else max(first, min(first + timedelta(days=MONTH - 1), today))

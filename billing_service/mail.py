@@ -19,6 +19,7 @@ from uuid import UUID
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from chassis.files import private_folder
+from chassis.input.text import isolated
 
 _TEMPLATES = Path(__file__).parent / "templates"
 #: Seconds that a mail server may take for each of its replies; and for taking a letter.
@@ -275,4 +276,5 @@ def _text() -> Template:
         keep_trailing_newline=True,
         trim_blocks=True,
     )
+    environment.filters["isolated"] = isolated
     return environment.get_template("billing/letter.txt")

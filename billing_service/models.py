@@ -82,6 +82,7 @@ class Account(Versioned, Base):
             "AND (kind = 'employee') = (opened_on IS NOT NULL)",
             name="employee",
         ),
+        Index("accounts_opened_on_idx", "opened_on", "id", postgresql_where=text("kind = 'employee'")),
     )
 
 

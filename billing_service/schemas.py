@@ -5,6 +5,8 @@ from webargs.fields import DelimitedList
 
 from billing_service.models import CLOSED, FAILED, OPEN, PENDING, SENT, UNKNOWN
 from billing_service.queries.reports import LINES
+from chassis.input.amounts import MAX_CENTS
+from chassis.input.fields import Day
 from chassis.paging import MAX_LIMIT, PageArgs
 
 _CENTS = {"description": "In cents"}
@@ -61,7 +63,7 @@ class EntrySchema(Schema):
 class EntryArgs(PageArgs):
     """Which part of the log is wanted."""
 
-    day = fields.Date(load_default=None, metadata={"description": "The current business day if not given"})
+    day = Day(load_default=None, metadata={"description": "The current business day if not given"})
 
 
 class PriceArgs(Schema):
@@ -98,8 +100,8 @@ class PricingRulesSchema(Schema):
 class PeriodArgs(Schema):
     """A period, both ends included: `to` is the current business day, and `from` 30 days before, unless given."""
 
-    first = fields.Date(data_key="from", load_default=None)
-    last = fields.Date(data_key="to", load_default=None)
+    first = Day(data_key="from", load_default=None)
+    last = Day(data_key="to", load_default=None)
 
 
 class IncomeSchema(Schema):
@@ -129,7 +131,7 @@ class DaySchema(Schema):
 class CloseArgs(Schema):
     """The days that a person confirms: from this one to the day to be closed."""
 
-    confirmed_from = fields.Date(
+    confirmed_from = Day(
         data_key="from",
         load_default=None,
         metadata={"description": "The first of the days to be closed, needed for more than three of them"},
@@ -171,7 +173,7 @@ class DayReportSchema(DaySchema):
 class PayoutArgs(PageArgs):
     """Whose payouts are wanted: one's own, or for accountants and administrators everybody's."""
 
-    day = fields.Date(load_default=None)
+    day = Day(load_default=None)
     user_id = fields.UUID(load_default=None)
 
 
@@ -191,7 +193,9 @@ class PayoutSchema(Schema):
 class CorrectionSchema(Schema):
     """A correction of a balance."""
 
-    amount_cents = fields.Integer(required=True, strict=True, metadata=_SIGNED_CENTS)
+    amount_cents = fields.Integer(
+        required=True, strict=True, metadata={**_SIGNED_CENTS, "minimum": -MAX_CENTS, "maximum": MAX_CENTS}
+    )
     note = fields.String(required=True, metadata={"description": "Why; up to 500 characters"})
 
 

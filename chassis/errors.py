@@ -106,3 +106,15 @@ class Unavailable(ServiceError):
     status = 503
     title = N_("Not available at the moment")
     retry_after = 5
+
+
+class Busy(Unavailable):
+    """Somebody else is changing the same thing, and takes longer than anybody waits."""
+
+    title = N_("Busy at the moment")
+
+
+class TakesTooLong(Unavailable):
+    """The database was asked for more than it finds out in the time that a request has."""
+
+    title = N_("This takes too long")

@@ -6,7 +6,6 @@ A decision about dead letters is written down and answered with 202: the dead-le
 from typing import Any
 from uuid import UUID
 
-import flask_smorest
 from flask import request
 from marshmallow import Schema, fields, validate
 from werkzeug.exceptions import UnsupportedMediaType
@@ -21,6 +20,8 @@ from chassis.dead_letters import (
     replay_with,
 )
 from chassis.identity import require_roles
+from chassis.input.bodies import Blueprint
+from chassis.input.fields import BIGGEST_NUMBER, Line
 from chassis.paging import Page, PageArgs, page_schema
 from chassis.people import Role
 from chassis.runtime import runtime
@@ -36,7 +37,7 @@ from messaging.dead_letters import (
     dead_letter_groups,
 )
 
-messages = flask_smorest.Blueprint(
+messages = Blueprint(
     "messages", __name__, url_prefix="/api/v1/messages", description="Events on their way, and those that died"
 )
 
@@ -114,8 +115,8 @@ class DeadLetterCountSchema(Schema):
 class DeadLetterArgs(PageArgs):
     """Which dead letters are wanted."""
 
-    type = fields.String(load_default=None)
-    reason = fields.String(load_default=None)
+    type = Line(load_default=None)
+    reason = Line(load_default=None)
     state = fields.String(
         load_default="open",
         validate=validate.OneOf([*STATE_FILTERS]),
@@ -126,8 +127,14 @@ class DeadLetterArgs(PageArgs):
 class SelectionSchema(Schema):
     """Which dead letters a decision is about; without a field, all."""
 
-    type = fields.String(load_default=None)
-    reason = fields.String(load_default=None)
+    type = Line(load_default=None)
+    reason = Line(load_default=None)
+
+
+class SelectionOnPage(SelectionSchema):
+    """What a page adds: nothing that died after it was shown."""
+
+    up_to = fields.Integer(load_default=None, validate=validate.Range(0, BIGGEST_NUMBER))
 
 
 class DecidedSchema(Schema):

@@ -1,6 +1,7 @@
 """The pages under /messages, the same in every service, for administrators: the outbox and the dead letters."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -23,8 +24,9 @@ from chassis.dead_letters import (
 from chassis.errors import N_
 from chassis.i18n import translate
 from chassis.identity import require_roles
+from chassis.input.sent import load_query, load_sent
+from chassis.messages_api import DeadLetterArgs, SelectionOnPage
 from chassis.navigation import SERVICE_NAMES
-from chassis.paging import PageRequest
 from chassis.people import Role
 from chassis.runtime import runtime
 from messaging import outbox_status
@@ -85,9 +87,8 @@ _NAMES = {
 @require_roles(Role.ADMIN)
 def overview() -> str:
     """How the outbox is, the dead letters in groups and one by one, and who decided what."""
-    state = request.args.get("state", "open")
-    state = state if state in STATE_FILTERS else "open"
-    wanted = Selection(request.args.get("type") or None, request.args.get("reason") or None)
+    asked = load_query(DeadLetterArgs)
+    state, wanted = asked["state"], Selection(asked["type"], asked["reason"])
     with runtime().database.reading() as session:
         outbox = outbox_status(session)
         groups = dead_letter_groups(session)
@@ -99,7 +100,7 @@ def overview() -> str:
         total=sum(group.count for group in groups),
         undecided=sum(group.undecided for group in groups),
         last_position=max((group.last_position for group in groups), default=0),
-        letters=page_of_letters(PageRequest(_LETTERS_ON_A_PAGE, request.args.get("cursor")), wanted, state),
+        letters=page_of_letters(replace(asked["page"], limit=_LETTERS_ON_A_PAGE), wanted, state),
         decisions=decisions,
         wanted=wanted,
         state=state,
@@ -139,7 +140,7 @@ def discard_letter(letter_id: UUID) -> Response:
 def edit_letter(letter_id: UUID) -> tuple[str, int] | Response:
     """Send an edited event in its place; with its faults, the form comes back as it was filled in."""
     try:
-        replay_with(letter_id, event_of_text(request.form.get("event", "")) or {})
+        replay_with(letter_id, event_of_text(request.form.get("event", "").encode()) or {})
     except InvalidEvent as error:
         return _letter(letter_id, error), error.status
     except AlreadyDecided as error:
@@ -234,8 +235,8 @@ def _decide(letter_id: UUID, decision: Decision, said: str) -> Response:
 
 def _sent_selection() -> Selection:
     """Which letters the form or the link names. Nothing that died after the page was shown is among them."""
-    up_to = request.values.get("up_to", type=int)
-    return Selection(request.values.get("type"), request.values.get("reason"), up_to)
+    sent = load_sent(SelectionOnPage, request.values)
+    return Selection(sent["type"], sent["reason"], sent["up_to"])
 
 
 def _is_in(group: DeadLetterGroup, selection: Selection) -> bool:

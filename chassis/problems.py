@@ -12,7 +12,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
-from chassis.errors import N_, Invalid, ServiceError, Unauthorized, Unavailable
+from chassis.database_errors import refusal_of_database
+from chassis.errors import N_, Invalid, ServiceError, Unauthorized
 from chassis.i18n import translate
 from chassis.identity import is_api_request
 from chassis.runtime import runtime
@@ -64,8 +65,8 @@ class ProblemApi(flask_smorest.Api):  # type: ignore[misc]
 def register_error_handlers(app: Flask) -> None:
     """Answer ServiceErrors and a database that is away; ProblemApi answers the HTTPExceptions."""
     app.register_error_handler(ServiceError, answer_service_error)
-    app.register_error_handler(OperationalError, _answer_database_away)
-    app.register_error_handler(PoolTimeout, _answer_database_away)
+    app.register_error_handler(OperationalError, _answer_database_error)
+    app.register_error_handler(PoolTimeout, _answer_database_error)
 
 
 def answer_service_error(error: ServiceError) -> BaseResponse:
@@ -109,9 +110,10 @@ def answer_http_exception(error: HTTPException) -> BaseResponse:
     return response
 
 
-def _answer_database_away(error: Exception) -> BaseResponse:
-    current_app.logger.warning("database_away", exc_info=error)
-    return answer_service_error(Unavailable(N_("The database does not answer. Try again in a moment.")))
+def _answer_database_error(error: OperationalError | PoolTimeout) -> BaseResponse:
+    refusal = refusal_of_database(error)
+    current_app.logger.warning("database_%s", type(refusal).__name__.lower(), exc_info=error)
+    return answer_service_error(refusal)
 
 
 def _answer(

@@ -8,7 +8,6 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from flask import Blueprint, Flask
-from flask_smorest import Blueprint as RestBlueprint
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet
 from marshmallow import Schema, fields
@@ -16,6 +15,7 @@ from marshmallow import Schema, fields
 from chassis.db import Database, utc_now
 from chassis.errors import Conflict, Invalid
 from chassis.identity import Role, current_principal, require_roles, start_page_session
+from chassis.input.bodies import Blueprint as RestBlueprint
 from chassis.people import Claims, LocalUser
 from chassis.settings import Settings, load_settings
 from chassis.web import build_app

@@ -5,10 +5,10 @@ from typing import Any
 from uuid import UUID
 
 from flask import request, url_for
-from flask_smorest import Blueprint
 
 from chassis.idempotency import KeySchema
 from chassis.identity import current_principal, require_roles
+from chassis.input.bodies import Blueprint
 from chassis.paging import Page, PageRequest, page_schema
 from chassis.problems import CONTENT_TYPE
 from chassis.runtime import runtime
@@ -52,7 +52,7 @@ def create_task(words: dict[str, Any], header: dict[str, Any]) -> tuple[Task, in
 def list_tasks(args: dict[str, Any]) -> Page[Task]:
     """Somebody's tasks, or those of certain ids
 
-    Open tasks first, newest first. Only managers and administrators list the tasks of somebody else;
+    Newest first. Only managers and administrators list the tasks of somebody else;
     by id everybody sees every task.
     """
     principal = current_principal()

@@ -75,6 +75,7 @@ class Task(Versioned, Base):
         CheckConstraint("status IN ('open', 'done')", name="status"),
         CheckConstraint("(status = 'done') = (completed_at IS NOT NULL)", name="completed_at"),
         Index("tasks_assignee_idx", "assignee_id", "status", "id"),
+        Index("tasks_of_assignee_idx", "assignee_id", "id"),
         Index("tasks_open_idx", "id", postgresql_where=text("status = 'open'")),
     )
 

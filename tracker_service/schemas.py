@@ -5,7 +5,7 @@ from typing import Any
 from marshmallow import Schema, fields, validate
 from webargs.fields import DelimitedList
 
-from chassis.paging import MAX_LIMIT, PageArgs
+from chassis.paging import MAX_LIMIT, PageArgs, cursor_field
 from chassis.problems import ProblemSchema
 from tracker_service.models import DONE, FINISHED, OPEN, RUNNING
 
@@ -76,6 +76,12 @@ class TaskArgs(PageArgs):
     )
     status = fields.String(load_default=None, validate=validate.OneOf([OPEN, DONE]))
     ids = DelimitedList(fields.UUID(), load_default=lambda: None, validate=validate.Length(1, MAX_LIMIT))
+
+
+class OwnTasksArgs(PageArgs):
+    """Which part of the page of one's own tasks is wanted: `cursor` is of the open ones."""
+
+    done = cursor_field()
 
 
 class ReassignmentSchema(Schema):

@@ -3,8 +3,6 @@
 from typing import Any
 from uuid import UUID
 
-from flask_smorest import Blueprint
-
 from auth_service import commands, queries
 from auth_service.api.limits import limits_refusals
 from auth_service.api.photos import PHOTO, let_in, sent_photo
@@ -12,6 +10,7 @@ from auth_service.models import RefusedSignIn, SignIn, User
 from auth_service.schemas import RefusedSignInSchema, SessionSchema, SignInArgs, SignInSchema, TokenSchema, UserSchema
 from chassis.db import utc_now
 from chassis.identity import current_principal, require_roles
+from chassis.input.bodies import Blueprint
 from chassis.paging import Page, PageArgs, page_schema
 from chassis.people import Role
 from chassis.runtime import runtime

@@ -4,7 +4,6 @@ from typing import Any
 from uuid import UUID
 
 from flask import url_for
-from flask_smorest import Blueprint
 
 from auth_service import commands, queries
 from auth_service.api.photos import PHOTO, sent_photo
@@ -19,6 +18,7 @@ from auth_service.schemas import (
     UserSchema,
 )
 from chassis.identity import require_roles
+from chassis.input.bodies import Blueprint
 from chassis.paging import Page, page_schema
 from chassis.people import ACTIVE, Role
 from chassis.runtime import runtime

@@ -2,7 +2,8 @@
 
 from auth_service.commands.beaks import enrol_beak, look_at, withdraw_beak
 from auth_service.commands.codes import forget_expired, issue_code, redeem_code
-from auth_service.commands.imports import import_user, import_users, read_import
+from auth_service.commands.import_files import read_import
+from auth_service.commands.imports import import_users
 from auth_service.commands.sign_ins import forget_refusals, note_refusal, sign_in, sign_out
 from auth_service.commands.tokens import access_token, claims_of, revoke
 from auth_service.commands.tools import Tools, install_tools, make_tools, tools
@@ -17,7 +18,6 @@ __all__ = [
     "enrol_beak",
     "forget_expired",
     "forget_refusals",
-    "import_user",
     "import_users",
     "install_tools",
     "issue_code",

@@ -12,6 +12,8 @@ from billing_service.domain import ledger
 from billing_service.domain.ledger import Transaction
 from billing_service.domain.pricing import Prices
 from billing_service.errors import N_, AccountNotFound, InvalidCorrection, KeyUsedOtherwise, PostedOtherwise
+from chassis.input.amounts import is_amount
+from chassis.input.text import is_text, is_visible, tidy
 
 NOTE_LENGTH = 500
 
@@ -74,11 +76,13 @@ def post_correction(
     Money already paid out or charged stays in the log as it is. The same `key` of the same person posts once.
     Raises AccountNotFound, InvalidCorrection, KeyUsedOtherwise.
     """
-    note = note.strip()
+    note = tidy(note)
     errors = {}
     if amount_cents == 0:
         errors["amount_cents"] = [N_("A correction of nothing corrects nothing.")]
-    if not 1 <= len(note) <= NOTE_LENGTH:
+    elif not is_amount(amount_cents):
+        errors["amount_cents"] = [N_("Nobody moves more than $1,000,000 at once.")]
+    if len(note) > NOTE_LENGTH or not is_text(note) or not is_visible(note):
         errors["note"] = [N_("Say why, in up to 500 characters.")]
     if errors:
         raise InvalidCorrection(errors)

@@ -13,7 +13,7 @@ from billing_service.queries.days import (
     last_closed_day,
     robot_run,
 )
-from billing_service.queries.entries import EntryView, entries, prices
+from billing_service.queries.entries import EntryView, day_of_log, entries, prices
 from billing_service.queries.payouts import PayoutView, letter_is_due, payout_letter, payouts
 from billing_service.queries.reports import DayReport, Due, ReportLine, day_report, due_payouts, statements
 from billing_service.queries.rules import pricing_rules
@@ -32,6 +32,7 @@ __all__ = [
     "accounts",
     "current_day",
     "day",
+    "day_of_log",
     "day_report",
     "days",
     "days_to_confirm",

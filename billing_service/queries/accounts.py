@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from billing_service.domain.ledger import Kind
 from billing_service.errors import AccountNotFound
 from billing_service.models import EMPLOYEE, Account, LedgerEntry, LedgerTransaction, User
-from chassis.paging import Page, PageRequest, fetch_page
+from chassis.paging import Order, Page, PageRequest, fetch_page
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ def account(session: Session, user_id: UUID, *, day: date) -> AccountView:
 
 
 def accounts(session: Session, *, day: date, page: PageRequest) -> Page[AccountView]:
-    """Return everybody's accounts, by name."""
-    found = fetch_page(session, _accounts(), func.coalesce(User.name, ""), Account.id, page=page)
+    """Return everybody's accounts; whose was opened first stands first. A name can change while pages are read."""
+    found = fetch_page(session, _accounts(), Order((Account.opened_on, Account.id)), page)
     today = _today(session, [account_id for account_id, *_ in found.items], day)
     return Page([_view(row, today) for row in found.items], found.next_cursor)
 

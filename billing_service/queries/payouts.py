@@ -12,7 +12,7 @@ from billing_service.errors import PayoutNotFound
 from billing_service.mail import Letter
 from billing_service.models import PENDING, SENDING, Account, Payout, User
 from chassis.business_clock import BUSINESS_NOW
-from chassis.paging import Page, PageRequest, fetch_page
+from chassis.paging import Order, Page, PageRequest, fetch_page
 
 #: Money that was paid stays paid, whatever becomes of the letter.
 MADE = "made"
@@ -45,7 +45,7 @@ def payouts(
         wanted = wanted.where(Account.user_id == user_id)
     if day is not None:
         wanted = wanted.where(Payout.day == day)
-    found = fetch_page(session, wanted, Payout.day, Payout.id, page=page, descending=True)
+    found = fetch_page(session, wanted, Order((Payout.day, Payout.id), descending=True), page)
     return Page([_view(*row) for row in found.items], found.next_cursor)
 
 

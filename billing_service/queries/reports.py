@@ -13,7 +13,7 @@ from billing_service.commands.statements import statements_so_far
 from billing_service.domain.closing import Movements
 from billing_service.models import CLOSED, Account, Day, Statement, User
 from billing_service.queries.days import day
-from chassis.paging import Page, PageRequest, fetch_page
+from chassis.paging import Order, Page, PageRequest, fetch_page
 
 #: A report that is asked for as a whole has the first of its lines, up to this number.
 LINES = 1_000
@@ -87,7 +87,7 @@ def _page(session: Session, lines: Subquery, page: PageRequest) -> Page[ReportLi
         .join_from(lines, Account, Account.id == lines.c.account_id)
         .outerjoin(User, User.user_id == Account.user_id)
     )
-    found = fetch_page(session, wanted, func.coalesce(User.name, ""), lines.c.account_id, page=page)
+    found = fetch_page(session, wanted, Order((Account.opened_on, Account.id)), page)
     return Page([_line(*row) for row in found.items], found.next_cursor)
 
 

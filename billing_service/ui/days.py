@@ -1,21 +1,25 @@
 """The management's income, business days and their reports."""
 
-from datetime import date, timedelta
+from datetime import date
 
 from flask import flash, redirect, render_template, url_for
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
 from billing_service import queries
-from billing_service.errors import BadPeriod, FutureDay, TooManyDays
+from billing_service.domain.period import period
+from billing_service.errors import FutureDay, TooManyDays
 from billing_service.jobs import close_days_up_to
 from billing_service.models import CLOSED
-from billing_service.queries.days import MONTH
-from billing_service.ui.frame import SEE_ALL, pages, wanted_day, wanted_page
+from billing_service.schemas import CloseArgs, PeriodArgs
+from billing_service.ui.frame import SEE_ALL, pages
 from chassis.business_clock import calendar_day
 from chassis.chart import bar_chart
+from chassis.errors import Invalid
 from chassis.i18n import format_day, translate
 from chassis.identity import Role, current_principal, require_roles
+from chassis.input.sent import load_query
+from chassis.paging import PageArgs
 from chassis.runtime import runtime
 
 
@@ -27,13 +31,11 @@ def show_income() -> tuple[str, int]:
     with runtime().database.reading() as session:
         today = queries.current_day(session)
         try:
-            last = wanted_day("to") or today
-            first = wanted_day("from") or last - timedelta(days=MONTH - 1)
-            days = queries.income(session, first, last)
-        except BadPeriod as error:
+            first, last = period(**load_query(PeriodArgs), today=today)
+        except Invalid as error:
             fault = translate(error.message)
-            first, last = today - timedelta(days=MONTH - 1), today
-            days = queries.income(session, first, last)
+            first, last = period(None, None, today=today)
+        days = queries.income(session, first, last)
         page = render_template(
             "billing/income.html",
             today=queries.income_of(session, today),
@@ -53,7 +55,7 @@ def list_days() -> str:
     with runtime().database.reading() as session:
         return render_template(
             "billing/days.html",
-            days=queries.days(session, page=wanted_page()),
+            days=queries.days(session, page=load_query(PageArgs)["page"]),
             last_to_close=calendar_day(session),
             to_confirm=queries.days_to_confirm(session),
             run=queries.robot_run(session),
@@ -66,7 +68,7 @@ def list_days() -> str:
 def show_day(day: date) -> str:
     """The financial report of a day."""
     with runtime().database.reading() as session:
-        report = queries.day_report(session, day, page=wanted_page())
+        report = queries.day_report(session, day, page=load_query(PageArgs)["page"])
         closable = report.status != CLOSED and day <= calendar_day(session)
     return render_template("billing/day.html", report=report, may_close=_may_close() and closable)
 
@@ -94,7 +96,7 @@ def confirm_close(day: date) -> str | Response:
 def close_day(day: date) -> Response:
     """Close the day and all before it; a second click on the button does no harm."""
     try:
-        closed = close_days_up_to(runtime().database, day, confirmed_from=wanted_day("from"))
+        closed = close_days_up_to(runtime().database, day, **load_query(CloseArgs))
     except (FutureDay, TooManyDays) as error:
         flash(translate(error.message, error.parts), "bad")
         return redirect(url_for("billing.list_days"), 303)

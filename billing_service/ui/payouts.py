@@ -13,8 +13,10 @@ from billing_service.domain.rights import may_see_account, may_see_all
 from billing_service.errors import NotYoursToSee, PayoutNotFound
 from billing_service.mail import Letter, compose, file_name
 from billing_service.queries import PayoutView
-from billing_service.ui.frame import SEE_ALL, pages, wanted_day, wanted_page
+from billing_service.schemas import PayoutArgs
+from billing_service.ui.frame import SEE_ALL, pages
 from chassis.identity import current_principal, require_roles
+from chassis.input.sent import load_query
 from chassis.runtime import runtime
 
 
@@ -24,16 +26,17 @@ def list_payouts() -> str:
     """The person's own payouts; for those who may, everybody's as well."""
     principal = current_principal()
     sees_all = may_see_all(principal.role)
+    wanted = load_query(PayoutArgs)
     everybody = sees_all and request.args.get("whose") == "all"
     with runtime().database.reading() as session:
         payouts = queries.payouts(
             session,
             user_id=None if everybody else principal.user_id,
-            day=wanted_day(),
-            page=wanted_page(),
+            day=wanted["day"],
+            page=wanted["page"],
         )
     return render_template(
-        "billing/payouts.html", payouts=payouts, sees_all=sees_all, everybody=everybody, shown=wanted_day()
+        "billing/payouts.html", payouts=payouts, sees_all=sees_all, everybody=everybody, shown=wanted["day"]
     )
 
 

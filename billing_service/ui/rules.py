@@ -9,8 +9,9 @@ from werkzeug.wrappers import Response
 from billing_service import commands, queries
 from billing_service.domain.pricing import PricingRules
 from billing_service.errors import InvalidPricingRules
-from billing_service.ui.frame import NO_AMOUNT, SEE_ALL, cents_of, dollars, pages, translated_errors
+from billing_service.ui.frame import NO_AMOUNT, SEE_ALL, pages, translated_errors
 from chassis.identity import Role, current_principal, require_roles
+from chassis.input.amounts import cents_of, dollars
 from chassis.runtime import runtime
 
 

@@ -159,6 +159,9 @@ def test_the_browser_is_never_sent_to_where_no_client_lives(house: House, change
         ({"code_challenge": "short"}, "invalid_request"),
         ({"code_challenge_method": "plain"}, "invalid_request"),
         ({"code_challenge_method": None}, "invalid_request"),
+        ({"nonce": "a\0b"}, "invalid_request"),
+        ({"nonce": "x" * 3_000}, "invalid_request"),
+        ({"scope": "openid\0"}, "invalid_request"),
     ],
 )
 def test_a_faulty_request_of_a_known_client_goes_back_to_it(

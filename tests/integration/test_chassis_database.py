@@ -11,13 +11,14 @@ from uuid import UUID, uuid4
 
 import pytest
 import time_machine
-from sqlalchemy import Engine, create_engine, select, text
-from sqlalchemy.exc import InternalError
+from sqlalchemy import Engine, create_engine, delete, select, text, update
+from sqlalchemy.exc import InternalError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from chassis.database_errors import refusal_of_database
 from chassis.db import Database, Versioned, new_metadata, utc_now
-from chassis.errors import Invalid
-from chassis.paging import PageRequest, fetch_page
+from chassis.errors import Busy, Invalid, TakesTooLong, Unavailable
+from chassis.paging import Order, PageRequest, fetch_page
 from chassis.people import (
     Claims,
     EndedSessionReplica,
@@ -176,7 +177,7 @@ def test_a_list_page_by_page_is_the_whole_list_in_order(house: Database) -> None
         with house.reading() as session:
             pages, page = [], PageRequest(limit=5)
             while True:
-                found = fetch_page(session, select(Perch), Perch.height, Perch.id, page=page, descending=descending)
+                found = fetch_page(session, select(Perch), Order((Perch.height, Perch.id), descending), page)
                 pages.append(found.items)
                 if found.next_cursor is None:
                     break
@@ -186,18 +187,65 @@ def test_a_list_page_by_page_is_the_whole_list_in_order(house: Database) -> None
         assert seen == sorted(set(seen), reverse=descending)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_what_is_in_a_list_from_the_first_page_to_the_last_is_on_one_page(house: Database, seed: int) -> None:
+    chance = random.Random(seed)
+    with house.transaction() as session:
+        perches = [Perch(height=height) for height in range(30)]
+        session.add_all(perches)
+    seen: list[UUID] = []
+    gone: set[UUID] = set()
+    page: PageRequest | None = PageRequest(limit=4)
+    while page is not None:
+        with house.transaction() as session:
+            found = fetch_page(session, select(Perch), Order((Perch.id,)), page)
+            seen += [perch.id for perch in found.items]
+            for perch in chance.sample(perches, 3):  # what a list is not ordered by may change
+                session.execute(update(Perch).where(Perch.id == perch.id).values(height=chance.randrange(100)))
+            lost = chance.choice(perches).id
+            session.execute(delete(Perch).where(Perch.id == lost))
+            gone.add(lost)
+            session.add(Perch(height=chance.randrange(100)))
+        page = PageRequest(4, found.next_cursor) if found.next_cursor else None
+    assert len(seen) == len(set(seen))
+    assert {perch.id for perch in perches} - gone <= set(seen)
+
+
+def test_who_waits_too_long_for_somebody_else_is_told_so(house: Database) -> None:
+    with house.transaction() as first, house.reading() as second:
+        first.execute(text("LOCK TABLE perches"))
+        second.execute(text("SET LOCAL lock_timeout = '20ms'"))
+        with pytest.raises(OperationalError) as waited:
+            second.execute(select(Perch))
+    assert isinstance(refusal_of_database(waited.value), Busy)
+
+
+def test_who_asks_for_too_much_is_told_so(house: Database) -> None:
+    with house.reading() as session:
+        session.execute(text("SET LOCAL statement_timeout = '20ms'"))
+        with pytest.raises(OperationalError) as given_up:
+            session.execute(text("SELECT count(*) FROM generate_series(1, 1000000000)"))
+    assert isinstance(refusal_of_database(given_up.value), TakesTooLong)
+
+
+def test_a_database_that_is_away_is_told_from_one_that_is_busy(tmp_path: Path) -> None:
+    with pytest.raises(OperationalError) as nobody_there:
+        Database(settings(tmp_path)).engine.connect()
+    assert type(refusal_of_database(nobody_there.value)) is Unavailable
+
+
 def test_a_list_of_several_columns_gives_rows(house: Database) -> None:
     with house.transaction() as session:
         session.add(Perch(height=2))
     with house.reading() as session:
-        page = fetch_page(session, select(Perch.height, Perch.version), Perch.id, page=PageRequest())
+        page = fetch_page(session, select(Perch.height, Perch.version), Order((Perch.id,)), PageRequest())
     assert page.items == [(2, 0)]
     assert page.next_cursor is None
 
 
 def test_a_cursor_of_another_list_is_refused(house: Database) -> None:
     with house.reading() as session, pytest.raises(Invalid):
-        fetch_page(session, select(Perch), Perch.id, page=PageRequest(cursor="WyJhcmEiXQ"))
+        fetch_page(session, select(Perch), Order((Perch.id,)), PageRequest(cursor="WyJhcmEiXQ"))
 
 
 def test_a_transaction_that_fails_leaves_nothing(house: Database) -> None:

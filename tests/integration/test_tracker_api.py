@@ -137,7 +137,7 @@ def test_an_unblocking_does_not_revive_what_was_issued_before_the_block(house: H
     assert house.app.test_client().get("/api/v1/tasks", headers=signed_in_again).status_code == 200
 
 
-def test_own_tasks_come_page_by_page_open_ones_first_and_newest_first(house: House) -> None:
+def test_own_tasks_come_page_by_page_newest_first(house: House) -> None:
     popug = house.person()
     api = house.api(popug)
     created = [api.create(f"Task {number}")["id"] for number in range(7)]
@@ -151,9 +151,21 @@ def test_own_tasks_come_page_by_page_open_ones_first_and_newest_first(house: Hou
         assert len(page["items"]) <= 3
         found += [task["id"] for task in page["items"]]
         query = page["next_cursor"] and f"/tasks?limit=3&cursor={page['next_cursor']}"
-    assert found == [created[number] for number in (6, 4, 3, 1, 0, 5, 2)]
+    assert found == created[::-1]
     assert [task["id"] for task in api.get("/tasks?status=done").json["items"]] == [created[5], created[2]]
     assert api.get(f"/tasks?assignee={popug}").json == api.get("/tasks").json
+
+
+def test_a_task_that_is_completed_or_priced_between_two_pages_is_on_one_of_them(house: House) -> None:
+    api = house.api(house.person())
+    created = [api.create(f"Task {number}")["id"] for number in range(6)]
+    first = api.get("/tasks?limit=2").json
+    for task in (created[5], created[0]):  # one that was shown, one that will be
+        api.post(f"/tasks/{task}/complete")
+    second = api.get(f"/tasks?limit=2&cursor={first['next_cursor']}").json
+    api.post(f"/tasks/{created[3]}/complete")
+    third = api.get(f"/tasks?limit=2&cursor={second['next_cursor']}").json
+    assert [task["id"] for page in (first, second, third) for task in page["items"]] == created[::-1]
 
 
 def test_somebody_elses_tasks_are_listed_by_managers_and_admins_only(house: House) -> None:

@@ -134,6 +134,35 @@ def test_many_tasks_come_page_by_page(house: House) -> None:
     assert "Task no. 0." in browser.get(link[1].replace("&amp;", "&")).text
 
 
+def test_what_is_done_has_pages_of_its_own_and_repeats_nothing_that_is_to_do(house: House) -> None:
+    popug = house.person()
+    for number in range(27):
+        task = house.api(popug).create(f"Task no. {number}.")
+        if number < 26:
+            house.api(popug).post(f"/tasks/{task['id']}/complete")
+    browser = house.browser(popug)
+    first = browser.get("/").text
+    to_do, done = first.split('id="done"')
+    assert "Task no. 26." in to_do
+    assert done.count("Task no. ") == 25
+    link = re.search(r'href="([^"]*done=[^"]*)#done" rel="next"', done)
+    assert link
+    second = browser.get(link[1].replace("&amp;", "&")).text
+    assert "Task no. 26." in second.split('id="done"')[0]
+    assert second.split('id="done"')[1].count("Task no. ") == 1
+
+
+def test_names_and_titles_turn_nothing_around_them(house: House) -> None:
+    popug = house.person(name="כוכבית")
+    title = "לעוף\u202e הביתה"
+    browser = house.browser(popug)
+    page = browser.post("/tasks", data={"title": title}, follow_redirects=True).text
+    assert "\u202e" not in page
+    assert "<bdi>לעוף הביתה</bdi>" in page
+    assert "“\u2068לעוף הביתה\u2069”" in page
+    assert '<bdi class="name">כוכבית</bdi>' in page
+
+
 def test_pages_speak_russian(house: House) -> None:
     answer = house.browser(house.person()).get("/?lang=ru")
     assert 'lang="ru"' in answer.text

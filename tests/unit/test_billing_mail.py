@@ -31,6 +31,11 @@ def test_the_letter_names_the_sum_and_the_day_in_both_languages() -> None:
     assert "$1,234.56" in message["Subject"]
 
 
+def test_a_name_from_right_to_left_turns_nothing_around_it() -> None:
+    text = compose(replace(LETTER, name="כוכבית\u202e"), SENDER).get_content()
+    assert "Hello, \u2068כוכבית\u2069!" in text
+
+
 def test_the_message_id_is_the_payouts_own_however_often_it_is_written() -> None:
     first, second = compose(LETTER, SENDER), compose(LETTER, SENDER)
     assert first["Message-ID"] == second["Message-ID"] == f"<payout-{UUID(int=7)}@uberpopug.example>"
