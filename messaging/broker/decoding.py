@@ -123,14 +123,16 @@ def _text(value: str | bytes | None) -> str:
 
 def _plain(value: Any, depth: int) -> Any:
     """Make a header one that can be stored and sent on."""
-    if isinstance(value, dict | list) and depth == 0:
-        return _TOO_DEEP
-    if isinstance(value, dict):
-        return {_text(name): _plain(inner, depth - 1) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [_plain(inner, depth - 1) for inner in value]
+    if isinstance(value, str | bytes):
+        return _text(value)
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int) and abs(value) < 2**63:
         return int(value)
-    return _text(value if isinstance(value, str | bytes) else str(value))
+    if not isinstance(value, dict | list):
+        return _text(str(value))
+    if depth == 0:
+        return _TOO_DEEP
+    if isinstance(value, dict):
+        return {_text(name): _plain(inner, depth - 1) for name, inner in value.items()}
+    return [_plain(inner, depth - 1) for inner in value]
