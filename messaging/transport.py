@@ -50,7 +50,7 @@ class Delivery:
     app_id: str
     correlation_id: str
     timestamp: int | None
-    #: Who first sent a message is in them only if we ourselves have sent it on: see `messaging.sender`.
+    #: They name the first sender only if the receiver's own user has sent the message on: see `messaging.sender`.
     headers: dict[str, Any]
     redelivered: bool
     #: The user who published it, as the broker has checked; empty if the message names none.
