@@ -71,15 +71,8 @@ def changed(body: bytes) -> st.SearchStrategy[bytes]:
     event = json.loads(body)
     attributes = st.dictionaries(st.sampled_from(sorted(event)), json_values, max_size=3)
     data = st.dictionaries(st.sampled_from(sorted(event["data"])), json_values, max_size=3)
-<<<<<<< HEAD
-    nothing: st.SearchStrategy[dict[str, str]] = st.just({})
-    time = nothing | times.map(lambda text: {"time": text})
-    return st.tuples(attributes, data, time).map(
-        lambda found: json.dumps(event | {"data": event["data"] | found[1]} | found[0] | found[2]).encode()
-=======
     return st.tuples(attributes, data, times | st.just(event["time"])).map(
         lambda found: json.dumps(event | {"data": event["data"] | found[1], "time": found[2]} | found[0]).encode()
->>>>>>> wire
     )
 
 
