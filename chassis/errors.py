@@ -24,12 +24,21 @@ class ServiceError(Exception):
     title = N_("The request cannot be served")
 
     def __init__(
-        self, message: str = "", *, errors: Mapping[str, Sequence[str]] | None = None, **parts: object
+        self,
+        message: str = "",
+        *,
+        errors: Mapping[str, Sequence[str]] | None = None,
+        extensions: Mapping[str, object] | None = None,
+        **parts: object,
     ) -> None:
-        """Take the English text, its changing parts, and for fields what is wrong with each."""
+        """Take the English text, its changing parts, and for fields what is wrong with each.
+
+        `extensions` are members of the problem beside the usual ones, for programs (RFC 9457, section 3.2).
+        """
         super().__init__(message)
         self.message = message
         self.parts = parts
+        self.extensions = dict(extensions or {})
         self.errors = {field: list(texts) for field, texts in errors.items()} if errors else None
 
     @property

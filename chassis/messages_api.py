@@ -10,6 +10,7 @@ from flask import request
 from marshmallow import Schema, fields, validate
 from werkzeug.exceptions import UnsupportedMediaType
 
+from chassis.dead_letter_counts import count_own
 from chassis.dead_letters import (
     decide_about,
     decide_about_all,
@@ -30,6 +31,7 @@ from messaging.dead_letters import (
     DeadLetterGroup,
     DeadLetterView,
     Decision,
+    Outcome,
     Selection,
     State,
     dead_letter_groups,
@@ -81,6 +83,9 @@ class DeadLetterStorySchema(DeadLetterSchema):
     size = fields.Integer(metadata={"description": "Of the body, in bytes"})
     text = fields.String(metadata={"description": "The body as a person reads it"})
     replacement = fields.String(allow_none=True, metadata={"description": "The edited event, sent in its place"})
+    outcome = fields.Enum(
+        Outcome, by_value=True, allow_none=True, metadata={"description": "Of the latest replay; null without one"}
+    )
     history = fields.List(fields.Nested(HistorySchema))
 
 
@@ -99,6 +104,12 @@ class DeadLetterGroupsSchema(Schema):
     """All groups, the largest first."""
 
     items = fields.List(fields.Nested(DeadLetterGroupSchema))
+
+
+class DeadLetterCountSchema(Schema):
+    """How many dead letters a service has."""
+
+    open = fields.Integer(metadata={"description": "Those that nobody has replayed or discarded yet"})
 
 
 class DeadLetterArgs(PageArgs):
@@ -157,6 +168,14 @@ def get_outbox() -> OutboxStatus:
 def get_dead_letters(args: dict[str, Any]) -> Page[DeadLetterView]:
     """The dead letters, in the order they died"""
     return page_of_letters(args["page"], Selection(args["type"], args["reason"]), args["state"])
+
+
+@messages.get("/dead-letters/count")
+@messages.doc(security=[])
+@messages.response(200, DeadLetterCountSchema)
+def get_count() -> dict[str, int]:
+    """How many dead letters are open; without a token, since the other services ask for it"""
+    return {"open": count_own(runtime().database)}
 
 
 @messages.get("/dead-letters/groups")

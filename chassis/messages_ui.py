@@ -1,13 +1,16 @@
 """The pages under /messages, the same in every service, for administrators: the outbox and the dead letters."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask_babel import format_decimal, ngettext
 from flask_babel import gettext as _
-from flask_babel import ngettext
 from werkzeug.wrappers import Response
 
+from chassis.db import utc_now
 from chassis.dead_letters import (
     AlreadyDecided,
     InvalidEvent,
@@ -23,25 +26,35 @@ from chassis.i18n import translate
 from chassis.identity import require_roles
 from chassis.input.sent import load_query, load_sent
 from chassis.messages_api import DeadLetterArgs, SelectionOnPage
+from chassis.navigation import SERVICE_NAMES
 from chassis.people import Role
 from chassis.runtime import runtime
 from messaging import outbox_status
 from messaging.dead_letters import (
-    OPEN,
     STATE_FILTERS,
+    Action,
     DeadLetterGroup,
+    DeadLetterStory,
     Decision,
+    Outcome,
+    OutcomeCounts,
+    RecentDecision,
     Selection,
     State,
     dead_letter_groups,
     recent_decisions,
 )
 from messaging.envelope import MAX_BYTES
+from messaging.errors import UnknownType
 
 messages_pages = Blueprint("messages_pages", __name__, template_folder="templates", url_prefix="/messages")
 
 _LETTERS_ON_A_PAGE = 25
 _DECISIONS_SHOWN = 10
+#: For so long after a decision the pages refresh themselves; then there is a link.
+_WATCHED = timedelta(minutes=2)
+#: For so long the outcome of the latest replay stands above the list.
+_NEWS = timedelta(minutes=10)
 
 _REASONS = {
     "not-an-event": N_("no event"),
@@ -66,7 +79,6 @@ _NAMES = {
     "died": N_("died"),
     "edited": N_("edited and replay requested"),
 }
-_SERVICES = {"auth": N_("Users"), "tracker": N_("Tasks"), "billing": N_("Accounts"), "analytics": N_("Analytics")}
 
 
 @messages_pages.get("")
@@ -93,7 +105,9 @@ def overview() -> str:
         types=_choices([group.type for group in groups], wanted.type),
         reasons=_choices([group.reason for group in groups], wanted.reason),
         states=list(STATE_FILTERS),
-        under_way=any(group.undecided < group.count for group in groups),
+        unknown_types=[group.type for group in groups if group.reason == UnknownType.reason],
+        news=_news(decisions),
+        watched=_is_watched(groups, decisions),
         **_frame(),
     )
 
@@ -164,17 +178,47 @@ def discard_group() -> Response:
 
 def _letter(letter_id: UUID, refusal: InvalidEvent | None = None) -> str:
     story = letter_story(letter_id)
+    under_way = _letter_is_under_way(story)
     return render_template(
         "messages/letter.html",
         story=story,
         letter=story.letter,
         is_cut=story.size > MAX_BYTES,
-        is_open=story.letter.state in OPEN,
         is_dead=story.letter.state is State.DEAD,
+        under_way=under_way,
+        watched=under_way and _is_recent(story.history[-1].at, _WATCHED),
+        is_handled=story.outcome is Outcome.HANDLED,
+        is_dead_again=story.outcome is Outcome.DEAD_AGAIN,
+        edited_id=next((entry.detail for entry in reversed(story.history) if entry.action == Action.EDITED), None),
         edited=request.form.get("event") if refusal else story.text,
         refusal=translate(refusal.message, refusal.parts) if refusal else None,
         **_frame(),
     )
+
+
+def _letter_is_under_way(story: DeadLetterStory) -> bool:
+    """Tell whether the desk or the consumer has yet to do what was decided."""
+    if story.letter.state is State.REPLAYED:
+        return story.outcome is Outcome.UNDER_WAY
+    return story.letter.state in (State.REPLAY_REQUESTED, State.DISCARD_REQUESTED)
+
+
+def _is_watched(groups: Sequence[DeadLetterGroup], decisions: Sequence[RecentDecision]) -> bool:
+    """Tell whether something is under way of which the outcome should be known in a moment."""
+    under_way = any(group.undecided < group.count for group in groups) or any(
+        decision.outcome is not None and decision.outcome.under_way for decision in decisions
+    )
+    return under_way and bool(decisions) and _is_recent(decisions[0].at, _WATCHED)
+
+
+def _news(decisions: Sequence[RecentDecision]) -> RecentDecision | None:
+    """Return the latest decision if it is fresh and its outcome is worth telling."""
+    latest = decisions[0] if decisions else None
+    return latest if latest and latest.outcome and _is_recent(latest.at, _NEWS) else None
+
+
+def _is_recent(moment: datetime, age: timedelta) -> bool:
+    return utc_now() - moment < age
 
 
 def _decide(letter_id: UUID, decision: Decision, said: str) -> Response:
@@ -205,12 +249,14 @@ def _choices(found: list[str], chosen: str | None) -> list[str]:
 def _frame() -> dict[str, object]:
     """Return what every page needs: the names of things, and the way to the messages of the other services."""
     settings = runtime().settings
+    counts = runtime().dead_letter_counts.latest()
     return {
         "reason_name": _reason_name,
         "name_of": _name_of,
+        "told_outcome": _told_outcome,
         "services": [
-            (translate(title), f"{settings.public_urls[service]}/messages", service == settings.service)
-            for service, title in _SERVICES.items()
+            (translate(name), f"{settings.public_urls[service]}/messages", service == settings.service, counts[service])
+            for service, name in SERVICE_NAMES.items()
         ],
     }
 
@@ -221,3 +267,13 @@ def _reason_name(reason: str) -> str:
 
 def _name_of(state_or_action: str) -> str:
     return translate(_NAMES[state_or_action])
+
+
+def _told_outcome(counts: OutcomeCounts) -> str:
+    """Say what became of the letters of a decision: 398 handled, 2 dead again."""
+    parts = [
+        (counts.handled, _("%(num)s handled", num=format_decimal(counts.handled))),
+        (counts.dead_again, _("%(num)s dead again", num=format_decimal(counts.dead_again))),
+        (counts.under_way, _("%(num)s under way", num=format_decimal(counts.under_way))),
+    ]
+    return ", ".join(text for count, text in parts if count)

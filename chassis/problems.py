@@ -81,6 +81,7 @@ def answer_service_error(error: ServiceError) -> BaseResponse:
         title=translate(error.title),
         detail=translate(error.message, error.parts) or translate(error.title),
         errors=errors,
+        extensions=error.extensions,
     )
     if isinstance(error, Unauthorized):
         response.headers["WWW-Authenticate"] = "Bearer"
@@ -116,13 +117,22 @@ def _answer_database_error(error: OperationalError | PoolTimeout) -> BaseRespons
     return answer_service_error(refusal)
 
 
-def _answer(status: int, *, kind: str, title: str, detail: str, errors: Mapping[str, list[str]] | None) -> BaseResponse:
+def _answer(
+    status: int,
+    *,
+    kind: str,
+    title: str,
+    detail: str,
+    errors: Mapping[str, list[str]] | None,
+    extensions: Mapping[str, object] | None = None,
+) -> BaseResponse:
     if not _wants_problem():
         page = render_template("error.html", status=status, title=title, detail=detail, errors=errors)
         return Response(page, status)
     body: dict[str, Any] = {"type": kind, "title": title, "status": status, "detail": detail}
     if errors:
         body["errors"] = errors
+    body.update(extensions or {})
     response = jsonify(body)
     response.status_code = status
     response.mimetype = CONTENT_TYPE

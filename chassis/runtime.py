@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from flask import current_app
 
 from chassis.db import Database
+from chassis.dead_letter_counts import DeadLetterCounts
 from chassis.people import FindUser
 from chassis.settings import Settings
 from chassis.tokens import TokenVerifier
@@ -22,6 +23,7 @@ class Runtime:
     verifier: TokenVerifier
     #: Where a person without a session is sent.
     sign_in_url: str
+    dead_letter_counts: DeadLetterCounts
 
 
 def runtime() -> Runtime:

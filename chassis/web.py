@@ -13,6 +13,7 @@ from flask_wtf.csrf import CSRFProtect
 from joserfc.jwk import KeySet
 
 from chassis.db import Database
+from chassis.dead_letter_counts import dead_letter_counts
 from chassis.i18n import init_i18n
 from chassis.identity import principal_or_none
 from chassis.messages_api import messages
@@ -62,6 +63,7 @@ def build_app(
         find_user=find_user,
         verifier=_verifier(settings, jwks),
         sign_in_url=sign_in_url or SIGN_IN_PATH,
+        dead_letter_counts=dead_letter_counts(settings, database),
     )
     init_observation(app, settings)  # first: it also measures what the others refuse
     csrf = CSRFProtect(app)

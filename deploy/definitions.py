@@ -12,11 +12,22 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from chassis.settings import EXCHANGE
-from deploy.subscriptions import subscriptions
-from messaging.topology import Topology, consumer_topology, replay_exchange, shared_topology
+from deploy.subscriptions import subscriptions, unread_types
+from messaging.topology import (
+    Binding,
+    Topology,
+    consumer_topology,
+    dead_queue,
+    replay_exchange,
+    shared_topology,
+    unrouted_name,
+)
 from messaging.topology import definitions as topology_definitions
 
 ADMINISTRATOR = "ates"
+
+#: Whose dead letters the events of unknown types are: docs/decisions/0018-trouble-is-shown-where-people-are.md.
+LOST_PROPERTY = "analytics"
 
 Definitions = dict[str, Any]
 
@@ -52,7 +63,9 @@ def vhost(name: str, services: Iterable[str]) -> Definitions:
             *(_permission(name, service) for service in services),
         ],
         "topic_permissions": [right for service in services for right in _topic_permissions(name, service)],
-        **topology_definitions([shared_topology(EXCHANGE), *_consumers(services)], name),
+        **topology_definitions(
+            [shared_topology(EXCHANGE, unread=unread_types()), _unknown_are_dead_letters(), *_consumers(services)], name
+        ),
     }
 
 
@@ -65,6 +78,11 @@ def _consumers(services: Iterable[str]) -> list[Topology]:
     """What the consumers of the services will declare again themselves."""
     heard = subscriptions()
     return [consumer_topology(name, heard[name], exchange=EXCHANGE) for name in services if name in heard]
+
+
+def _unknown_are_dead_letters() -> Topology:
+    """A copy of what is unrouted is a dead letter, so that people see it where they look and can decide about it."""
+    return Topology((), (), (Binding(unrouted_name(EXCHANGE), dead_queue(LOST_PROPERTY), ""),))
 
 
 def _permission(vhost_name: str, service: str) -> dict[str, str]:

@@ -20,7 +20,8 @@ from messaging.dead_letters import State, count_dead_letters, letter_ids, record
 from messaging.dead_letters.messages import dead_message, living_message
 from messaging.dead_letters.orders import mark_carried_out, missing_letters, open_orders, standings
 from messaging.dead_letters.rules import Fate, fate_of, label_of
-from messaging.errors import BrokerUnavailable, GivenUpByBroker
+from messaging.envelope import is_type
+from messaging.errors import BrokerUnavailable, GivenUpByBroker, PermanentError, UnknownType
 from messaging.redirect import Redirector
 from messaging.topology import Topology, dead_queue
 from messaging.transport import Broker, Delivery, Message, QueueState, Receiver
@@ -188,7 +189,7 @@ class DeadLetterDesk:
         try:
             with _transaction(connection) as session:
                 for message in messages:
-                    error = GivenUpByBroker(_who_gave_it_up(message))
+                    error = _why_unrecorded(message)
                     attempts = _attempts(message)
                     letter = record_dead_letter(session, letter_ids(message), message, error, attempts=attempts)
                     if letter is not None:  # else its letter has a message of its own, or wants none
@@ -238,6 +239,13 @@ def _transaction(connection: Connection) -> Iterator[Session]:
 def _attempts(delivery: Delivery) -> int:
     value = delivery.headers.get("attempts")
     return value if isinstance(value, int) and value > 0 else 1
+
+
+def _why_unrecorded(delivery: Delivery) -> PermanentError:
+    """Say why the message is among the dead letters. Only one that no queue was bound for still has its routing key."""
+    if is_type(delivery.routing_key):
+        return UnknownType(f"nobody listens to {delivery.routing_key!r}")
+    return GivenUpByBroker(_who_gave_it_up(delivery))
 
 
 def _who_gave_it_up(delivery: Delivery) -> str:

@@ -143,6 +143,11 @@ class Event:
         return event
 
 
+def is_type(text: str) -> bool:
+    """Tell whether an event could be of this type, whether or not there is one."""
+    return _TYPE.fullmatch(text) is not None
+
+
 def _split_type(text: str) -> re.Match[str]:
     match = _TYPE.fullmatch(text)
     if match is None:

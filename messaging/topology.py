@@ -26,6 +26,8 @@ _DELIVERY_LIMIT = 10_000
 
 #: Events that nobody asked for are kept for a look; the outbox has them all.
 _UNROUTED_MAX_LENGTH = 100_000
+#: Of the events that are known and that nobody reads, the latest are kept for a look.
+_UNREAD_MAX_LENGTH = 1_000
 
 Arguments = dict[str, str | int | bool]
 
@@ -100,6 +102,11 @@ def unrouted_name(exchange: str) -> str:
     return _beside(exchange, "unrouted")
 
 
+def unread_queue(exchange: str) -> str:
+    """The queue for events of known types that nobody subscribed to: they are not among the unrouted."""
+    return _beside(exchange, "unread")
+
+
 def replay_exchange(exchange: str) -> str:
     """Where events go once more that are meant for one consumer only."""
     return _beside(exchange, "replay")
@@ -115,9 +122,12 @@ def replay_key(service: str, type: str) -> str:
     return f"{service}.{type}"
 
 
-def shared_topology(exchange: str = DEFAULT_EXCHANGE) -> Topology:
-    """What belongs to no service: declared once by the administrator."""
-    unrouted = unrouted_name(exchange)
+def shared_topology(exchange: str = DEFAULT_EXCHANGE, *, unread: Iterable[str] = ()) -> Topology:
+    """What belongs to no service: declared once by the administrator.
+
+    `unread`: types that have a schema and no subscriber. What is unrouted then is of a type that nobody knows.
+    """
+    unrouted, unread_events = unrouted_name(exchange), unread_queue(exchange)
     return Topology(
         exchanges=(
             Exchange(unrouted, "fanout"),
@@ -125,17 +135,13 @@ def shared_topology(exchange: str = DEFAULT_EXCHANGE) -> Topology:
             Exchange(replay_exchange(exchange), "topic"),
         ),
         queues=(
-            Queue(
-                unrouted,
-                {
-                    "x-queue-type": "quorum",
-                    "x-max-length": _UNROUTED_MAX_LENGTH,
-                    "x-overflow": "drop-head",
-                    "x-delivery-limit": _DELIVERY_LIMIT,
-                },
-            ),
+            Queue(unrouted, _latest(_UNROUTED_MAX_LENGTH)),
+            Queue(unread_events, _latest(_UNREAD_MAX_LENGTH)),
         ),
-        bindings=(Binding(unrouted, unrouted, ""),),
+        bindings=(
+            Binding(unrouted, unrouted, ""),
+            *(Binding(exchange, unread_events, type) for type in sorted(unread)),
+        ),
     )
 
 
@@ -202,6 +208,16 @@ def definitions(topologies: Iterable[Topology], vhost: str) -> dict[str, list[di
 
 def _beside(exchange: str, name: str) -> str:
     return f"{exchange.removesuffix('events').rstrip('.')}.{name}".lstrip(".")
+
+
+def _latest(length: int) -> Arguments:
+    """A quorum queue that keeps the latest messages for a look and lets older ones go."""
+    return {
+        "x-queue-type": "quorum",
+        "x-max-length": length,
+        "x-overflow": "drop-head",
+        "x-delivery-limit": _DELIVERY_LIMIT,
+    }
 
 
 def _quorum(dead_letters_to: str, routing_key: str) -> Arguments:

@@ -10,11 +10,13 @@ from chassis.idempotency import KeySchema
 from chassis.identity import current_principal, require_roles
 from chassis.input.bodies import Blueprint
 from chassis.paging import Page, PageRequest, page_schema
+from chassis.problems import CONTENT_TYPE
 from chassis.runtime import runtime
 from tracker_service import commands, queries
 from tracker_service.models import Reassignment, Task
 from tracker_service.schemas import (
     NewTaskSchema,
+    NotCompletedSchema,
     ReassignmentSchema,
     TaskArgs,
     TaskChangesSchema,
@@ -100,7 +102,9 @@ def update_task(changes: dict[str, Any], task_id: UUID) -> Task:
 @require_roles()
 @tasks.response(200, TaskSchema)
 @tasks.alt_response(403, description="Somebody else's task")
-@tasks.alt_response(409, description="Done already")
+@tasks.alt_response(
+    409, schema=NotCompletedSchema, content_type=CONTENT_TYPE, description="Done already, or reassigned meanwhile"
+)
 def complete_task(task_id: UUID) -> Task:
     """Mark one's own open task done"""
     with runtime().database.transaction() as session:

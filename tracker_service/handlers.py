@@ -15,13 +15,19 @@ from tracker_service.models import User
 def user_changed(session: Session, event: Event) -> None:
     """Every event about a user carries the whole user; a blocked one's tasks go to others.
 
-    It does not matter which event tells of the block first: it may be a later change of the name.
+    It does not matter which event tells of the block first: it may be a later change of the name. The first person who
+    can be assigned gets what waits for one.
     """
-    role, status = event.data["role"], event.data["status"]
-    if not can_be_assigned(role=role, status=status):
+    user_id, status = UUID(event.data["user_id"]), event.data["status"]
+    assignable = can_be_assigned(role=event.data["role"], status=status)
+    if not assignable:
         commands.close_the_draw(session)
-    if upsert_user(session, User, event) and status == BLOCKED:
-        commands.take_tasks_from(session, UUID(event.data["user_id"]))
+    if not upsert_user(session, User, event):
+        return
+    if status == BLOCKED:
+        commands.take_tasks_from(session, user_id)
+    elif assignable and commands.is_first_to_assign(session, user_id):
+        commands.give_away_waiting_tasks(session)
 
 
 def task_priced(session: Session, event: Event) -> None:

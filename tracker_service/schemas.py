@@ -6,6 +6,7 @@ from marshmallow import Schema, fields, validate
 from webargs.fields import DelimitedList
 
 from chassis.paging import MAX_LIMIT, PageArgs, cursor_field
+from chassis.problems import ProblemSchema
 from tracker_service.models import DONE, FINISHED, OPEN, RUNNING
 
 
@@ -33,6 +34,14 @@ class TaskSchema(Schema):
     created_by = fields.UUID(required=True)
     created_at = fields.AwareDateTime(required=True)
     completed_at = fields.AwareDateTime(required=True, allow_none=True)
+
+
+class NotCompletedSchema(ProblemSchema):
+    """Why a task cannot be marked done."""
+
+    assignee = fields.Nested(
+        PersonSchema, metadata={"description": "Only if a reassignment came first: who has it now"}
+    )
 
 
 class NewTaskSchema(Schema):

@@ -16,7 +16,7 @@ from chassis.paging import PageRequest
 from chassis.runtime import runtime
 from tracker_service import commands, queries
 from tracker_service.domain.rights import may_edit, may_reassign
-from tracker_service.errors import InvalidTask, KeyUsedOtherwise, NobodyToAssign, TaskIsDone
+from tracker_service.errors import InvalidTask, KeyUsedOtherwise, NobodyToAssign, TaskIsDone, TaskReassigned
 from tracker_service.models import DONE, OPEN
 from tracker_service.schemas import OwnTasksArgs
 
@@ -87,12 +87,12 @@ def update_task(task_id: UUID) -> tuple[str, int] | Response:
 @pages.post("/tasks/<uuid:task_id>/complete")
 @require_roles()
 def complete_task(task_id: UUID) -> Response:
-    """Mark one's own task done; a second click on the button does no harm."""
+    """Mark one's own task done; a click that comes too late does no harm and is explained on the list."""
     try:
         with runtime().database.transaction() as session:
             task = commands.complete_task(session, task_id, by=current_principal().user_id)
-    except TaskIsDone as error:
-        flash(translate(error.message), "warn")
+    except (TaskIsDone, TaskReassigned) as error:
+        flash(translate(error.message, error.parts), "warn")
     else:
         flash(_("Done: “%(title)s”.", title=isolated(task.title)))
     return redirect(url_for("tracker.own_tasks"), 303)

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from datetime import datetime
-from random import Random
+from random import Random, SystemRandom
 from uuid import UUID
 
 from sqlalchemy import text, update
@@ -15,7 +15,8 @@ from billing_service.domain.pricing import Prices, PricingRules, check, draw_pri
 from billing_service.models import Pricing
 from messaging import publish
 
-_random = Random()
+#: Not a generator of our own: two processes that were forked after the import would draw the same prices.
+_random = SystemRandom()
 
 _FIND = text(
     """

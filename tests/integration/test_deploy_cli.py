@@ -173,6 +173,30 @@ def test_a_process_that_was_dead_when_run_json_was_written_is_missing(operate: O
     assert "missing" in operator.run("status").output
 
 
+def test_events_of_unknown_types_are_named_and_nothing_is_well_until_somebody_decides(
+    operate: Operate, ready: str
+) -> None:
+    operator = operate("analytics")
+    run = json.loads(run_file(operator.state_dir).read_text())
+    processes = healthy(os.getpid(), ready)
+    write_run(operator.state_dir, Run(**{**run, "services": {"analytics": ready}, "processes": processes}))
+    letter = "INSERT INTO dead_letter (id, type, reason, detail, attempts, body, content_type, headers) VALUES "
+    execute(
+        operator.databases["analytics"], f"{letter} ('{uuid4()}', 'a.b.v1', 'schema-invalid', '', 1, '', '', '{{}}')"
+    )
+    told = operator.json("status")
+    assert (told["well"], told["unknown_types"], told["services"][0]["dead_letters"]) == (True, [], 1)
+
+    execute(operator.databases["analytics"], f"{letter} ('{uuid4()}', 'b.c.v1', 'unknown-type', '', 1, '', '', '{{}}')")
+    told = operator.json("status", exit_code=1)
+    assert told["unknown_types"] == [{"service": "analytics", "type": "b.c.v1", "count": 1}]
+    assert not told["well"]
+    shown = operator.run("status").output
+    assert "EVENTS OF UNKNOWN TYPES" in shown
+    assert "b.c.v1" in shown
+    assert "a.b.v1" not in shown
+
+
 @pytest.mark.parametrize("words", ["status", "outbox", "dead-letters list", "close-day", "verify"])
 def test_without_a_running_system_every_command_says_what_to_do(operate: Operate, words: str) -> None:
     operator = operate()

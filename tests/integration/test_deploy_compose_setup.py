@@ -64,6 +64,8 @@ def test_a_node_takes_the_definitions_as_they_are(
         )
         assert answer.ok, answer.text
         queues = requests.get(f"{url}/queues/ates", auth=rabbitmq.credentials, timeout=60).json()
-        assert {"ates.unrouted", "billing.events", "analytics.dead"} <= {queue["name"] for queue in queues}
+        assert {"ates.unrouted", "ates.unread", "billing.events", "analytics.dead"} <= {
+            queue["name"] for queue in queues
+        }
     finally:
         requests.delete(f"{url}/vhosts/ates", auth=rabbitmq.credentials, timeout=60)

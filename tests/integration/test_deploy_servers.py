@@ -92,12 +92,28 @@ def test_guest_is_gone(rabbitmq: RabbitServer, vhost: Vhost) -> None:
     assert "/" not in {found["name"] for found in vhost.manage("GET", "vhosts").json()}
 
 
-def test_an_event_that_nobody_bound_is_kept_as_unrouted(channel: pika.channel.Channel, vhost: Vhost) -> None:
+def test_an_event_of_an_unknown_type_is_kept_as_unrouted_and_is_a_dead_letter(
+    channel: pika.channel.Channel, vhost: Vhost
+) -> None:
     channel.basic_publish("ates.events", "tracker.nothing_like_it.v1", b"{}", mandatory=True)
     administrator = pika.BlockingConnection(pika.URLParameters(vhost.administrator_url))
-    method, _, body = administrator.channel().basic_get("ates.unrouted", auto_ack=True)
+    for queue in ("ates.unrouted", "analytics.dead"):
+        method, _, body = administrator.channel().basic_get(queue, auto_ack=True)
+        assert (method.routing_key, body) == ("tracker.nothing_like_it.v1", b"{}")
     administrator.close()
-    assert (method.routing_key, body) == ("tracker.nothing_like_it.v1", b"{}")
+
+
+def test_an_event_that_is_known_and_read_by_nobody_is_not_among_the_unrouted(
+    channel: pika.channel.Channel, vhost: Vhost
+) -> None:
+    channel.basic_publish("ates.events", "tracker.reassignment_finished.v1", b"{}", mandatory=True)
+    administrator = pika.BlockingConnection(pika.URLParameters(vhost.administrator_url))
+    found = {
+        queue: administrator.channel().basic_get(queue, auto_ack=True)[2]
+        for queue in ("ates.unread", "ates.unrouted", "analytics.dead")
+    }
+    administrator.close()
+    assert found == {"ates.unread": b"{}", "ates.unrouted": None, "analytics.dead": None}
 
 
 def test_a_service_cannot_publish_the_events_of_another(channel: pika.channel.Channel) -> None:

@@ -19,7 +19,7 @@ from messaging.dead_letters import (
     read_dead_letter,
 )
 from messaging.tables import DeadLetter, InboxEvent
-from messaging.topology import consumer_topology
+from messaging.topology import Binding, Topology, consumer_topology, dead_queue, unrouted_name
 from messaging.transport import Message, QueueState
 from tests.conftest import Vhost
 from tests.integration.conftest import ConnectionCutter
@@ -124,6 +124,22 @@ def test_a_message_that_nobody_recorded_gets_a_letter_when_the_desk_sees_it(hous
     replay(house, event.id)
     house.wait_for_effects(1)
     eventually(lambda: house.dead_in_queue() == 1)
+
+
+def test_an_event_of_an_unknown_type_is_a_dead_letter_where_the_unrouted_are_bound_to(house: House) -> None:
+    house.consumer()
+    unrouted = Binding(unrouted_name(house.exchange), dead_queue(house.service), "")
+    house.broker.declare(Topology((), (), (unrouted,)))
+    house.desk()
+    event = sold(5, type="shop.item_burnt.v1")
+    house.send_raw(event.to_bytes(), type=event.type)
+    (letter,) = eventually(house.dead_letters)
+    assert (letter.id, letter.type, letter.reason) == (event.id, event.type, "unknown-type")
+    assert letter.detail == "nobody listens to 'shop.item_burnt.v1'"
+    eventually(lambda: house.dead_in_queue() == 1)
+    replay(house, event.id)
+    (again,) = eventually(lambda: [letter for letter in house.dead_letters() if letter.deaths == 2])
+    assert (again.state, again.reason) == (State.DEAD, "unknown-type")
 
 
 def test_a_letter_whose_message_was_taken_out_of_the_queue_is_put_back(house: House, moody: Moody) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from uuid import UUID
 
 import pytest
 
@@ -34,6 +35,21 @@ def test_a_task_is_created_shown_and_marked_done(house: House) -> None:
     assert house.tasks()[0].status == "done"
     answer = browser.post(f"/tasks/{task.public_id}/complete", follow_redirects=True)
     assert "done already" in answer.text
+
+
+def test_a_click_that_lost_the_race_against_a_reassignment_is_told_on_the_list_who_has_the_task_now(
+    house: House,
+) -> None:
+    old, admin = house.person(), house.person("admin")
+    task_id = house.api(old).create("Fly")["id"]
+    house.person(name="Rio")
+    while str(house.tasks()[0].assignee_id) == str(old):
+        run_id = UUID(house.api(admin).post("/reassignments").json["id"])
+        list(house.work_through(run_id))
+    answer = house.browser(old).post(f"/tasks/{task_id}/complete", follow_redirects=True)
+    assert (answer.status_code, answer.request.path) == (200, "/")
+    assert "“Fly” was reassigned: Rio has it now." in answer.text
+    assert house.tasks()[0].status == "open"
 
 
 def test_the_form_keeps_what_was_typed_and_says_at_the_field_what_is_wrong(house: House) -> None:

@@ -7,9 +7,10 @@ import re
 
 import pytest
 
-from chassis.settings import EXCHANGE
+from chassis.settings import EXCHANGE, REPOSITORY
 from deploy import definitions
 from deploy.settings import CONSUMING_SERVICES, SERVICES
+from messaging import SchemaRegistry
 from messaging.topology import Exchange, Queue, consumer_topology
 
 
@@ -66,7 +67,9 @@ def test_a_service_may_declare_everything_that_its_consumer_needs(service: str) 
 
 
 @pytest.mark.parametrize("right", ["configure", "write", "read"])
-@pytest.mark.parametrize("name", ["billing.events", "trackerx.events", "ates.unrouted", "amq.default", "atesXevents"])
+@pytest.mark.parametrize(
+    "name", ["billing.events", "trackerx.events", "ates.unrouted", "ates.unread", "amq.default", "atesXevents"]
+)
 def test_a_service_has_no_right_on_what_is_not_its_own(right: str, name: str) -> None:
     assert not re.search(permission("tracker")[right], name)
 
@@ -94,6 +97,22 @@ def test_events_that_nobody_bound_are_kept_up_to_a_limit() -> None:
     assert events["arguments"] == {"alternate-exchange": "ates.unrouted"}
     assert (unrouted["arguments"]["x-max-length"], unrouted["arguments"]["x-overflow"]) == (100_000, "drop-head")
     assert ("ates.unrouted", "ates.unrouted") in [(row["source"], row["destination"]) for row in vhost["bindings"]]
+
+
+def test_events_that_are_known_and_read_by_nobody_do_not_count_as_lost() -> None:
+    vhost = definitions.vhost("ates", SERVICES)
+    bound: dict[str, set[str]] = {}
+    for row in vhost["bindings"]:
+        if row["source"] == "ates.events":
+            bound.setdefault(row["destination"], set()).add(row["routing_key"])
+    unread = bound.pop("ates.unread")
+    heard = {key.removesuffix(".*") for keys in bound.values() for key in keys}
+    registry = SchemaRegistry.load(REPOSITORY / "event_schemas")
+    known = {f"{name}.v{version}" for name in registry.names() for version in registry.schemas[name]}
+    assert unread == {type for type in known if type.rpartition(".v")[0] not in heard}
+    assert "auth.user_signed_in.v1" in unread
+    (queue,) = [queue for queue in vhost["queues"] if queue["name"] == "ates.unread"]
+    assert (queue["arguments"]["x-max-length"], queue["arguments"]["x-overflow"]) == (1_000, "drop-head")
 
 
 @pytest.mark.parametrize("service", CONSUMING_SERVICES)
