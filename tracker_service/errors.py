@@ -5,6 +5,7 @@ from uuid import UUID
 
 from chassis.errors import N_ as N_  # the rules in domain/ mark their texts with it, too
 from chassis.errors import Conflict, Forbidden, Invalid, NotFound
+from chassis.input.text import isolated
 
 
 class TaskNotFound(NotFound):
@@ -34,7 +35,8 @@ class TaskReassigned(Conflict):
     def __init__(self, title: str, assignee_id: UUID, name: str) -> None:
         """Take the task's title, and who has it now."""
         text = N_("“%(title)s” was reassigned: %(name)s has it now.")
-        super().__init__(text, extensions={"assignee": {"id": str(assignee_id), "name": name}}, title=title, name=name)
+        whose = {"assignee": {"id": str(assignee_id), "name": name}}
+        super().__init__(text, extensions=whose, title=isolated(title), name=isolated(name))
 
 
 class NotYoursToEdit(Forbidden):
