@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help up test check bench env clean
+.PHONY: help up test soak check bench env clean
 
 help: ## Show this
 	@echo "aTES. On a fresh Debian or Ubuntu with Python 3.11, 'make up' is all it takes."
@@ -14,6 +14,10 @@ up: ## Install what is missing, start everything, keep it alive until Ctrl-C
 
 test: env ## Run every test, against real Postgres, RabbitMQ and a real browser
 	.venv/bin/python -m pytest --numprocesses auto --maxprocesses 4 --no-loadscope-reorder $(ARGS)
+
+soak: ## The tests that take their time, such as minutes of bytes at whatever reads a message
+	@deploy/bootstrap.sh soak
+	.venv/bin/python -m pytest -n0 -m soak $(ARGS)
 
 check: env ## Linters, types, import contracts, event schemas
 	.venv/bin/ruff format --check .

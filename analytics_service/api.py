@@ -1,12 +1,9 @@
 """The REST API of analytics, under /api/v1, for administrators."""
 
-from datetime import date
 from typing import Any
 
-from flask_smorest import Blueprint
-
 from analytics_service import queries
-from analytics_service.domain.calendar import business_day, span
+from analytics_service.domain.calendar import span
 from analytics_service.queries import DayRow, Today, TopRow
 from analytics_service.schemas import (
     DaySchema,
@@ -16,8 +13,9 @@ from analytics_service.schemas import (
     TopArgs,
     TopTaskSchema,
 )
-from chassis.db import utc_now
+from chassis.business_clock import business_now
 from chassis.identity import require_roles
+from chassis.input.bodies import Blueprint
 from chassis.paging import Page, page_schema
 from chassis.people import Role
 from chassis.runtime import runtime
@@ -31,7 +29,7 @@ figures = Blueprint("figures", __name__, url_prefix="/api/v1", description="Figu
 def get_today() -> Today:
     """The management's income today and the accounts below zero now"""
     with runtime().database.reading() as session:
-        return queries.today(session, _today())
+        return queries.today(session, queries.current_day(session))
 
 
 @figures.get("/days")
@@ -44,7 +42,7 @@ def list_days(args: dict[str, Any]) -> Page[DayRow]:
     Every day of the range, up to 366; never a further page.
     """
     with runtime().database.reading() as session:
-        return Page(list(queries.days(session, span(**args, today=_today()))))
+        return Page(list(queries.days(session, span(**args, today=queries.current_day(session)))))
 
 
 @figures.get("/top-tasks")
@@ -59,7 +57,7 @@ def list_top_tasks(args: dict[str, Any]) -> Page[TopRow]:
     """
     period = args.pop("period")
     with runtime().database.reading() as session:
-        return Page(list(queries.top(session, span(**args, today=_today()), period)))
+        return Page(list(queries.top(session, span(**args, today=queries.current_day(session)), period)))
 
 
 @figures.get("/reconciliation")
@@ -68,9 +66,5 @@ def list_top_tasks(args: dict[str, Any]) -> Page[TopRow]:
 def get_reconciliation() -> dict[str, Any]:
     """Where the figures here and billing's disagree"""
     with runtime().database.reading() as session:
-        found = queries.reconcile(session, utc_now())
+        found = queries.reconcile(session, business_now(session))
     return {"agrees": not found, "differences": found}
-
-
-def _today() -> date:
-    return business_day(utc_now(), runtime().settings.business_timezone)

@@ -10,7 +10,8 @@ import click
 
 from analytics_service import config, queries
 from analytics_service.domain.reconciliation import Difference
-from chassis.db import Database, utc_now
+from chassis.business_clock import business_now
+from chassis.db import Database
 from chassis.operating import OperatorCommand
 
 #: Seconds between two looks.
@@ -37,7 +38,7 @@ def _lasting_differences(database: Database, wait: float) -> Sequence[Difference
     deadline = time.monotonic() + wait
     while True:
         with database.reading() as session:
-            found = queries.reconcile(session, utc_now())
+            found = queries.reconcile(session, business_now(session))
         if not found or time.monotonic() > deadline:
             return found
         time.sleep(_EVERY)

@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 
 from analytics_service import commands
 from analytics_service.commands import Balance, Income, Name, Posting
-from analytics_service.models import User
-from chassis.people import upsert_user
+from analytics_service.models import EndedSession, User
+from chassis.people import end_session, upsert_user
 from messaging import Batch, Event, HandlerTable
 
 
@@ -29,6 +29,11 @@ def learn(session: Session, events: Sequence[Event]) -> None:
     commands.count_movements(session, list(map(_posting, told["billing.transaction_posted"])))
     commands.note_balances(session, map(_balance, told["billing.balance_changed"]))
     commands.note_incomes(session, map(_income, told["billing.management_income_changed"]))
+
+
+def user_signed_out(session: Session, event: Event) -> None:
+    """What belongs to the session opens nothing any more."""
+    end_session(session, EndedSession, event)
 
 
 def _name(event: Event) -> Name:
@@ -95,6 +100,7 @@ HANDLERS: HandlerTable = {
     "auth.user_role_changed": user_changed,
     "auth.user_blocked": user_changed,
     "auth.user_unblocked": user_changed,
+    "auth.user_signed_out": user_signed_out,
     "tracker.task_created": _LEARN,
     "tracker.task_updated": _LEARN,
     "billing.transaction_posted": _LEARN,

@@ -11,7 +11,7 @@ from sqlalchemy import BigInteger, DateTime, Index, Text, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from chassis.db import new_metadata
-from chassis.people import UserReplica
+from chassis.people import EndedSessionReplica, UserReplica
 
 
 class Base(DeclarativeBase):
@@ -24,6 +24,12 @@ class User(UserReplica, Base):
     """A person as auth last told of them."""
 
     __tablename__ = "users"
+
+
+class EndedSession(EndedSessionReplica, Base):
+    """A session that was signed out lately: nothing of it opens anything here."""
+
+    __tablename__ = "ended_sessions"
 
 
 class Task(Base):

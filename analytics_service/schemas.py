@@ -1,12 +1,9 @@
 """What comes in and goes out as JSON."""
 
-from datetime import date
-
-from marshmallow import Schema, fields, validate
+from marshmallow import Schema, fields
 
 from analytics_service.domain.calendar import Period
-
-_A_DAY = validate.Range(date(2000, 1, 1), date(2999, 12, 31))
+from chassis.input.fields import Day
 
 
 class TodaySchema(Schema):
@@ -22,8 +19,8 @@ class TodaySchema(Schema):
 class RangeArgs(Schema):
     """A range of business days, both ends included; the last thirty days unless said otherwise."""
 
-    first = fields.Date(data_key="from", load_default=None, validate=_A_DAY)
-    last = fields.Date(data_key="to", load_default=None, validate=_A_DAY)
+    first = Day(data_key="from", load_default=None)
+    last = Day(data_key="to", load_default=None)
 
 
 class DaySchema(Schema):

@@ -1,21 +1,20 @@
 """The dashboard. The same queries and the same reading of the query string as the API."""
 
 from datetime import date
-from typing import Any
 
-from flask import Blueprint, render_template, request
+from flask import Blueprint, render_template
 from flask_babel import gettext as _
-from marshmallow import EXCLUDE, ValidationError
 
 from analytics_service import queries
 from analytics_service.domain import reconciliation
-from analytics_service.domain.calendar import Period, Span, business_day, span
-from analytics_service.errors import InvalidRange
+from analytics_service.domain.calendar import Period, Span, span
 from analytics_service.schemas import TopArgs
+from chassis.business_clock import business_now
 from chassis.chart import bar_chart
-from chassis.db import utc_now
+from chassis.errors import Invalid
 from chassis.i18n import translate
 from chassis.identity import current_principal, require_roles
+from chassis.input.sent import load_query
 from chassis.people import Role
 from chassis.runtime import runtime
 
@@ -38,10 +37,9 @@ def only_for_admins() -> tuple[str, int] | None:
 @pages.get("/")
 def dashboard() -> tuple[str, int]:
     """Today, the days of a range, their top tasks, and whether billing agrees."""
-    now = utc_now()
-    today = business_day(now, runtime().settings.business_timezone)
-    wanted, period, fault = _asked_for(today)
     with runtime().database.reading() as session:
+        today = queries.current_day(session)
+        wanted, period, fault = _asked_for(today)
         rows = queries.days(session, wanted)
         page = render_template(
             "analytics/dashboard.html",
@@ -53,7 +51,7 @@ def dashboard() -> tuple[str, int]:
             periods=_period_names(),
             tops=queries.top(session, wanted, period),
             below_zero=queries.below_zero(session, _BELOW_ZERO_LISTED),
-            differences=queries.reconcile(session, now),
+            differences=queries.reconcile(session, business_now(session)),
             figures=_figure_names(),
             fault=fault,
         )
@@ -62,15 +60,11 @@ def dashboard() -> tuple[str, int]:
 
 def _asked_for(today: date) -> tuple[Span, Period, str | None]:
     """What the query string asks for; with what is wrong in it, the usual instead."""
-    sent = {name: value for name, value in request.args.items() if value}
     try:
-        args: dict[str, Any] = TopArgs(unknown=EXCLUDE).load(sent)
-        return span(args["first"], args["last"], today=today), args["period"], None
-    except ValidationError:
-        fault = _("These are no days that can be shown.")
-    except InvalidRange as error:
-        fault = translate(error.message)
-    return span(None, None, today=today), Period.DAY, fault
+        asked = load_query(TopArgs)
+        return span(asked["first"], asked["last"], today=today), asked["period"], None
+    except Invalid as error:
+        return span(None, None, today=today), Period.DAY, translate(error.message)
 
 
 def _period_names() -> dict[Period, str]:

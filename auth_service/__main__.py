@@ -1,4 +1,4 @@
-"""`python -m auth_service web|relay|scheduler|migrate`, and the operator's `seed` and `import-users`."""
+"""`python -m auth_service web|relay|scheduler|migrate`, and the operator's `seed|create-admin|import-users`."""
 
 from pathlib import Path
 

@@ -1,9 +1,11 @@
 """Everything that auth refuses. The name of a class tells programs what its text tells people."""
 
 from collections.abc import Mapping, Sequence
+from uuid import UUID
 
 from chassis.errors import N_ as N_  # the rules in domain/ mark their texts with it, too
-from chassis.errors import Conflict, Invalid, NotFound, ServiceError, Unauthorized
+from chassis.errors import Conflict, Invalid, NotFound, TooManyRequests, Unauthorized, Unavailable
+from chassis.errors import ServiceError as ServiceError
 
 _CANNOT_BE_READ = N_("The photo cannot be read")
 
@@ -61,6 +63,13 @@ class MovingPicture(UnusablePhoto):
     explanation = N_("This is an animation. Send a single picture.")
 
 
+class TooMuchWork(UnusablePhoto):
+    """To decode the picture, or to find a beak in it, takes more time or memory than a photo does."""
+
+    title = _CANNOT_BE_READ
+    explanation = N_("This picture takes too much work to look at. Save it as an ordinary JPEG and try again.")
+
+
 class NoBeakVisible(UnusablePhoto):
     """Nothing in the picture is shaped like a beak."""
 
@@ -91,6 +100,24 @@ class SeveralBeaks(UnusablePhoto):
     explanation = N_("More than one beak can be seen. Only one parrot at a time.")
 
 
+class TooManyPhotos(Unavailable):
+    """As many photos as can be looked at are being looked at, or nobody is there to do so."""
+
+    retry_after = 2
+
+    def __init__(self) -> None:
+        super().__init__(N_("Everybody shows their beak just now. Try again in a moment."))
+
+
+class TooManyRefusals(TooManyRequests):
+    """Photos were refused so often that the next one is not looked at."""
+
+    def __init__(self, *, seconds: int) -> None:
+        """Take when it is worth another try."""
+        super().__init__(N_("Too many photos were refused. Try again in %(seconds)d seconds."), seconds=seconds)
+        self.retry_after = seconds
+
+
 class UnknownBeak(Unauthorized):
     """A beak that was never enrolled."""
 
@@ -114,8 +141,10 @@ class UserIsBlocked(Unauthorized):
 
     title = N_("You are blocked")
 
-    def __init__(self) -> None:
+    def __init__(self, user_id: UUID) -> None:
+        """Take whose beak it was."""
         super().__init__(N_("You were blocked. Only an administrator can let you in again."))
+        self.user_id = user_id
 
 
 class BeakTaken(Conflict):
@@ -157,11 +186,11 @@ class EmailTaken(Conflict):
 
 
 class LastAdmin(Conflict):
-    """Without an administrator nobody could ever be let in again."""
+    """Without an administrator who has a beak nobody could ever be let in again."""
 
     def __init__(self) -> None:
         super().__init__(
-            N_("This is the last active administrator, who can be neither blocked nor given another role.")
+            N_("This is the last active administrator with a beak, who can be neither blocked nor given another role.")
         )
 
 

@@ -13,6 +13,7 @@ def add_jobs(scheduler: BlockingScheduler, _settings: Settings, database: Databa
 
 
 def forget_expired(database: Database) -> None:
-    """Delete codes and revocations that nobody can use any more."""
+    """Delete codes and revocations that nobody can use any more, and refusals that are old."""
     with database.transaction() as session:
         commands.forget_expired(session, now=utc_now())
+        commands.forget_refusals(session, now=utc_now())

@@ -43,6 +43,8 @@ class User(Versioned, Base):
     #: `active` or `blocked`.
     status: Mapped[str] = mapped_column(Text, default=ACTIVE)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    #: When the user was last blocked: sessions that began by then are over. None for who never was.
+    valid_after: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
     __table_args__ = (
         CheckConstraint("role IN ('popug', 'boss', 'accountant', 'manager', 'admin')", name="role"),
@@ -80,7 +82,10 @@ class BeakRevision(Base):
 
 
 class SignIn(Base):
-    """Somebody came, and perhaps went: the audit. As an aggregate it has two events, 1 and 2."""
+    """A session, and its entry in the audit: somebody came, perhaps went. As an aggregate it has two events, 1 and 2.
+
+    Its id is the `sid` of every token that is given out in it. `queries.goes_on` tells whether it goes on.
+    """
 
     __tablename__ = "sign_ins"
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
@@ -99,6 +104,26 @@ class SignIn(Base):
         Index("sign_ins_signed_in_at_idx", "signed_in_at", "id"),
         Index("sign_ins_user_idx", "user_id", "signed_in_at", "id"),
     )
+
+
+class RefusedSignIn(Base):
+    """Somebody showed a photo and was not let in: the other half of the audit."""
+
+    __tablename__ = "refused_sign_ins"
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    #: The kind of the refusal, as in `unknown-beak`.
+    reason: Mapped[str] = mapped_column(Text)
+    #: Whose beak it was, if it was recognised: of somebody who is blocked.
+    user_id: Mapped[UUID | None] = mapped_column(ForeignKey(User.id))
+    #: `pages` or `api`.
+    via: Mapped[str] = mapped_column(Text)
+    #: From where, as far as the server can see.
+    address: Mapped[str | None] = mapped_column(Text)
+    refused_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+    user: Mapped[User | None] = relationship(viewonly=True, lazy="raise")
+
+    __table_args__ = (Index("refused_sign_ins_refused_at_idx", "refused_at", "id"),)
 
 
 class SigningKey(Base):

@@ -71,6 +71,18 @@ class TokenSchema(Schema):
     user = fields.Nested(TokenUserSchema, required=True)
 
 
+class SessionSchema(Schema):
+    """What is told of a session."""
+
+    active = fields.Boolean(required=True, metadata={"description": "False for one that ended, or never began"})
+
+
+class OAuthErrorSchema(Schema):
+    """A refusal as OAuth 2.0 has it: no problem, but a code."""
+
+    error = fields.String(required=True)
+
+
 class SignInArgs(PageArgs):
     """Whose sign-ins are wanted."""
 
@@ -87,3 +99,14 @@ class SignInSchema(Schema):
     address = fields.String(required=True, allow_none=True)
     signed_in_at = fields.AwareDateTime(required=True)
     signed_out_at = fields.AwareDateTime(required=True, allow_none=True)
+
+
+class RefusedSignInSchema(Schema):
+    """An entry of the audit about somebody who was not let in."""
+
+    id = fields.UUID(required=True)
+    reason = fields.String(required=True, metadata={"description": "As in the `type` of the problem: `unknown-beak`"})
+    user_id = fields.UUID(required=True, allow_none=True, metadata={"description": "Of a blocked user; else null"})
+    via = fields.String(required=True, metadata={"description": "pages or api"})
+    address = fields.String(required=True, allow_none=True)
+    refused_at = fields.AwareDateTime(required=True)

@@ -1,23 +1,23 @@
 """The REST API of billing, under /api/v1."""
 
-from datetime import date, timedelta
+from dataclasses import asdict
+from datetime import date
 from typing import Any
 from uuid import UUID
 
-from flask_smorest import Blueprint
-from sqlalchemy.orm import Session
-
 from billing_service import commands, queries
+from billing_service.domain.period import period
 from billing_service.domain.pricing import PricingRules
 from billing_service.domain.rights import may_see_account, may_see_all
 from billing_service.errors import NotYoursToSee
 from billing_service.jobs import close_days_up_to
 from billing_service.models import Day
-from billing_service.queries import AccountView, DayReport, EntryView, IncomeOfDay, PayoutView
-from billing_service.queries.days import MONTH
+from billing_service.queries import AccountView, DayReport, EntryView, IncomeOfDay, PayoutView, ReportLine
+from billing_service.queries.reports import LINES
 from billing_service.routing import use_days
 from billing_service.schemas import (
     AccountSchema,
+    CloseArgs,
     CorrectionSchema,
     DayReportSchema,
     DaySchema,
@@ -31,11 +31,12 @@ from billing_service.schemas import (
     PriceArgs,
     PricesSchema,
     PricingRulesSchema,
+    ReportLineSchema,
 )
-from chassis.db import utc_now
 from chassis.idempotency import KeySchema
 from chassis.identity import Role, current_principal, require_roles
-from chassis.paging import Page, PageArgs, page_schema
+from chassis.input.bodies import Blueprint
+from chassis.paging import Page, PageArgs, PageRequest, page_schema
 from chassis.runtime import runtime
 
 _SEE_ALL = (Role.ACCOUNTANT, Role.ADMIN)
@@ -57,7 +58,7 @@ BLUEPRINTS = (accounts, prices, days)
 def list_accounts(args: dict[str, Any]) -> Page[AccountView]:
     """Everybody's accounts; for accountants and administrators"""
     with runtime().database.reading() as session:
-        return queries.accounts(session, day=_current_day(session), page=args["page"])
+        return queries.accounts(session, day=queries.current_day(session), page=args["page"])
 
 
 @accounts.get("/me")
@@ -102,7 +103,7 @@ def get_entries(args: dict[str, Any], user_id: UUID) -> Page[EntryView]:
 def post_correction(correction: dict[str, Any], header: dict[str, Any], user_id: UUID) -> dict[str, UUID]:
     """Correct a balance by a new movement; for administrators"""
     with runtime().database.transaction() as session:
-        books = commands.open_books(session, now=utc_now())
+        books = commands.open_books(session)
         made_by = current_principal().user_id
         return {"id": commands.post_correction(session, books, user_id=user_id, by=made_by, **correction, **header)}
 
@@ -134,7 +135,7 @@ def put_pricing_rules(ranges: dict[str, int]) -> PricingRules:
     """Change the ranges for tasks yet to come; for administrators"""
     rules = PricingRules(**ranges)
     with runtime().database.transaction() as session:
-        commands.set_pricing_rules(session, rules, by=current_principal().user_id, now=utc_now())
+        commands.set_pricing_rules(session, rules, by=current_principal().user_id)
     return rules
 
 
@@ -145,9 +146,7 @@ def put_pricing_rules(ranges: dict[str, int]) -> PricingRules:
 def get_income(args: dict[str, Any]) -> Page[IncomeOfDay]:
     """The management's income by day, up to 31 days; for accountants and administrators"""
     with runtime().database.reading() as session:
-        last = args["last"] or (_current_day(session) if args["first"] is None else _month_from(session, args["first"]))
-        first = args["first"] or last - timedelta(days=MONTH - 1)
-        return Page(queries.income(session, first, last))
+        return Page(queries.income(session, *period(**args, today=queries.current_day(session))))
 
 
 @days.get("/days")
@@ -168,15 +167,28 @@ def get_day(day: date) -> dict[str, Any]:
     return _report(day)
 
 
+@days.get("/days/<day:day>/statements")
+@require_roles(*_SEE_ALL)
+@days.arguments(PageArgs, location="query")
+@days.response(200, page_schema(ReportLineSchema))
+def list_statements(args: dict[str, Any], day: date) -> Page[dict[str, Any]]:
+    """The lines of a day's report, by name; for accountants and administrators"""
+    with runtime().database.reading() as session:
+        found = queries.statements(session, day, page=args["page"])
+    return Page([_line(line) for line in found.items], found.next_cursor)
+
+
 @days.post("/days/<day:day>/close")
 @require_roles(Role.ADMIN)
+@days.arguments(CloseArgs, location="query")
 @days.response(200, DayReportSchema)
-def close_day(day: date) -> dict[str, Any]:
+def close_day(args: dict[str, Any], day: date) -> dict[str, Any]:
     """Close the day and all before it; for administrators
 
     Today may be closed early: what is posted afterwards belongs to tomorrow. The same answer when repeated.
+    More than three days at once are refused (409) until `from` confirms them.
     """
-    close_days_up_to(runtime().database, day, now=utc_now())
+    close_days_up_to(runtime().database, day, **args)
     return _report(day)
 
 
@@ -196,16 +208,27 @@ def list_payouts(args: dict[str, Any]) -> Page[PayoutView]:
         return queries.payouts(session, user_id=user_id, day=args["day"], page=args["page"])
 
 
+@days.post("/payouts/<uuid:payout_id>/letter")
+@require_roles(*_SEE_ALL)
+@days.response(202, PayoutSchema)
+def send_letter_again(payout_id: UUID) -> PayoutView:
+    """Send the letter about a payout again; for accountants and administrators"""
+    with runtime().database.transaction() as session:
+        commands.send_letter_again(session, payout_id)
+        payout, _ = queries.payout_letter(session, payout_id)
+    return payout
+
+
 def _account(user_id: UUID) -> AccountView:
     _check_may_see(user_id)
     with runtime().database.reading() as session:
-        return queries.account(session, user_id, day=_current_day(session))
+        return queries.account(session, user_id, day=queries.current_day(session))
 
 
 def _entries(user_id: UUID, args: dict[str, Any]) -> Page[EntryView]:
     _check_may_see(user_id)
     with runtime().database.reading() as session:
-        return queries.entries(session, user_id, day=args["day"] or _current_day(session), page=args["page"])
+        return queries.entries(session, user_id, day=queries.day_of_log(session, **args), page=args["page"])
 
 
 def _check_may_see(user_id: UUID) -> None:
@@ -216,33 +239,17 @@ def _check_may_see(user_id: UUID) -> None:
 
 def _report(day: date) -> dict[str, Any]:
     with runtime().database.reading() as session:
-        report: DayReport = queries.day_report(session, day)
-    lines = [{"user_id": line.user_id, "name": line.name, **_amounts(line.movements)} for line in report.lines]
+        report: DayReport = queries.day_report(session, day, page=PageRequest(LINES))
     return {
         "day": report.day,
         "status": report.status,
         "closed_at": report.closed_at,
-        "accounts": lines,
+        "accounts": [_line(line) for line in report.lines],
         "totals": report.totals,
+        "next_cursor": report.next_cursor,
     }
 
 
-def _amounts(movements: Any) -> dict[str, int]:
-    names = (
-        "opening_cents",
-        "fees_cents",
-        "rewards_cents",
-        "corrections_cents",
-        "payout_cents",
-        "closing_cents",
-    )
-    return {name: getattr(movements, name) for name in names}
-
-
-def _current_day(session: Session) -> date:
-    return queries.current_day(session, now=utc_now())
-
-
-def _month_from(session: Session, first: date) -> date:
-    """The end of a period of which only the beginning was named: a month later, or today."""
-    return max(first, min(first + timedelta(days=MONTH - 1), _current_day(session)))
+def _line(line: ReportLine) -> dict[str, Any]:
+    amounts = asdict(line.movements) | {"closing_cents": line.movements.closing_cents}
+    return {"user_id": line.user_id, "name": line.name, **amounts}

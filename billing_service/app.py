@@ -4,9 +4,9 @@ from flask import Flask
 
 from billing_service.api import BLUEPRINTS
 from billing_service.config import BillingSettings
-from billing_service.models import User
+from billing_service.models import EndedSession, User
 from billing_service.ui import pages
-from chassis.db import Database
+from chassis.db import WEB_STATEMENT_TIMEOUT_S, Database
 from chassis.errors import N_
 from chassis.people import find_user_in
 from chassis.web import build_app
@@ -14,12 +14,12 @@ from chassis.web import build_app
 
 def create_app(settings: BillingSettings, database: Database | None = None) -> Flask:
     """Return the application; `database` is for who has one already."""
-    database = database or Database(settings)
+    database = database or Database(settings, statement_timeout_s=WEB_STATEMENT_TIMEOUT_S)
     return build_app(
         settings,
         database=database,
         blueprints=BLUEPRINTS,
         pages=[pages],
-        find_user=find_user_in(database, User),
+        find_user=find_user_in(database, User, EndedSession),
         title=N_("Accounts"),
     )

@@ -1,4 +1,4 @@
-"""What an operator asks of billing besides running it: `python -m billing_service verify|close-day`."""
+"""What an operator asks of billing besides running it: `python -m billing_service verify|close-day|...`."""
 
 import json
 import sys
@@ -6,12 +6,15 @@ from datetime import datetime
 
 import click
 
-from billing_service import config, queries
-from billing_service.domain import business_day
+from billing_service import commands, config, queries
+from billing_service.domain.business_day import last_day_over
 from billing_service.errors import DayNotFound
 from billing_service.jobs import close_days_up_to
-from chassis.db import Database, utc_now
+from billing_service.models import FAILED, UNKNOWN
+from chassis.business_clock import calendar_day
+from chassis.db import Database
 from chassis.operating import OperatorCommand
+from chassis.paging import PageRequest
 
 
 @click.command(cls=OperatorCommand)
@@ -30,21 +33,27 @@ def verify(as_json: bool) -> None:
 
 @click.command("close-day", cls=OperatorCommand)
 @click.argument("day", metavar="[DAY]", type=click.DateTime(["%Y-%m-%d"]), required=False)
+@click.option(
+    "--from",
+    "first",
+    type=click.DateTime(["%Y-%m-%d"]),
+    metavar="DAY",
+    help="The first day to be closed: needed for more than three at once.",
+)
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
-def close_day(day: datetime | None, as_json: bool) -> None:
+def close_day(day: datetime | None, first: datetime | None, as_json: bool) -> None:
     """Close a business day and all before it; does nothing if that was done before.
 
     Without DAY: every day that is over. Today is closed early only if it is named.
     """
-    settings, now = config.load(), utc_now()
-    last_over = business_day.last_day_over(business_day.today(now, settings.business_timezone))
-    wanted = day.date() if day else last_over
-    database = Database(settings)
-    closed = close_days_up_to(database, wanted, now=now)
+    database = Database(config.load())
+    with database.reading() as session:
+        wanted = day.date() if day else last_day_over(calendar_day(session))
+    closed = close_days_up_to(database, wanted, confirmed_from=first.date() if first else None)
     status, payout_cents = None, 0
     with database.reading() as session:
         try:
-            report = queries.day_report(session, wanted)
+            report = queries.day_report(session, wanted, page=PageRequest(1))
             status, payout_cents = report.status, report.totals.payout_cents
         except DayNotFound:
             if day:
@@ -59,4 +68,13 @@ def close_day(day: datetime | None, as_json: bool) -> None:
     click.echo(json.dumps(answer) if as_json else "\n".join(f"{name}: {value}" for name, value in answer.items()))
 
 
-COMMANDS = (verify, close_day)
+@click.command("send-letters-again", cls=OperatorCommand)
+@click.argument("letter", type=click.Choice([FAILED, UNKNOWN]))
+def send_letters_again(letter: str) -> None:
+    """Have all letters sent once more that failed, or whose fate is unknown; tell as JSON how many."""
+    with Database(config.load()).transaction() as session:
+        number = commands.send_letters_again(session, letter)
+    click.echo(json.dumps({"letters": number}))
+
+
+COMMANDS = (verify, close_day, send_letters_again)

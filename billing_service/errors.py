@@ -1,10 +1,11 @@
 """Everything that billing refuses."""
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from uuid import UUID
 
 from chassis.errors import N_ as N_
-from chassis.errors import Forbidden, Invalid, NotFound
+from chassis.errors import Conflict, Forbidden, Invalid, NotFound
 from messaging import PermanentError
 
 
@@ -36,21 +37,27 @@ class NotYoursToSee(Forbidden):
         super().__init__(N_("Only accountants and administrators see the money of others."))
 
 
-class PostedOtherwise(PermanentError):
-    """Something else is in the books under the key of this movement: each of the business is posted once."""
-
-    def __init__(self, kind: str, task_id: UUID | None, assignment_no: int | None, user_id: UUID) -> None:
-        """Take the key, and whom it was posted to."""
-        key = f"task {task_id}" if assignment_no is None else f"assignment {assignment_no} of task {task_id}"
-        super().__init__(f"the {kind} for {key} is in the books of {user_id}, with another content")
-
-
 class FutureDay(Invalid):
     """A day that has not begun cannot be closed."""
 
     def __init__(self) -> None:
         message = N_("This day has not begun yet: it cannot be closed.")
         super().__init__(message, errors={"day": [message]})
+
+
+class TooManyDays(Conflict):
+    """So many days are closed together only when a person has confirmed each of them."""
+
+    def __init__(self, first: date, last: date) -> None:
+        """Take the first and the last of the days that would be closed."""
+        self.first, self.last = first, last
+        self.number = (last - first).days + 1
+        super().__init__(
+            N_("%(number)s days would be closed at once, from %(first)s to %(last)s: confirm them, or mend the clock."),
+            number=self.number,
+            first=first,
+            last=last,
+        )
 
 
 class BadPeriod(Invalid):
@@ -83,3 +90,15 @@ class KeyUsedOtherwise(Invalid):
     def __init__(self) -> None:
         message = N_("This Idempotency-Key was used for another request.")
         super().__init__(message, errors={"Idempotency-Key": [message]})
+
+
+class PostedOtherwise(PermanentError):
+    """An event asks for a movement that was posted before, but to somebody else or with another amount.
+
+    A fee is charged once for each assignment, a reward is paid once for each task.
+    """
+
+    def __init__(self, what: str, *, posted: tuple[UUID, int], asked: tuple[UUID, int]) -> None:
+        """Take what it is, and for whom and how many cents: as it was posted, and as it is asked for now."""
+        before, now = (f"{cents} cents for {user_id}" for user_id, cents in (posted, asked))
+        super().__init__(f"the {what} was posted before, {before}: it cannot be {now}")

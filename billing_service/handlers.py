@@ -14,9 +14,8 @@ from billing_service import commands
 from billing_service.commands import Movement, Words
 from billing_service.domain import ledger
 from billing_service.domain.pricing import Prices
-from billing_service.models import User
-from chassis.db import utc_now
-from chassis.people import BLOCKED, upsert_user
+from billing_service.models import EndedSession, User
+from chassis.people import BLOCKED, end_session, upsert_user
 from messaging import Batch, Event, HandlerTable
 
 
@@ -25,7 +24,7 @@ def user_changed(session: Session, event: Event) -> None:
 
     It does not matter which event tells of the block first: it may be a later change of the name.
     """
-    books = commands.open_books(session, now=utc_now())
+    books = commands.open_books(session)
     if upsert_user(session, User, event):
         commands.follow_user(
             session,
@@ -37,13 +36,18 @@ def user_changed(session: Session, event: Event) -> None:
         )
 
 
+def user_signed_out(session: Session, event: Event) -> None:
+    """What belongs to the session opens nothing any more."""
+    end_session(session, EndedSession, event)
+
+
 def tasks_changed(session: Session, events: Sequence[Event]) -> None:
     """Price, charge and pay all that the tracker tells of, in the order in which it tells.
 
     Every task is priced when it is first heard of, every assignment is charged and every completion is paid at once,
     to whom the event names.
     """
-    books = commands.open_books(session, now=utc_now())
+    books = commands.open_books(session)
     prices = commands.price_tasks(session, books, {_task(event): event for event in reversed(events)})
     worded = {_task(event): event for event in sorted(events, key=attrgetter("sequence")) if event.name in _WORDED}
     if worded:
@@ -96,6 +100,7 @@ HANDLERS: HandlerTable = {
     "auth.user_role_changed": user_changed,
     "auth.user_blocked": user_changed,
     "auth.user_unblocked": user_changed,
+    "auth.user_signed_out": user_signed_out,
     "tracker.task_created": _TASKS,
     "tracker.task_updated": _TASKS,
     "tracker.task_assigned": _TASKS,

@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
@@ -18,18 +18,32 @@ from uuid import UUID
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
+from chassis.files import private_folder
+from chassis.input.text import isolated
+
 _TEMPLATES = Path(__file__).parent / "templates"
-_TIMEOUT = 10
+#: Seconds that a mail server may take for each of its replies; and for taking a letter.
+_TIMEOUT, _TAKING_TIMEOUT = 10, 120
 _SMTP_PORT, _SMTPS_PORT = 25, 465
+#: Replies of RFC 5321 by which a command is done.
+_DONE, _WILL_FORWARD = 250, 251
 _POLICY = SMTP.clone(max_line_length=None)
 
 
-class NotDelivered(Exception):
-    """A letter was not taken, for the reason that the text gives."""
+class MailError(Exception):
+    """A letter was not sent as it should be, for the reason that the text gives."""
 
 
-class PostIsAway(NotDelivered):
-    """The mail server cannot be reached: no other letter would fare better now."""
+class NotDelivered(MailError):
+    """The letter was not taken."""
+
+
+class DeliveryUnknown(MailError):
+    """The connection broke off while the letter was handed over: it may have been taken."""
+
+
+class PostIsAway(MailError):
+    """Nobody is there to take letters: no other one would fare better now."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +61,17 @@ class Letter:
 class Post(Protocol):
     """A way out of the house."""
 
+    #: Longer than it may take for a letter.
+    lease: timedelta
+    #: Whether a letter that may have been taken can be sent once more without harm.
+    repeatable: bool
+
+    def connect(self) -> None:
+        """Make sure that somebody is there to take letters. Raises PostIsAway."""
+        ...
+
     def deliver(self, letter: Letter) -> None:
-        """Send the letter. Raises NotDelivered, or PostIsAway. Twice the same letter is the same message."""
+        """Send the letter. Raises MailError. Twice the same letter is the same message."""
         ...
 
 
@@ -97,17 +120,26 @@ def open_post(smtp_url: str | None, folder: Path, sender: str) -> Iterator[Post]
 class FolderPost:
     """Keeps letters as .eml files, for a house without a mail server."""
 
+    lease = timedelta(minutes=1)
+    repeatable = True  # a second attempt replaces the file by its like
+
     def __init__(self, folder: Path, sender: str) -> None:
         """Take the folder, which is made when the first letter comes."""
         self._folder = folder
         self._sender = sender
 
+    def connect(self) -> None:
+        """See `Post`."""
+        try:
+            private_folder(self._folder)
+        except OSError as error:
+            raise PostIsAway(f"{self._folder}: {error.strerror}") from error
+
     def deliver(self, letter: Letter) -> None:
-        """See `Post`. A file is there as a whole or not at all, and a second attempt replaces it by its like."""
+        """See `Post`. A file is there as a whole or not at all."""
         name = file_name(letter)
         unfinished = self._folder / f".{name}.{os.getpid()}"
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
             with unfinished.open("wb") as file:
                 file.write(compose(letter, self._sender).as_bytes())
                 file.flush()
@@ -120,28 +152,37 @@ class FolderPost:
 class SmtpPost:
     """Sends letters to a mail server: `smtp://user:password@host:port`, or `smtps://` for TLS from the start."""
 
+    lease = timedelta(minutes=10)
+    repeatable = False
+
     def __init__(self, url: str, sender: str) -> None:
         """Take the address of the server; it is connected to when the first letter comes."""
         self._url = urlsplit(url)
         self._sender = sender
         self._server: smtplib.SMTP | None = None
 
+    def connect(self) -> None:
+        """See `Post`. A connection that is there already is asked whether it still works."""
+        if self._server is not None and not _answers(self._server):
+            self.close()
+        if self._server is not None:
+            return
+        try:
+            self._server = self._connect()
+        except (smtplib.SMTPException, OSError) as error:
+            raise PostIsAway(f"{self._url.hostname}: {error}") from error
+
     def deliver(self, letter: Letter) -> None:
-        """See `Post`."""
+        """See `Post`. After any failure the next letter needs a new connection."""
+        if self._server is None:
+            raise RuntimeError("connect first")
         message = compose(letter, self._sender)
         try:
-            self._connected().sendmail(
-                message["From"].addresses[0].addr_spec,
-                [letter.address],
-                message.as_bytes(policy=_POLICY.clone(cte_type="7bit")),
-            )
-        except (smtplib.SMTPRecipientsRefused, smtplib.SMTPDataError, smtplib.SMTPNotSupportedError) as error:
-            raise NotDelivered(str(error)) from error
-        except UnicodeEncodeError as error:
-            raise NotDelivered(f"the address cannot be written in ASCII: {letter.address}") from error
-        except (smtplib.SMTPException, OSError) as error:
+            _address(self._server, message["From"].addresses[0].addr_spec, letter.address)
+            _hand_over(self._server, message.as_bytes(policy=_POLICY.clone(cte_type="7bit")))
+        except MailError:
             self.close()
-            raise PostIsAway(f"{self._url.hostname}: {error}") from error
+            raise
 
     def close(self) -> None:
         """End the connection, if there is one."""
@@ -179,6 +220,53 @@ class SmtpPost:
             server.login(unquote(self._url.username), unquote(self._url.password or ""))
 
 
+def _answers(server: smtplib.SMTP) -> bool:
+    try:
+        return server.noop()[0] == _DONE
+    except (smtplib.SMTPException, OSError):
+        return False
+
+
+def _address(server: smtplib.SMTP, sender: str, address: str) -> None:
+    """Say from whom and to whom. Raises NotDelivered: whatever happens here, the server has no letter yet."""
+    try:
+        for command, mailbox in ((server.mail, sender), (server.rcpt, address)):
+            code, words = command(mailbox)
+            if code not in (_DONE, _WILL_FORWARD):
+                raise _refusal(code, words)
+    except UnicodeEncodeError as error:
+        raise NotDelivered(f"the address cannot be written in ASCII: {address}") from error
+    except (smtplib.SMTPException, OSError) as error:
+        raise NotDelivered(f"the connection broke off before the letter: {error}") from error
+
+
+def _hand_over(server: smtplib.SMTP, message: bytes) -> None:
+    """Hand over the letter. Raises NotDelivered when the server says no, DeliveryUnknown when it does not say."""
+    try:
+        with _patience(server):
+            code, words = server.data(message)
+    except smtplib.SMTPDataError as error:
+        raise _refusal(error.smtp_code, error.smtp_error) from error
+    except (smtplib.SMTPException, OSError) as error:
+        raise DeliveryUnknown(f"the connection broke off with the letter: {error}") from error
+    if code != _DONE:
+        raise _refusal(code, words)
+
+
+@contextmanager
+def _patience(server: smtplib.SMTP) -> Iterator[None]:
+    """Wait longer: a letter that is given up here is one of which nobody knows whether it was taken."""
+    if server.sock is None:
+        raise smtplib.SMTPServerDisconnected("please run connect() first")
+    server.sock.settimeout(_TAKING_TIMEOUT)
+    yield
+    server.sock.settimeout(_TIMEOUT)
+
+
+def _refusal(code: int, words: bytes | str) -> NotDelivered:
+    return NotDelivered(f"{code} {words.decode(errors='replace') if isinstance(words, bytes) else words}")
+
+
 @cache
 def _text() -> Template:
     environment = Environment(
@@ -188,4 +276,5 @@ def _text() -> Template:
         keep_trailing_newline=True,
         trim_blocks=True,
     )
+    environment.filters["isolated"] = isolated
     return environment.get_template("billing/letter.txt")

@@ -19,7 +19,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from chassis.db import Versioned, new_metadata
-from chassis.people import UserReplica
+from chassis.people import EndedSessionReplica, UserReplica
 
 
 class Base(DeclarativeBase):
@@ -36,8 +36,10 @@ COMPANY = "company"
 BANK = "bank"
 
 PENDING = "pending"
+SENDING = "sending"
 SENT = "sent"
 FAILED = "failed"
+UNKNOWN = "unknown"
 
 #: The two accounts that are there from the start.
 COMPANY_ACCOUNT = UUID("00000000-0000-4000-8000-00000000c0de")
@@ -48,6 +50,12 @@ class User(UserReplica, Base):
     """A person as auth last told of them."""
 
     __tablename__ = "users"
+
+
+class EndedSession(EndedSessionReplica, Base):
+    """A session that was signed out lately: nothing of it opens anything here."""
+
+    __tablename__ = "ended_sessions"
 
 
 class Account(Versioned, Base):
@@ -74,6 +82,7 @@ class Account(Versioned, Base):
             "AND (kind = 'employee') = (opened_on IS NOT NULL)",
             name="employee",
         ),
+        Index("accounts_opened_on_idx", "opened_on", "id", postgresql_where=text("kind = 'employee'")),
     )
 
 
@@ -166,6 +175,19 @@ class LedgerEntry(Base):
     )
 
 
+class Statement(Base):
+    """What a closed day did to one account, in cents. Written with the close, once."""
+
+    __tablename__ = "statements"
+    day: Mapped[date] = mapped_column(ForeignKey(Day.day), primary_key=True)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey(Account.id), primary_key=True)
+    opening_cents: Mapped[int] = mapped_column(BigInteger)
+    fees_cents: Mapped[int] = mapped_column(BigInteger)
+    rewards_cents: Mapped[int] = mapped_column(BigInteger)
+    corrections_cents: Mapped[int] = mapped_column(BigInteger)
+    payout_cents: Mapped[int] = mapped_column(BigInteger)
+
+
 class Payout(Base):
     """A balance that was paid out, and the letter about it."""
 
@@ -178,9 +200,11 @@ class Payout(Base):
     amount_cents: Mapped[int] = mapped_column(BigInteger)
     transaction_id: Mapped[UUID] = mapped_column(ForeignKey(LedgerTransaction.id), unique=True)
     made_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
-    #: `pending`, `sent`, or `failed` when all attempts were used up.
+    #: `pending`; `sending` while a sender has it; then `sent`, or `failed` when all attempts were used up, or `unknown`
+    #: when the sender or the connection broke off and it may have been taken.
     letter: Mapped[str] = mapped_column(Text, default=PENDING)
     attempts: Mapped[int] = mapped_column(SmallInteger, default=0)
+    #: When a pending letter is due; until when one that is being sent belongs to its sender.
     next_attempt_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     sent_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     #: The address that the letter went to.
@@ -190,9 +214,10 @@ class Payout(Base):
     __table_args__ = (
         UniqueConstraint("account_id", "day", "block_sequence"),
         CheckConstraint("amount_cents > 0", name="amount"),
-        CheckConstraint("letter IN ('pending', 'sent', 'failed')", name="letter"),
-        Index("payouts_day_idx", "day", "account_id"),
-        Index("payouts_pending_idx", "next_attempt_at", postgresql_where=text("letter = 'pending'")),
+        CheckConstraint("letter IN ('pending', 'sending', 'sent', 'failed', 'unknown')", name="letter"),
+        Index("payouts_day_idx", "day", "id"),
+        Index("payouts_pending_idx", "next_attempt_at", "id", postgresql_where=text("letter = 'pending'")),
+        Index("payouts_sending_idx", "next_attempt_at", postgresql_where=text("letter = 'sending'")),
     )
 
 

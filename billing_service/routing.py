@@ -6,6 +6,8 @@ from flask import Blueprint
 from flask.sansio.blueprints import BlueprintSetupState
 from werkzeug.routing import BaseConverter, ValidationError
 
+from chassis.input.days import read_day
+
 
 class DayConverter(BaseConverter):
     """`2026-11-21`; whatever else is no address of ours."""
@@ -15,7 +17,7 @@ class DayConverter(BaseConverter):
     def to_python(self, value: str) -> date:
         """Read the day from the address."""
         try:
-            return date.fromisoformat(value)
+            return read_day(value)
         except ValueError as error:
             raise ValidationError(str(error)) from error
 

@@ -3,7 +3,10 @@
 from marshmallow import Schema, fields, validate
 from webargs.fields import DelimitedList
 
-from billing_service.models import CLOSED, FAILED, OPEN, PENDING, SENT
+from billing_service.models import CLOSED, FAILED, OPEN, PENDING, SENT, UNKNOWN
+from billing_service.queries.reports import LINES
+from chassis.input.amounts import MAX_CENTS
+from chassis.input.fields import Day
 from chassis.paging import MAX_LIMIT, PageArgs
 
 _CENTS = {"description": "In cents"}
@@ -60,7 +63,7 @@ class EntrySchema(Schema):
 class EntryArgs(PageArgs):
     """Which part of the log is wanted."""
 
-    day = fields.Date(load_default=None, metadata={"description": "The current business day if not given"})
+    day = Day(load_default=None, metadata={"description": "The current business day if not given"})
 
 
 class PriceArgs(Schema):
@@ -97,8 +100,8 @@ class PricingRulesSchema(Schema):
 class PeriodArgs(Schema):
     """A period, both ends included: `to` is the current business day, and `from` 30 days before, unless given."""
 
-    first = fields.Date(data_key="from", load_default=None)
-    last = fields.Date(data_key="to", load_default=None)
+    first = Day(data_key="from", load_default=None)
+    last = Day(data_key="to", load_default=None)
 
 
 class IncomeSchema(Schema):
@@ -125,6 +128,16 @@ class DaySchema(Schema):
     closed_at = fields.AwareDateTime(required=True, allow_none=True)
 
 
+class CloseArgs(Schema):
+    """The days that a person confirms: from this one to the day to be closed."""
+
+    confirmed_from = Day(
+        data_key="from",
+        load_default=None,
+        metadata={"description": "The first of the days to be closed, needed for more than three of them"},
+    )
+
+
 class TotalsSchema(Schema):
     """opening + rewards - fees + corrections - payout = closing."""
 
@@ -146,14 +159,21 @@ class ReportLineSchema(TotalsSchema):
 class DayReportSchema(DaySchema):
     """The financial report of a day; final once the day is closed."""
 
-    accounts = fields.List(fields.Nested(ReportLineSchema), required=True)
-    totals = fields.Nested(TotalsSchema, required=True)
+    accounts = fields.List(
+        fields.Nested(ReportLineSchema),
+        required=True,
+        metadata={"description": f"By name; {LINES:,} at most"},
+    )
+    totals = fields.Nested(TotalsSchema, required=True, metadata={"description": "Of all accounts"})
+    next_cursor = fields.String(
+        required=True, allow_none=True, metadata={"description": "Where the statements of the day go on"}
+    )
 
 
 class PayoutArgs(PageArgs):
     """Whose payouts are wanted: one's own, or for accountants and administrators everybody's."""
 
-    day = fields.Date(load_default=None)
+    day = Day(load_default=None)
     user_id = fields.UUID(load_default=None)
 
 
@@ -166,14 +186,16 @@ class PayoutSchema(Schema):
     day = fields.Date(required=True)
     amount_cents = _cents()
     status = fields.String(required=True, metadata={"description": "`made`: money that was paid stays paid"})
-    letter = fields.String(required=True, validate=validate.OneOf([PENDING, SENT, FAILED]))
+    letter = fields.String(required=True, validate=validate.OneOf([PENDING, SENT, FAILED, UNKNOWN]))
     made_at = fields.AwareDateTime(required=True)
 
 
 class CorrectionSchema(Schema):
     """A correction of a balance."""
 
-    amount_cents = fields.Integer(required=True, strict=True, metadata=_SIGNED_CENTS)
+    amount_cents = fields.Integer(
+        required=True, strict=True, metadata={**_SIGNED_CENTS, "minimum": -MAX_CENTS, "maximum": MAX_CENTS}
+    )
     note = fields.String(required=True, metadata={"description": "Why; up to 500 characters"})
 
 

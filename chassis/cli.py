@@ -16,6 +16,7 @@ from apscheduler.events import EVENT_SCHEDULER_STARTED
 from apscheduler.schedulers.blocking import BlockingScheduler
 
 from chassis.db import Database
+from chassis.files import keep_files_private
 from chassis.observe import EventObserver, LoopHealth, configure_logging, serve_probes
 from chassis.operating import OperatorCommand
 from chassis.replaying import replay_command
@@ -54,6 +55,7 @@ class Service(Generic[S]):
 
 def main(service: Service[S]) -> None:
     """Run one process of the service until SIGTERM or SIGINT, or one of its commands; the command line says which."""
+    keep_files_private()
     processes: Mapping[str, Callable[[Service[S]], None]] = {
         "web": _web,
         "relay": _relay,
@@ -88,9 +90,10 @@ def _web(service: Service[S]) -> None:
     """Serve the pages and REST."""
     from chassis.webserver import serve
 
+    stop = stop_at_signal()
     settings = service.load_settings()
     create_app: Callable[[S], Flask] = resolve_name(service.app)
-    serve(lambda: create_app(settings), host=settings.host, port=settings.port)
+    serve(create_app(settings), host=settings.host, port=settings.port, stop=stop, trusted_proxy=settings.trusted_proxy)
 
 
 def _relay(service: Service[S]) -> None:

@@ -5,12 +5,13 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import URL, Engine, MetaData, create_engine, make_url
+from sqlalchemy import URL, Engine, MetaData, make_url
 from sqlalchemy.orm import Mapped, Session, mapped_column, sessionmaker
 
 from chassis.settings import Settings
 from chassis.upcasters import UPCASTERS
 from messaging import SchemaRegistry, bind_outbox
+from messaging.database import new_engine
 
 #: Constraints have predictable names, so that migrations can name them.
 _NAMING = {
@@ -23,6 +24,9 @@ _NAMING = {
 
 
 _ZONE = "ates.business_timezone"
+
+#: For the web: nobody waits longer for a page. Above the timeout for locks, which says better what is the matter.
+WEB_STATEMENT_TIMEOUT_S = 30
 
 
 def utc_now() -> datetime:
@@ -64,17 +68,22 @@ def business_timezone(session: Session) -> ZoneInfo:
 class Database:
     """The engine of one service, with sessions whose `publish` goes to the service's outbox."""
 
-    def __init__(self, settings: Settings, registry: SchemaRegistry | None = None) -> None:
-        """Prepare the engine; connects on first use. `registry`: default is the one in schemas_dir."""
-        self.engine: Engine = create_engine(
+    def __init__(
+        self, settings: Settings, registry: SchemaRegistry | None = None, *, statement_timeout_s: int = 0
+    ) -> None:
+        """Prepare the engine; connects on first use. `registry`: default is the one in schemas_dir.
+
+        `statement_timeout_s`: seconds that one statement may take, 0 for any time.
+        """
+        self.engine: Engine = new_engine(
             engine_url(settings.database_url),
             pool_pre_ping=True,  # a restart of Postgres costs nobody an error
             pool_size=10,
             pool_timeout=5,
             connect_args={
                 "application_name": settings.service,
-                "connect_timeout": 5,
-                "options": "-c timezone=UTC -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s",
+                "options": f"-c timezone=UTC -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s"
+                f" -c statement_timeout={statement_timeout_s}s",
             },
         )
         self.registry = registry or SchemaRegistry.load(settings.schemas_dir, upcasters=UPCASTERS)

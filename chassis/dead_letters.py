@@ -1,6 +1,5 @@
 """What people do with dead letters, by REST and by page: reading them, and writing down what they decide."""
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -8,7 +7,8 @@ from uuid import UUID
 
 from chassis.errors import N_, Conflict, Invalid, NotFound
 from chassis.identity import current_principal
-from chassis.paging import Page, PageRequest, decode_cursor, encode_cursor
+from chassis.input.bodies import BeyondLimits, load_json
+from chassis.paging import Order, Page, PageRequest
 from chassis.runtime import runtime
 from messaging import PermanentError
 from messaging.dead_letters import (
@@ -25,6 +25,10 @@ from messaging.dead_letters import (
     replay_edited,
 )
 from messaging.errors import LetterNotDead, LetterUnknown
+from messaging.tables import DeadLetter
+
+#: A letter that dies again moves to the end, and is news again.
+_ORDER = Order((DeadLetter.position,))
 
 
 class DeadLetterNotFound(NotFound):
@@ -41,7 +45,7 @@ class InvalidEvent(Invalid):
 
 def page_of_letters(page: PageRequest, selection: Selection, state: str) -> Page[DeadLetterView]:
     """Return a page of the letters in this state, a name among STATE_FILTERS."""
-    after = decode_cursor(page.cursor, int)[0] if page.cursor else 0
+    after = _ORDER.position(page.cursor)[0] if page.cursor is not None else 0
     with runtime().database.reading() as session:
         found = list_dead_letters(
             session,
@@ -52,7 +56,7 @@ def page_of_letters(page: PageRequest, selection: Selection, state: str) -> Page
             states=STATE_FILTERS[state],
         )
     shown = found[: page.limit]
-    return Page(shown, encode_cursor(shown[-1].position) if len(found) > page.limit else None)
+    return Page(shown, _ORDER.cursor(shown[-1].position) if len(found) > page.limit else None)
 
 
 def letter_story(letter_id: UUID) -> DeadLetterStory:
@@ -80,11 +84,13 @@ def replay_with(letter_id: UUID, changes: Mapping[str, Any]) -> UUID:
         return replay_edited(session, letter_id, changes, by=_actor(), registry=registry).id
 
 
-def event_of_text(text: str | bytes) -> dict[str, Any] | None:
+def event_of_text(text: bytes) -> dict[str, Any] | None:
     """Return the JSON object that was sent; None for `null` and for one with nothing in it. Raises InvalidEvent."""
     try:
-        found = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        found = load_json(text)
+    except BeyondLimits as error:
+        raise InvalidEvent(error.message, errors={"event": [error.message]}) from error
+    except ValueError as error:
         raise InvalidEvent(_NO_JSON, errors={"event": [_NO_JSON]}, error=error) from error
     if found is not None and not isinstance(found, dict):
         raise InvalidEvent(_NO_OBJECT, errors={"event": [_NO_OBJECT]})

@@ -4,6 +4,7 @@ A service derives its own from these and raises them in commands and queries, wh
 Texts are English there and are translated when shown, so a text has its changing parts as `%(name)s`.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 
 
@@ -22,15 +23,31 @@ class ServiceError(Exception):
     status = 400
     #: The same for every error of the class; `detail` tells what happened this time.
     title = N_("The request cannot be served")
+    #: Seconds after which the same request may succeed, where that is known.
+    retry_after: int | None = None
 
     def __init__(
-        self, message: str = "", *, errors: Mapping[str, Sequence[str]] | None = None, **parts: object
+        self,
+        message: str = "",
+        *,
+        errors: Mapping[str, Sequence[str]] | None = None,
+        extensions: Mapping[str, object] | None = None,
+        **parts: object,
     ) -> None:
-        """Take the English text, its changing parts, and for fields what is wrong with each."""
+        """Take the English text, its changing parts, and for fields what is wrong with each.
+
+        `extensions` are members of the problem beside the usual ones, for programs (RFC 9457, section 3.2).
+        """
         super().__init__(message)
         self.message = message
         self.parts = parts
+        self.extensions = dict(extensions or {})
         self.errors = {field: list(texts) for field, texts in errors.items()} if errors else None
+
+    @property
+    def kind(self) -> str:
+        """The name of the class as programs see it: `not-found`."""
+        return re.sub(r"(?<!^)(?=[A-Z])", "-", type(self).__name__).lower()
 
     @property
     def detail(self) -> str:
@@ -76,8 +93,28 @@ class Invalid(ServiceError):
     title = N_("Something is not right with what was sent")
 
 
+class TooManyRequests(ServiceError):
+    """The client asks more often than it may. `retry_after` says when it may again."""
+
+    status = 429
+    title = N_("Too often")
+
+
 class Unavailable(ServiceError):
     """Something that the answer depends on is away at the moment; the same request may succeed soon."""
 
     status = 503
     title = N_("Not available at the moment")
+    retry_after = 5
+
+
+class Busy(Unavailable):
+    """Somebody else is changing the same thing, and takes longer than anybody waits."""
+
+    title = N_("Busy at the moment")
+
+
+class TakesTooLong(Unavailable):
+    """The database was asked for more than it finds out in the time that a request has."""
+
+    title = N_("This takes too long")

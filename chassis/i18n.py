@@ -11,6 +11,7 @@ from flask.wrappers import Response
 from flask_babel import Babel, format_date, format_datetime, get_locale, gettext
 
 from chassis.errors import N_
+from chassis.input.text import isolated
 
 #: What marshmallow says of bad input, marked here so that it is in the catalogue.
 _OF_MARSHMALLOW = (
@@ -38,6 +39,7 @@ def init_i18n(app: Flask, zone: ZoneInfo) -> None:
     Babel(app, default_timezone=zone.key, locale_selector=_language)
     app.after_request(_remember_language)
     app.add_template_filter(format_money, "money")
+    app.add_template_filter(isolated)
     app.jinja_env.globals.update(
         format_moment=format_moment,
         format_day=format_day,

@@ -1,10 +1,12 @@
 """Who makes the request, and whether they may: bearer tokens under /api/, a page session elsewhere.
 
 The service's own replica of users has the last word on role and status, so a blocked user is shut out
-as soon as the service has heard of it, whatever the token or the session says.
+as soon as the service has heard of it, whatever the token or the session says. Both belong to a session with auth and
+end with it: `chassis.sessions` tells how the service knows.
 """
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import wraps
 from typing import ParamSpec, TypeVar
 from uuid import UUID
@@ -13,18 +15,20 @@ from flask import g, request, session
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from chassis.errors import N_, Forbidden, Unauthorized
-from chassis.people import BLOCKED, LocalUser, Principal, Role
+from chassis.db import utc_now
+from chassis.errors import N_, Forbidden, Unauthorized, Unavailable
+from chassis.people import BLOCKED, Claims, LocalUser, Principal, Role
 from chassis.runtime import runtime
+from chassis.sessions import SessionEnded
 
 __all__ = [
     "Blocked",
     "LocalUser",
     "Principal",
     "Role",
-    "as_known_here",
     "current_principal",
     "end_page_session",
+    "holder_of",
     "is_api_request",
     "principal_or_none",
     "require_roles",
@@ -47,7 +51,7 @@ def is_api_request() -> bool:
 
 
 def current_principal() -> Principal:
-    """Return who makes this request. Raises Unauthorized, or Blocked."""
+    """Return who makes this request. Raises Unauthorized, Blocked, SessionEnded, or Unavailable."""
     if "principal" not in g:
         g.principal = _of_bearer_token() if is_api_request() else _of_page_session()
     principal: Principal = g.principal
@@ -58,7 +62,7 @@ def principal_or_none() -> Principal | None:
     """Return who makes this request, None if nobody is signed in or that cannot be found out at the moment."""
     try:
         return current_principal()
-    except (Unauthorized, OperationalError, PoolTimeout):
+    except (Unauthorized, Unavailable, OperationalError, PoolTimeout):
         return None
 
 
@@ -85,53 +89,75 @@ def require_roles(*roles: Role) -> Callable[[Callable[P, R]], Callable[P, R]]:
     return decorate
 
 
-def start_page_session(user_id: UUID, *, name: str = "", role: Role | None = None) -> None:
+def start_page_session(claims: Claims) -> None:
     """Sign a person in to the pages of this service.
 
     Name and role serve only until the service's own replica knows the user.
     """
     session.clear()
     session.permanent = True  # ends after PERMANENT_SESSION_LIFETIME, not with the browser
-    session["user_id"] = str(user_id)
-    session["name"] = name
-    session["role"] = role
+    session["user_id"] = str(claims.user_id)
+    session["name"] = claims.name
+    session["role"] = claims.role
+    session["session_id"] = str(claims.session_id)
+    session["issued_at"] = claims.issued_at.timestamp()
+    session["confirmed_at"] = claims.confirmed_at.timestamp()
     g.pop("principal", None)
 
 
 def end_page_session() -> None:
-    """Sign the person out of the pages of this service."""
+    """Sign the person out of the pages of this service, also where the cookie was copied to."""
+    confirmations = runtime().confirmations
+    if confirmations is not None and "session_id" in session:
+        confirmations.end(UUID(session["session_id"]))
     session.clear()
     g.pop("principal", None)
 
 
-def as_known_here(principal: Principal) -> Principal:
-    """Return the holder of a token as the service's own replica knows them. Raises Blocked."""
-    local = runtime().find_user(principal.user_id)
-    return principal if local is None else _from_replica(local)
+def holder_of(claims: Claims) -> Principal:
+    """Return the holder of a token as the service knows them. Raises Blocked, SessionEnded, or Unavailable."""
+    principal, _ = _checked(claims)
+    return principal
 
 
 def _of_bearer_token() -> Principal:
     authorization = request.authorization
     if authorization is None or authorization.type != "bearer" or not authorization.token:
         raise Unauthorized(N_("Send an access token: Authorization: Bearer <token>."))
-    return as_known_here(runtime().verifier.verify(authorization.token))
+    return holder_of(runtime().verifier.verify(authorization.token))
 
 
 def _of_page_session() -> Principal:
-    user_id = session.get("user_id")
-    if user_id is None:
+    if "session_id" not in session:
         raise Unauthorized(N_("Show your beak first."))
     try:
-        local = runtime().find_user(UUID(user_id))
-        if local is not None:
-            return _from_replica(local)
-        return Principal(UUID(user_id), session["name"], Role(session["role"]))
-    except (Blocked, ValueError, KeyError):
+        principal, confirmed_at = _checked(_page_claims())
+    except (Blocked, SessionEnded, ValueError, KeyError):
         end_page_session()
         raise Unauthorized(N_("You were signed out. Show your beak again.")) from None
+    session["confirmed_at"] = confirmed_at.timestamp()
+    return principal
 
 
-def _from_replica(local: LocalUser) -> Principal:
-    if local.status == BLOCKED:
+def _page_claims() -> Claims:
+    return Claims(
+        user_id=UUID(session["user_id"]),
+        name=session["name"],
+        role=Role(session["role"]),
+        session_id=UUID(session["session_id"]),
+        issued_at=datetime.fromtimestamp(session["issued_at"], UTC),
+        confirmed_at=datetime.fromtimestamp(session["confirmed_at"], UTC),
+    )
+
+
+def _checked(claims: Claims) -> tuple[Principal, datetime]:
+    """Return the holder as known here, and when auth last confirmed the session."""
+    local = runtime().find_user(claims)
+    if local is not None and local.status == BLOCKED:
         raise Blocked(N_("You were blocked. Only an administrator can let you in again."))
-    return Principal(local.user_id, local.name, Role(local.role))
+    if local is not None and local.session_ended:
+        raise SessionEnded
+    confirmations = runtime().confirmations
+    confirmed_at = utc_now() if confirmations is None else confirmations.check(claims.session_id, claims.confirmed_at)
+    known = local or claims
+    return Principal(claims.user_id, known.name, Role(known.role), claims.session_id), confirmed_at

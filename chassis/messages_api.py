@@ -6,11 +6,11 @@ A decision about dead letters is written down and answered with 202: the dead-le
 from typing import Any
 from uuid import UUID
 
-import flask_smorest
 from flask import request
 from marshmallow import Schema, fields, validate
 from werkzeug.exceptions import UnsupportedMediaType
 
+from chassis.dead_letter_counts import count_own
 from chassis.dead_letters import (
     decide_about,
     decide_about_all,
@@ -20,6 +20,8 @@ from chassis.dead_letters import (
     replay_with,
 )
 from chassis.identity import require_roles
+from chassis.input.bodies import Blueprint
+from chassis.input.fields import BIGGEST_NUMBER, Line
 from chassis.paging import Page, PageArgs, page_schema
 from chassis.people import Role
 from chassis.runtime import runtime
@@ -29,12 +31,13 @@ from messaging.dead_letters import (
     DeadLetterGroup,
     DeadLetterView,
     Decision,
+    Outcome,
     Selection,
     State,
     dead_letter_groups,
 )
 
-messages = flask_smorest.Blueprint(
+messages = Blueprint(
     "messages", __name__, url_prefix="/api/v1/messages", description="Events on their way, and those that died"
 )
 
@@ -80,6 +83,9 @@ class DeadLetterStorySchema(DeadLetterSchema):
     size = fields.Integer(metadata={"description": "Of the body, in bytes"})
     text = fields.String(metadata={"description": "The body as a person reads it"})
     replacement = fields.String(allow_none=True, metadata={"description": "The edited event, sent in its place"})
+    outcome = fields.Enum(
+        Outcome, by_value=True, allow_none=True, metadata={"description": "Of the latest replay; null without one"}
+    )
     history = fields.List(fields.Nested(HistorySchema))
 
 
@@ -100,11 +106,17 @@ class DeadLetterGroupsSchema(Schema):
     items = fields.List(fields.Nested(DeadLetterGroupSchema))
 
 
+class DeadLetterCountSchema(Schema):
+    """How many dead letters a service has."""
+
+    open = fields.Integer(metadata={"description": "Those that nobody has replayed or discarded yet"})
+
+
 class DeadLetterArgs(PageArgs):
     """Which dead letters are wanted."""
 
-    type = fields.String(load_default=None)
-    reason = fields.String(load_default=None)
+    type = Line(load_default=None)
+    reason = Line(load_default=None)
     state = fields.String(
         load_default="open",
         validate=validate.OneOf([*STATE_FILTERS]),
@@ -115,8 +127,14 @@ class DeadLetterArgs(PageArgs):
 class SelectionSchema(Schema):
     """Which dead letters a decision is about; without a field, all."""
 
-    type = fields.String(load_default=None)
-    reason = fields.String(load_default=None)
+    type = Line(load_default=None)
+    reason = Line(load_default=None)
+
+
+class SelectionOnPage(SelectionSchema):
+    """What a page adds: nothing that died after it was shown."""
+
+    up_to = fields.Integer(load_default=None, validate=validate.Range(0, BIGGEST_NUMBER))
 
 
 class DecidedSchema(Schema):
@@ -150,6 +168,14 @@ def get_outbox() -> OutboxStatus:
 def get_dead_letters(args: dict[str, Any]) -> Page[DeadLetterView]:
     """The dead letters, in the order they died"""
     return page_of_letters(args["page"], Selection(args["type"], args["reason"]), args["state"])
+
+
+@messages.get("/dead-letters/count")
+@messages.doc(security=[])
+@messages.response(200, DeadLetterCountSchema)
+def get_count() -> dict[str, int]:
+    """How many dead letters are open; without a token, since the other services ask for it"""
+    return {"open": count_own(runtime().database)}
 
 
 @messages.get("/dead-letters/groups")

@@ -1,12 +1,16 @@
 """The pages under /messages, the same in every service, for administrators: the outbox and the dead letters."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask_babel import format_decimal, ngettext
 from flask_babel import gettext as _
-from flask_babel import ngettext
 from werkzeug.wrappers import Response
 
+from chassis.db import utc_now
 from chassis.dead_letters import (
     AlreadyDecided,
     InvalidEvent,
@@ -20,36 +24,49 @@ from chassis.dead_letters import (
 from chassis.errors import N_
 from chassis.i18n import translate
 from chassis.identity import require_roles
-from chassis.paging import PageRequest
+from chassis.input.sent import load_query, load_sent
+from chassis.messages_api import DeadLetterArgs, SelectionOnPage
+from chassis.navigation import SERVICE_NAMES
 from chassis.people import Role
 from chassis.runtime import runtime
 from messaging import outbox_status
 from messaging.dead_letters import (
-    OPEN,
     STATE_FILTERS,
+    Action,
     DeadLetterGroup,
+    DeadLetterStory,
     Decision,
+    Outcome,
+    OutcomeCounts,
+    RecentDecision,
     Selection,
     State,
     dead_letter_groups,
     recent_decisions,
 )
 from messaging.envelope import MAX_BYTES
+from messaging.errors import UnknownType
 
 messages_pages = Blueprint("messages_pages", __name__, template_folder="templates", url_prefix="/messages")
 
 _LETTERS_ON_A_PAGE = 25
 _DECISIONS_SHOWN = 10
+#: For so long after a decision the pages refresh themselves; then there is a link.
+_WATCHED = timedelta(minutes=2)
+#: For so long the outcome of the latest replay stands above the list.
+_NEWS = timedelta(minutes=10)
 
 _REASONS = {
     "not-an-event": N_("no event"),
     "wrong-content-type": N_("wrong content type"),
     "too-large": N_("too large"),
+    "not-from-its-producer": N_("not from its producer"),
     "unknown-type": N_("unknown type"),
     "schema-invalid": N_("does not fit its schema"),
     "refused-by-handler": N_("refused"),
     "attempts-used-up": N_("all attempts used up"),
     "kills-the-process": N_("ends the process"),
+    "ends-the-transaction": N_("its handler ends the transaction"),
     "given-up-by-broker": N_("given up by RabbitMQ"),
 }
 #: Of the states, and of what a letter's history can hold besides them.
@@ -64,16 +81,14 @@ _NAMES = {
     "died": N_("died"),
     "edited": N_("edited and replay requested"),
 }
-_SERVICES = {"auth": N_("Users"), "tracker": N_("Tasks"), "billing": N_("Accounts"), "analytics": N_("Analytics")}
 
 
 @messages_pages.get("")
 @require_roles(Role.ADMIN)
 def overview() -> str:
     """How the outbox is, the dead letters in groups and one by one, and who decided what."""
-    state = request.args.get("state", "open")
-    state = state if state in STATE_FILTERS else "open"
-    wanted = Selection(request.args.get("type") or None, request.args.get("reason") or None)
+    asked = load_query(DeadLetterArgs)
+    state, wanted = asked["state"], Selection(asked["type"], asked["reason"])
     with runtime().database.reading() as session:
         outbox = outbox_status(session)
         groups = dead_letter_groups(session)
@@ -85,14 +100,16 @@ def overview() -> str:
         total=sum(group.count for group in groups),
         undecided=sum(group.undecided for group in groups),
         last_position=max((group.last_position for group in groups), default=0),
-        letters=page_of_letters(PageRequest(_LETTERS_ON_A_PAGE, request.args.get("cursor")), wanted, state),
+        letters=page_of_letters(replace(asked["page"], limit=_LETTERS_ON_A_PAGE), wanted, state),
         decisions=decisions,
         wanted=wanted,
         state=state,
         types=_choices([group.type for group in groups], wanted.type),
         reasons=_choices([group.reason for group in groups], wanted.reason),
         states=list(STATE_FILTERS),
-        under_way=any(group.undecided < group.count for group in groups),
+        unknown_types=[group.type for group in groups if group.reason == UnknownType.reason],
+        news=_news(decisions),
+        watched=_is_watched(groups, decisions),
         **_frame(),
     )
 
@@ -123,7 +140,7 @@ def discard_letter(letter_id: UUID) -> Response:
 def edit_letter(letter_id: UUID) -> tuple[str, int] | Response:
     """Send an edited event in its place; with its faults, the form comes back as it was filled in."""
     try:
-        replay_with(letter_id, event_of_text(request.form.get("event", "")) or {})
+        replay_with(letter_id, event_of_text(request.form.get("event", "").encode()) or {})
     except InvalidEvent as error:
         return _letter(letter_id, error), error.status
     except AlreadyDecided as error:
@@ -163,17 +180,47 @@ def discard_group() -> Response:
 
 def _letter(letter_id: UUID, refusal: InvalidEvent | None = None) -> str:
     story = letter_story(letter_id)
+    under_way = _letter_is_under_way(story)
     return render_template(
         "messages/letter.html",
         story=story,
         letter=story.letter,
         is_cut=story.size > MAX_BYTES,
-        is_open=story.letter.state in OPEN,
         is_dead=story.letter.state is State.DEAD,
+        under_way=under_way,
+        watched=under_way and _is_recent(story.history[-1].at, _WATCHED),
+        is_handled=story.outcome is Outcome.HANDLED,
+        is_dead_again=story.outcome is Outcome.DEAD_AGAIN,
+        edited_id=next((entry.detail for entry in reversed(story.history) if entry.action == Action.EDITED), None),
         edited=request.form.get("event") if refusal else story.text,
         refusal=translate(refusal.message, refusal.parts) if refusal else None,
         **_frame(),
     )
+
+
+def _letter_is_under_way(story: DeadLetterStory) -> bool:
+    """Tell whether the desk or the consumer has yet to do what was decided."""
+    if story.letter.state is State.REPLAYED:
+        return story.outcome is Outcome.UNDER_WAY
+    return story.letter.state in (State.REPLAY_REQUESTED, State.DISCARD_REQUESTED)
+
+
+def _is_watched(groups: Sequence[DeadLetterGroup], decisions: Sequence[RecentDecision]) -> bool:
+    """Tell whether something is under way of which the outcome should be known in a moment."""
+    under_way = any(group.undecided < group.count for group in groups) or any(
+        decision.outcome is not None and decision.outcome.under_way for decision in decisions
+    )
+    return under_way and bool(decisions) and _is_recent(decisions[0].at, _WATCHED)
+
+
+def _news(decisions: Sequence[RecentDecision]) -> RecentDecision | None:
+    """Return the latest decision if it is fresh and its outcome is worth telling."""
+    latest = decisions[0] if decisions else None
+    return latest if latest and latest.outcome and _is_recent(latest.at, _NEWS) else None
+
+
+def _is_recent(moment: datetime, age: timedelta) -> bool:
+    return utc_now() - moment < age
 
 
 def _decide(letter_id: UUID, decision: Decision, said: str) -> Response:
@@ -188,8 +235,8 @@ def _decide(letter_id: UUID, decision: Decision, said: str) -> Response:
 
 def _sent_selection() -> Selection:
     """Which letters the form or the link names. Nothing that died after the page was shown is among them."""
-    up_to = request.values.get("up_to", type=int)
-    return Selection(request.values.get("type"), request.values.get("reason"), up_to)
+    sent = load_sent(SelectionOnPage, request.values)
+    return Selection(sent["type"], sent["reason"], sent["up_to"])
 
 
 def _is_in(group: DeadLetterGroup, selection: Selection) -> bool:
@@ -204,12 +251,14 @@ def _choices(found: list[str], chosen: str | None) -> list[str]:
 def _frame() -> dict[str, object]:
     """Return what every page needs: the names of things, and the way to the messages of the other services."""
     settings = runtime().settings
+    counts = runtime().dead_letter_counts.latest()
     return {
         "reason_name": _reason_name,
         "name_of": _name_of,
+        "told_outcome": _told_outcome,
         "services": [
-            (translate(title), f"{settings.public_urls[service]}/messages", service == settings.service)
-            for service, title in _SERVICES.items()
+            (translate(name), f"{settings.public_urls[service]}/messages", service == settings.service, counts[service])
+            for service, name in SERVICE_NAMES.items()
         ],
     }
 
@@ -220,3 +269,13 @@ def _reason_name(reason: str) -> str:
 
 def _name_of(state_or_action: str) -> str:
     return translate(_NAMES[state_or_action])
+
+
+def _told_outcome(counts: OutcomeCounts) -> str:
+    """Say what became of the letters of a decision: 398 handled, 2 dead again."""
+    parts = [
+        (counts.handled, _("%(num)s handled", num=format_decimal(counts.handled))),
+        (counts.dead_again, _("%(num)s dead again", num=format_decimal(counts.dead_again))),
+        (counts.under_way, _("%(num)s under way", num=format_decimal(counts.under_way))),
+    ]
+    return ", ".join(text for count, text in parts if count)

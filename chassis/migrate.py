@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from types import ModuleType
 
+import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import text
@@ -31,6 +32,21 @@ def app_role(op: ModuleType) -> str | None:
     wanted = "SELECT rolname FROM pg_roles WHERE rolname = regexp_replace(current_user, '_owner$', '_app')"
     found: str | None = op.get_bind().scalar(text(f"{wanted} AND rolname <> current_user"))
     return found
+
+
+def add_sessions_v1(op: ModuleType) -> None:
+    """Add to a replica of users what `chassis.people` has to know to let nobody in whose session has ended.
+
+    A published version never changes.
+    """
+    op.add_column("users", sa.Column("valid_after", sa.DateTime(timezone=True)))
+    op.execute("UPDATE users SET valid_after = now() WHERE status = 'blocked'")
+    op.create_table(
+        "ended_sessions",
+        sa.Column("session_id", sa.Uuid(), primary_key=True),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=False),
+    )
+    op.create_index("ended_sessions_ended_at_idx", "ended_sessions", ["ended_at"])
 
 
 def alembic_config(url: str, migrations: Path) -> Config:

@@ -1,9 +1,10 @@
 """What every service's migrations/env.py does: `run_migrations(Base.metadata)`."""
 
 from alembic import context
-from sqlalchemy import MetaData, create_engine, pool, text
+from sqlalchemy import MetaData, pool, text
 
 from chassis.migrate import URL
+from messaging.database import new_engine
 from messaging.tables import metadata as messaging_metadata
 
 #: Any number: two who migrate the same database at once wait for each other.
@@ -12,7 +13,7 @@ _LOCK = 0x0A7E5
 
 def run_migrations(metadata: MetaData) -> None:
     """Run each migration in a transaction. The metadata is the service's; messaging's tables come on top."""
-    engine = create_engine(context.config.attributes[URL], poolclass=pool.NullPool)
+    engine = new_engine(context.config.attributes[URL], poolclass=pool.NullPool)
     with engine.connect() as connection:
         connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _LOCK})
         connection.commit()

@@ -1,16 +1,35 @@
-"""What the header of every page shows of the person: the links that the role may follow, and its name."""
+"""What the header of every page shows of the person: the links that the role may follow, and its name.
 
+Administrators also see there how many dead letters there are, over all services.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from flask import request
+from flask_babel import format_decimal, ngettext
 from flask_babel import gettext as _
 
+from chassis.errors import N_
+from chassis.i18n import translate
 from chassis.identity import principal_or_none
 from chassis.people import Role
 from chassis.runtime import runtime
 
 #: Every service has these pages, about its own messages.
 _MESSAGES = "/messages"
+
+#: What people call the services, in the order in which they are shown.
+SERVICE_NAMES = {"auth": N_("Users"), "tracker": N_("Tasks"), "billing": N_("Accounts"), "analytics": N_("Analytics")}
+
+
+@dataclass(frozen=True)
+class Badge:
+    """A number beside a link."""
+
+    text: str
+    #: What the number consists of.
+    title: str
 
 
 @dataclass(frozen=True)
@@ -21,6 +40,7 @@ class Link:
     url: str
     #: Whether it leads to the service that shows this page.
     here: bool
+    badge: Badge | None = None
 
 
 def role_name(role: Role) -> str:
@@ -36,19 +56,52 @@ def role_name(role: Role) -> str:
 
 
 def navigation() -> list[Link]:
-    """Return the links that the person who is signed in may follow: to the services, and to this one's messages."""
+    """Return the links that the person who is signed in may follow: to the services, and to their messages."""
     principal = principal_or_none()
     if principal is None:
         return []
-    entries = [("tracker", _("Tasks"), "/"), ("billing", _("Accounts"), "/")]
-    if principal.role is Role.ADMIN:
-        entries += [("analytics", _("Analytics"), "/"), ("auth", _("Users"), "/users")]
+    services = ["tracker", "billing", "analytics", "auth"] if principal.role is Role.ADMIN else ["tracker", "billing"]
     settings = runtime().settings
     about_messages = request.path.startswith(_MESSAGES)
     links = [
-        Link(text, settings.public_urls[service] + path, service == settings.service and not about_messages)
-        for service, text, path in entries
+        Link(
+            translate(SERVICE_NAMES[service]),
+            settings.public_urls[service] + ("/users" if service == "auth" else "/"),
+            service == settings.service and not about_messages,
+        )
+        for service in services
     ]
     if principal.role is Role.ADMIN:
-        links.append(Link(_("Messages"), _MESSAGES, about_messages))
+        links.append(messages_link(here=about_messages))
     return links
+
+
+def messages_link(*, here: bool = False) -> Link:
+    """Return the link to this service's messages, or to those of the one with the most dead letters if it has none."""
+    settings = runtime().settings
+    counts = runtime().dead_letter_counts.latest()
+    most = max(counts, key=lambda service: counts[service] or 0)
+    elsewhere = not counts[settings.service] and counts[most]
+    return Link(
+        _("Messages"),
+        f"{settings.public_urls[most]}{_MESSAGES}" if elsewhere else _MESSAGES,
+        here,
+        _dead_letters_badge(counts),
+    )
+
+
+def _dead_letters_badge(counts: Mapping[str, int | None]) -> Badge | None:
+    """Return the number over all services, with a question mark if not all have answered; None for nothing to tell."""
+    total = sum(count or 0 for count in counts.values())
+    silent = [translate(SERVICE_NAMES[service]) for service, count in counts.items() if count is None]
+    if not total and not silent:
+        return None
+    parts = [
+        f"{translate(SERVICE_NAMES[service])} {format_decimal(count)}" for service, count in counts.items() if count
+    ]
+    title = ngettext("%(num)d dead letter: %(where)s", "%(num)d dead letters: %(where)s", total, where=", ".join(parts))
+    told = [title] if total else []
+    if silent:
+        told.append(_("No answer from: %(services)s", services=", ".join(silent)))
+    number = format_decimal(total) if total else ""
+    return Badge(number + ("?" if silent else ""), ". ".join(told))

@@ -8,6 +8,7 @@ import click
 import structlog
 from sqlalchemy.exc import OperationalError
 
+from chassis.database_errors import refusal_of_database
 from chassis.errors import ServiceError
 from chassis.settings import SettingsError
 
@@ -31,7 +32,7 @@ class OperatorCommand(click.Command):
         except SettingsError as error:
             raise click.ClickException(str(error)) from error
         except OperationalError as error:
-            raise click.ClickException(f"The database cannot be used now: {error.orig}") from error
+            raise click.ClickException(f"{refusal_of_database(error)} ({error.orig})") from error
 
 
 def _explain(error: ServiceError) -> str:

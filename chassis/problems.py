@@ -1,6 +1,5 @@
 """Every error becomes `application/problem+json` (RFC 9457) for programs and a page for people."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
@@ -13,7 +12,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
-from chassis.errors import N_, Invalid, ServiceError, Unauthorized, Unavailable
+from chassis.database_errors import refusal_of_database
+from chassis.errors import N_, Invalid, ServiceError, Unauthorized
 from chassis.i18n import translate
 from chassis.identity import is_api_request
 from chassis.runtime import runtime
@@ -65,8 +65,8 @@ class ProblemApi(flask_smorest.Api):  # type: ignore[misc]
 def register_error_handlers(app: Flask) -> None:
     """Answer ServiceErrors and a database that is away; ProblemApi answers the HTTPExceptions."""
     app.register_error_handler(ServiceError, answer_service_error)
-    app.register_error_handler(OperationalError, _answer_database_away)
-    app.register_error_handler(PoolTimeout, _answer_database_away)
+    app.register_error_handler(OperationalError, _answer_database_error)
+    app.register_error_handler(PoolTimeout, _answer_database_error)
 
 
 def answer_service_error(error: ServiceError) -> BaseResponse:
@@ -76,15 +76,16 @@ def answer_service_error(error: ServiceError) -> BaseResponse:
     errors = error.errors and {name: [translate(t) for t in texts] for name, texts in error.errors.items()}
     response = _answer(
         error.status,
-        kind=f"urn:ates:problem:{_kebab(type(error).__name__)}",
+        kind=f"urn:ates:problem:{error.kind}",
         title=translate(error.title),
         detail=translate(error.message, error.parts) or translate(error.title),
         errors=errors,
+        extensions=error.extensions,
     )
     if isinstance(error, Unauthorized):
         response.headers["WWW-Authenticate"] = "Bearer"
-    if isinstance(error, Unavailable):
-        response.headers["Retry-After"] = "5"
+    if error.retry_after is not None:
+        response.headers["Retry-After"] = str(error.retry_after)
     return response
 
 
@@ -109,18 +110,28 @@ def answer_http_exception(error: HTTPException) -> BaseResponse:
     return response
 
 
-def _answer_database_away(error: Exception) -> BaseResponse:
-    current_app.logger.warning("database_away", exc_info=error)
-    return answer_service_error(Unavailable(N_("The database does not answer. Try again in a moment.")))
+def _answer_database_error(error: OperationalError | PoolTimeout) -> BaseResponse:
+    refusal = refusal_of_database(error)
+    current_app.logger.warning("database_%s", type(refusal).__name__.lower(), exc_info=error)
+    return answer_service_error(refusal)
 
 
-def _answer(status: int, *, kind: str, title: str, detail: str, errors: Mapping[str, list[str]] | None) -> BaseResponse:
+def _answer(
+    status: int,
+    *,
+    kind: str,
+    title: str,
+    detail: str,
+    errors: Mapping[str, list[str]] | None,
+    extensions: Mapping[str, object] | None = None,
+) -> BaseResponse:
     if not _wants_problem():
         page = render_template("error.html", status=status, title=title, detail=detail, errors=errors)
         return Response(page, status)
     body: dict[str, Any] = {"type": kind, "title": title, "status": status, "detail": detail}
     if errors:
         body["errors"] = errors
+    body.update(extensions or {})
     response = jsonify(body)
     response.status_code = status
     response.mimetype = CONTENT_TYPE
@@ -159,7 +170,3 @@ def _add(flat: dict[str, list[str]], path: str, part: Any) -> None:
     else:
         texts = part if isinstance(part, list) else [part]
         flat.setdefault(path, []).extend(translate(str(text)) for text in texts)
-
-
-def _kebab(name: str) -> str:
-    return re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower()

@@ -8,13 +8,13 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 import click
-from sqlalchemy import create_engine
 
 from chassis.db import Database, engine_url
 from chassis.observe import configure_logging
 from chassis.operating import OperatorCommand
 from chassis.settings import EXCHANGE, Settings, SettingsError
 from messaging import HandlerTable, MessagingError, RabbitBroker, RetryPolicy, stop_at_signal
+from messaging.database import new_engine
 from messaging.replay import Forget, Producer, Replay, ReplayReport, Survey, abandon, producers_of
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -105,7 +105,7 @@ def _producer(name: str) -> Producer:
     if missing := [variable for variable in variables if not os.environ.get(variable)]:
         raise SettingsError(f"{' and '.join(missing)} not set: what {name} has published is read there, and sent")
     database_url, amqp_url = (os.environ[variable] for variable in variables)
-    return Producer(name, create_engine(engine_url(database_url)), RabbitBroker(amqp_url, name=f"{name}.replay"))
+    return Producer(name, new_engine(engine_url(database_url)), RabbitBroker(amqp_url, name=f"{name}.replay"))
 
 
 def _make_sure(name: str, surveys: Sequence[Survey], options: Mapping[str, Any]) -> None:

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from flask import current_app
 
 from chassis.db import Database
+from chassis.dead_letter_counts import DeadLetterCounts
 from chassis.people import FindUser
+from chassis.sessions import Confirmations
 from chassis.settings import Settings
 from chassis.tokens import TokenVerifier
 
@@ -20,8 +22,11 @@ class Runtime:
     database: Database
     find_user: FindUser
     verifier: TokenVerifier
+    #: auth's word on sessions; None in auth itself, whose `find_user` knows.
+    confirmations: Confirmations | None
     #: Where a person without a session is sent.
     sign_in_url: str
+    dead_letter_counts: DeadLetterCounts
 
 
 def runtime() -> Runtime:

@@ -14,6 +14,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from sqlalchemy.exc import OperationalError
 
 from chassis.db import Database, utc_now
+from chassis.observe.probes import WAITING_FOR_PERSON
 from chassis.observe.state import answers, probing_engine
 from chassis.settings import Settings
 from chassis.tracing import Tracing
@@ -46,6 +47,14 @@ _HEARTBEAT = 5
 _log = structlog.get_logger(__name__)
 
 
+class JobWaits(Exception):
+    """Raised by a job that cannot do its work for a reason outside, which the text names. It counts as failed."""
+
+
+class JobWaitsForPerson(JobWaits):
+    """The work goes on when a person has done something. Until then the scheduler is not ready, and says so."""
+
+
 class JobScheduler(BlockingScheduler):  # type: ignore[misc]
     """A scheduler whose jobs are counted and timed, each run with a correlation id of its own."""
 
@@ -54,6 +63,8 @@ class JobScheduler(BlockingScheduler):  # type: ignore[misc]
         super().__init__(**options)
         self._service = service
         self._tracing = tracing
+        #: What a person has to do, by the job that waits for it.
+        self._asked: dict[str, str] = {}
         #: Written by the heartbeat: it shows that the loop goes round and that there is a thread for a job.
         self.condition = Condition()
         self.add_listener(self._skipped, EVENT_JOB_MAX_INSTANCES)
@@ -70,8 +81,12 @@ class JobScheduler(BlockingScheduler):  # type: ignore[misc]
         """Have the condition say every few seconds whether jobs can do their work."""
 
         def beat() -> None:
-            ready = is_ready()
-            self.condition.turn("running jobs" if ready else "waiting for the database", ready=ready)
+            if not is_ready():
+                self.condition.turn("waiting for the database", ready=False)
+            elif self._asked:
+                self.condition.turn(f"{WAITING_FOR_PERSON}: {' '.join(list(self._asked.values()))}", ready=False)
+            else:
+                self.condition.turn("running jobs", ready=True)
 
         super().add_job(beat, "interval", seconds=_HEARTBEAT, next_run_time=utc_now(), id="heartbeat")
 
@@ -99,8 +114,13 @@ class JobScheduler(BlockingScheduler):  # type: ignore[misc]
                 ),
             ):
                 work()
+            self._asked.pop(name, None)
         except OperationalError as error:
             _log.warning("job_waits_for_the_database", job=name, error=str(error.orig))
+        except JobWaits as error:
+            if isinstance(error, JobWaitsForPerson):
+                self._asked[name] = str(error)
+            _log.warning("job_waits", job=name, reason=str(error))
         except Exception:  # noqa: BLE001 (whatever it is, the other jobs go on)
             _log.exception("job_failed", job=name)
         else:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -45,6 +46,8 @@ class Settings:
     amqp_url: str
     host: str
     port: int
+    #: The address of the proxy in front that is believed from where a request comes; empty: nobody is.
+    trusted_proxy: str
     #: Where a process without a web server answers probes and Prometheus; nowhere if it is None.
     health_port: int | None
     #: Where people and the other services reach each service, without a slash at the end.
@@ -96,6 +99,7 @@ def load_settings(service: str, env: Mapping[str, str] = os.environ) -> Settings
         "database_url": read.str(f"{prefix}_DATABASE_URL", validate=_of_scheme("postgresql")),
         "amqp_url": read.str(f"{prefix}_AMQP_URL", validate=_of_scheme("amqp", "amqps")),
         "host": read.str("ATES_HOST", "127.0.0.1"),
+        "trusted_proxy": read.str("ATES_TRUSTED_PROXY", "", validate=_ip_address_or_nothing),
         "health_port": read.int("ATES_HEALTH_PORT", None, validate=validate.Range(1, 65535)),
         "state_dir": read.path("ATES_STATE_DIR", Path("var")),
         "secret_key": read.str(f"{prefix}_SECRET_KEY", validate=validate.Length(min=16)),
@@ -132,6 +136,13 @@ def _web_address(url: str) -> None:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.netloc:
         raise ValidationError("Not a URL that starts with http:// or https://.")
+
+
+def _ip_address_or_nothing(text: str) -> None:
+    try:
+        ip_address(text or "127.0.0.1")
+    except ValueError as error:
+        raise ValidationError(f"Not an IP address: {text!r}.") from error
 
 
 def _time_zone(name: str) -> None:

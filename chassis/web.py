@@ -13,6 +13,7 @@ from flask_wtf.csrf import CSRFProtect
 from joserfc.jwk import KeySet
 
 from chassis.db import Database
+from chassis.dead_letter_counts import dead_letter_counts
 from chassis.i18n import init_i18n
 from chassis.identity import principal_or_none
 from chassis.messages_api import messages
@@ -22,6 +23,7 @@ from chassis.observe.requests import init_observation
 from chassis.people import FindUser
 from chassis.problems import ProblemApi, register_error_handlers
 from chassis.runtime import EXTENSION, Runtime, runtime
+from chassis.sessions import Confirmations
 from chassis.settings import Settings
 from chassis.signin import SIGN_IN_PATH, session_cookie, sign_in
 from chassis.tokens import RemoteKeys, TokenVerifier
@@ -36,6 +38,20 @@ _BEARER_TOKEN = {
     "bearerFormat": "JWT",
     "description": "The access token from auth's POST /api/v1/token",
 }
+
+
+class _FormProtection(CSRFProtect):  # type: ignore[misc]
+    """Believes a browser that says that the form stood on a page of this very service; others have to send its token.
+
+    The token in a form is that of the cookie which came with the page. When several tabs are opened at once each page
+    brings a cookie, and the browser keeps the last one. No page elsewhere can set the header that is asked for here
+    (https://www.w3.org/TR/fetch-metadata/).
+    """
+
+    def protect(self, apply_exemptions: bool = False) -> None:
+        """Refuse a request that may have been set off by a page elsewhere."""
+        if flask.request.headers.get("Sec-Fetch-Site") != "same-origin":
+            super().protect(apply_exemptions=apply_exemptions)
 
 
 def build_app(
@@ -61,10 +77,12 @@ def build_app(
         database=database,
         find_user=find_user,
         verifier=_verifier(settings, jwks),
+        confirmations=None if jwks is not None else Confirmations(settings.public_urls["auth"]),
         sign_in_url=sign_in_url or SIGN_IN_PATH,
+        dead_letter_counts=dead_letter_counts(settings, database),
     )
     init_observation(app, settings)  # first: it also measures what the others refuse
-    csrf = CSRFProtect(app)
+    csrf = _FormProtection(app)
     Talisman(app, **_headers(settings))
     init_i18n(app, settings.business_timezone)
     api = ProblemApi(app)
@@ -76,7 +94,7 @@ def build_app(
     for page in (*pages, messages_pages, *([] if sign_in_url else [sign_in])):
         app.register_blueprint(page)
     _add_docs(app, title)
-    app.after_request(_keep_pages_private)
+    app.after_request(_keep_private)
     app.context_processor(lambda: {"principal": principal_or_none()})
     app.jinja_env.globals.update(
         service_title=title,
@@ -130,9 +148,9 @@ def _headers(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _keep_pages_private(response: flask.Response) -> flask.Response:
-    if response.mimetype == "text/html":
-        response.headers.setdefault("Cache-Control", "no-store")  # nor does Back show them after a sign-out
+def _keep_private(response: flask.Response) -> flask.Response:
+    """Let nothing be kept anywhere that does not say itself for how long: nor does Back show it after a sign-out."""
+    response.headers.setdefault("Cache-Control", "no-store")
     return response
 
 

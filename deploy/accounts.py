@@ -76,7 +76,8 @@ def _make_home(link: Path, account: str) -> None:
     if can_reach(account, link.parent):
         link.mkdir(mode=0o700)
         return
-    _OUTSIDE.mkdir(mode=0o755, exist_ok=True)
+    _OUTSIDE.mkdir(exist_ok=True)
+    _OUTSIDE.chmod(0o755)  # whatever the umask says
     for number in range(1, 1_000_000):
         home = _OUTSIDE / f"{link.name}-{number}"
         try:

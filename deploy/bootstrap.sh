@@ -3,6 +3,7 @@
 #
 #   deploy/bootstrap.sh run    for `make up`: Postgres, RabbitMQ, the locked Python environment, compiled translations
 #   deploy/bootstrap.sh dev    for `make test`: the same with what only developers need, and a browser
+#   deploy/bootstrap.sh soak   for `make soak`: the same with what only long tests need
 set -euo pipefail
 cd "$(dirname "$0")/.."
 purpose=${1:-run}
@@ -36,7 +37,7 @@ missing_packages() {
   "${python:-python3}" -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
   have_postgres || echo postgresql
   have_rabbitmq || echo rabbitmq-server
-  [ "$purpose" != dev ] || have_browser || echo chromium fonts-liberation
+  [ "$purpose" = run ] || have_browser || echo chromium fonts-liberation
 }
 
 as_root() {
@@ -86,8 +87,9 @@ mapfile -t packages < <(missing_packages | tr ' ' '\n')
 [ "${#packages[@]}" = 0 ] || install_packages "${packages[@]}"
 python=$(find_python) || fail "Python 3.11 or newer is needed; this machine's python3 is $(python3 --version 2>&1)."
 
-# The lock of the developers holds that of the running system.
+# The lock of the developers holds that of the running system, and the one of long tests that of the developers.
 case $purpose in
+  soak) locks=(requirements-soak.lock requirements-dev.lock requirements.lock) ;;
   dev) locks=(requirements-dev.lock requirements.lock) ;;
   *) locks=(requirements.lock) ;;
 esac

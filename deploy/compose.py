@@ -1,7 +1,8 @@
-"""What docker compose runs once before the services: the same databases, users and exchanges as `make up` makes.
+"""What docker compose runs for what the services share: the same databases, users and exchanges as `make up` makes.
 
     python -m deploy.compose definitions FILE   what RabbitMQ is to load at its start
     python -m deploy.compose databases          roles, databases, migrations, the demo company
+    python -m deploy.compose topology           goes on: makes again what is deleted in RabbitMQ's console
 
 Who may do what is read from the URLs that the services get: <SERVICE>_DATABASE_URL, <SERVICE>_OWNER_DATABASE_URL
 and <SERVICE>_AMQP_URL; ATES_POSTGRES_URL and ATES_RABBITMQ_URL are those of the administrators.
@@ -19,6 +20,11 @@ from deploy import definitions
 from deploy.databases import create_service_database
 from deploy.errors import DeployError
 from deploy.settings import SERVICES, VHOST
+from deploy.topology import TopologyKeeper
+from messaging import stop_at_signal
+
+#: Of RabbitMQ's console, inside the network of the containers.
+_MANAGEMENT_PORT = 15672
 
 
 @click.group()
@@ -49,6 +55,17 @@ def databases() -> None:
         )
         subprocess.run([sys.executable, "-m", f"{service}_service", "migrate"], check=True)
     subprocess.run([sys.executable, "-m", "auth_service", "seed"], check=True)
+
+
+@compose.command()
+def topology() -> None:
+    """Make again the exchanges and queues that somebody deletes in RabbitMQ, until this is ended."""
+    url = urlsplit(_variable("ATES_RABBITMQ_URL"))
+    management = f"http://{url.hostname}:{_MANAGEMENT_PORT}"
+    credentials = (definitions.ADMINISTRATOR, _password("ATES_RABBITMQ_URL"))
+    TopologyKeeper(management, credentials, VHOST, definitions.topologies(SERVICES), say=click.echo).run(
+        stop_at_signal()
+    )
 
 
 def _variable(name: str) -> str:

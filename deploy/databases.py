@@ -6,6 +6,8 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import psycopg2
 from psycopg2 import sql
 
+from messaging.database import connect
+
 
 @dataclass(frozen=True)
 class ServiceDatabase:
@@ -28,15 +30,17 @@ def create_service_database(
 ) -> ServiceDatabase:
     """Make the roles `<service>_owner` and `<service>_app` and the database; what exists is kept.
 
-    Passwords are set in any case. A template is a database of the same service, copied with its tables and rights.
+    Passwords are set in any case, and only administrators are let into `postgres` and `template1`. A template is a
+    database of the same service, copied with its tables and rights.
     """
     owner, app = f"{service}_owner", f"{service}_app"
-    server = psycopg2.connect(administrator_url)
+    server = connect(administrator_url)
     server.autocommit = True  # CREATE DATABASE runs in no transaction
     try:
         with server.cursor() as cursor:
             for role, password in ((owner, owner_password), (app, app_password)):
                 _create_role(cursor, role, password)
+            cursor.execute("REVOKE CONNECT ON DATABASE postgres, template1 FROM PUBLIC")
             cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (database,))
             if cursor.fetchone() is None:
                 names = {"database": sql.Identifier(database), "owner": sql.Identifier(owner)}
@@ -58,7 +62,7 @@ def create_service_database(
 
 def drop_database(administrator_url: str, database: str) -> None:
     """Drop the database, whoever is connected to it."""
-    server = psycopg2.connect(administrator_url)
+    server = connect(administrator_url)
     server.autocommit = True
     try:
         with server.cursor() as cursor:
@@ -94,7 +98,7 @@ def _keep_strangers_out(url: str, database: str, app: str) -> None:
 
 
 def _run(url: str, statements: tuple[str, ...], **names: str) -> None:
-    connection = psycopg2.connect(url)
+    connection = connect(url)
     try:
         with connection, connection.cursor() as cursor:
             for statement in statements:

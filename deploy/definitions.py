@@ -11,12 +11,23 @@ import secrets
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from chassis.settings import EXCHANGE
-from deploy.subscriptions import subscriptions
-from messaging.topology import Topology, consumer_topology, replay_exchange, shared_topology
+from chassis.settings import EXCHANGE, REPOSITORY
+from deploy.subscriptions import subscriptions, unread_types
+from messaging.topology import (
+    Binding,
+    Topology,
+    consumer_topology,
+    dead_queue,
+    replay_exchange,
+    shared_topology,
+    unrouted_name,
+)
 from messaging.topology import definitions as topology_definitions
 
 ADMINISTRATOR = "ates"
+
+#: Whose dead letters the events of unknown types are: docs/decisions/0018-trouble-is-shown-where-people-are.md.
+LOST_PROPERTY = "analytics"
 
 Definitions = dict[str, Any]
 
@@ -45,14 +56,17 @@ def users(passwords: Mapping[str, str]) -> Definitions:
 def vhost(name: str, services: Iterable[str]) -> Definitions:
     """Return the vhost with everything in it: what is published before a queue is there would never reach it."""
     services = list(services)
+    consumers = _consumers(services)
     return {
         "vhosts": [{"name": name}],
         "permissions": [
             {"user": ADMINISTRATOR, "vhost": name, "configure": ".*", "write": ".*", "read": ".*"},
-            *(_permission(name, service) for service in services),
+            *(_permission(name, service, consumers.get(service)) for service in services),
         ],
-        "topic_permissions": [right for service in services for right in _topic_permissions(name, service)],
-        **topology_definitions([shared_topology(EXCHANGE), *_consumers(services)], name),
+        "topic_permissions": [
+            right for service in services for right in _topic_permissions(name, service, consumers.get(service))
+        ],
+        **topology_definitions(topologies(services), name),
     }
 
 
@@ -61,23 +75,60 @@ def as_json(*parts: Definitions) -> str:
     return json.dumps({key: value for part in parts for key, value in part.items()}, indent=1)
 
 
-def _consumers(services: Iterable[str]) -> list[Topology]:
+def topologies(services: Iterable[str]) -> list[Topology]:
+    """Return what is shared, and what the consumers of the services will declare again themselves."""
+    shared = shared_topology(EXCHANGE, unread=unread_types())
+    return [shared, _unknown_are_dead_letters(), *_consumers(services).values()]
+
+
+def _consumers(services: Iterable[str]) -> dict[str, Topology]:
     """What the consumers of the services will declare again themselves."""
     heard = subscriptions()
-    return [consumer_topology(name, heard[name], exchange=EXCHANGE) for name in services if name in heard]
+    return {name: consumer_topology(name, heard[name], exchange=EXCHANGE) for name in services if name in heard}
 
 
-def _permission(vhost_name: str, service: str) -> dict[str, str]:
-    """A service makes and deletes only what bears its name; of the others' things it uses the shared exchanges."""
-    own = rf"^{service}\."
-    used = rf"^({re.escape(EXCHANGE)}|{re.escape(replay_exchange(EXCHANGE))}|{service}\..*)$"
-    return {"user": service, "vhost": vhost_name, "configure": own, "write": used, "read": used}
+def _unknown_are_dead_letters() -> Topology:
+    """A copy of what is unrouted is a dead letter, so that people see it where they look and can decide about it."""
+    return Topology((), (), (Binding(unrouted_name(EXCHANGE), dead_queue(LOST_PROPERTY), ""),))
 
 
-def _topic_permissions(vhost_name: str, service: str) -> list[dict[str, str]]:
-    """A service publishes only its own events, and replays them to whom it likes; of replays it hears only its own."""
-    who = {"user": service, "vhost": vhost_name}
+def _permission(vhost_name: str, service: str, consumer: Topology | None) -> dict[str, str]:
+    """A service makes and deletes its consumer's queues and exchanges alone; only producers write to the shared ones.
+
+    To write to an exchange is also to bind other exchanges to it, or to have queues dead-letter to it.
+    """
+    exchanges, queues = (consumer.exchanges, consumer.queues) if consumer else ((), ())
+    own = [exchange.name for exchange in exchanges] + [queue.name for queue in queues]
+    shared = [EXCHANGE, replay_exchange(EXCHANGE)]
+    return {
+        "user": service,
+        "vhost": vhost_name,
+        "configure": _one_of(own),
+        "write": _one_of([*own, *shared] if _publishes(service) else own),
+        "read": _one_of([*own, *shared] if consumer else own),
+    }
+
+
+def _topic_permissions(vhost_name: str, service: str, consumer: Topology | None) -> list[dict[str, str]]:
+    """A service publishes only its own events, and replays them to whom it likes; it binds only what it listens to."""
+    written = {EXCHANGE: rf"^{service}\.", replay_exchange(EXCHANGE): rf"^[a-z0-9]+\.{service}\."}
+    bindings = consumer.bindings if consumer else ()
     return [
-        {**who, "exchange": EXCHANGE, "write": rf"^{service}\.", "read": ".*"},
-        {**who, "exchange": replay_exchange(EXCHANGE), "write": rf"^[a-z0-9]+\.{service}\.", "read": rf"^{service}\."},
+        {
+            "user": service,
+            "vhost": vhost_name,
+            "exchange": exchange,
+            "write": key if _publishes(service) else _one_of([]),
+            "read": _one_of(binding.routing_key for binding in bindings if binding.exchange == exchange),
+        }
+        for exchange, key in written.items()
     ]
+
+
+def _publishes(service: str) -> bool:
+    return (REPOSITORY / "event_schemas" / service).is_dir()
+
+
+def _one_of(names: Iterable[str]) -> str:
+    """Return the pattern that fits these names and nothing else."""
+    return "^({})$".format("|".join(re.escape(name) for name in sorted(set(names))))

@@ -1,10 +1,25 @@
-"""Writing files that somebody else may be reading."""
+"""Writing files that somebody else may be reading, and closing those that nobody else should read."""
 
 import os
 from pathlib import Path
 
+from chassis.files import private_folder
 
-def write_atomically(path: Path, text: str, *, mode: int = 0o644) -> None:
+#: What a state folder may hold from a time when not all of it was private. The servers look after their own.
+_FOLDERS = ("beaks", "jwks", "letters", "logs")
+_PEOPLE = "people.json"
+
+
+def close_to_others(state_dir: Path) -> None:
+    """Let nobody else read what earlier versions left open. The state folder itself may be anybody's."""
+    for name in _FOLDERS:
+        if (state_dir / name).is_dir():
+            private_folder(state_dir / name)
+    if (state_dir / _PEOPLE).exists():
+        (state_dir / _PEOPLE).chmod(0o600)
+
+
+def write_atomically(path: Path, text: str, *, mode: int = 0o600) -> None:
     """Write the file so that a reader finds the old text or the new one, never half of one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f".{path.name}.{os.getpid()}")

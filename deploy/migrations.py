@@ -1,15 +1,15 @@
 """Is a service's database up to date? Asking here is cheaper than starting the service's own `migrate` to find out."""
 
-import psycopg2
 from alembic.script import ScriptDirectory
 
 from deploy.settings import REPOSITORY
+from messaging.database import connect
 
 
 def is_up_to_date(service: str, url: str) -> bool:
     """Tell whether the newest migration of the service has run in the database at this URL."""
     newest = set(ScriptDirectory(str(REPOSITORY / f"{service}_service" / "migrations")).get_heads())
-    connection = psycopg2.connect(url)
+    connection = connect(url)
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT to_regclass('alembic_version')")

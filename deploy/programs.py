@@ -48,7 +48,7 @@ def start(program: Program) -> subprocess.Popen[bytes]:
 
     It gets its stop signal when we die, however we die (PR_SET_PDEATHSIG): no orphans.
     """
-    program.log.parent.mkdir(parents=True, exist_ok=True)
+    program.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     deathsig = ["setpriv", f"--pdeathsig={program.stop_signal.name.removeprefix('SIG')}", "--"]
     # The user is changed first: the kernel forgets the death signal when the user changes.
     command = [*become(program.account), *deathsig, *program.command]

@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 import requests
 
+from chassis.observe.probes import WAITING_FOR_PERSON
+
 #: Seconds between two looks: the processes need the processor more than we do.
 _EVERY = 0.5
 
@@ -17,7 +19,10 @@ class Readiness:
         self._address_of = address_of
 
     def all_of(self, names: list[str]) -> Callable[[], bool]:
-        """Return a condition that is true once each of these processes has been seen ready."""
+        """Return a condition that is true once each of these processes has been seen ready.
+
+        One that waits for a person has started as well: that person needs the others.
+        """
         missing, looked = list(names), 0.0
 
         def condition() -> bool:
@@ -30,8 +35,9 @@ class Readiness:
         return condition
 
     def is_ready(self, name: str) -> bool:
-        """Tell whether the process does its work."""
+        """Tell whether the process does its work, or would if a person did theirs."""
         try:
-            return requests.get(f"{self._address_of(name)}/readyz", timeout=2).ok
+            answer = requests.get(f"{self._address_of(name)}/readyz", timeout=2)
         except requests.RequestException:
             return False
+        return answer.ok or WAITING_FOR_PERSON in answer.text

@@ -34,7 +34,7 @@ def run_file(state_dir: Path) -> Path:
 
 def write_run(state_dir: Path, run: Run) -> None:
     """Write the file, readable by its owner alone: it holds passwords."""
-    write_atomically(run_file(state_dir), json.dumps(asdict(run), indent=1, ensure_ascii=False) + "\n", mode=0o600)
+    write_atomically(run_file(state_dir), json.dumps(asdict(run), indent=1, ensure_ascii=False) + "\n")
 
 
 def targets_file(state_dir: Path) -> Path:

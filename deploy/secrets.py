@@ -23,5 +23,5 @@ class Secrets:
         """Return the password of this name; the first time, a new one of 192 random bits."""
         if name not in self._known:
             self._known[name] = secrets.token_urlsafe(24)
-            write_atomically(self._path, json.dumps(self._known, indent=1), mode=0o600)
+            write_atomically(self._path, json.dumps(self._known, indent=1))
         return self._known[name]

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import threading
 
 from deploy import definitions
 from deploy.accounts import server_home
@@ -19,6 +20,7 @@ from deploy.servers import PostgresServer, RabbitServer
 from deploy.servers.base import START_TIMEOUT, Server, tail
 from deploy.settings import SERVICES, VHOST, Deployment
 from deploy.supervisor import Supervisor
+from deploy.topology import TopologyKeeper
 
 _EPMD, _SERVERS, _SERVICES = range(3)
 
@@ -69,8 +71,15 @@ class System:
         return self._run(self._people)
 
     def keep_up(self) -> None:
-        """Restart whatever dies, until a stop is requested."""
-        self.supervisor.run()
+        """Restart whatever dies, and make again what is deleted in RabbitMQ, until a stop is requested."""
+        stop = threading.Event()
+        topologies = definitions.topologies(SERVICES)
+        keeper = TopologyKeeper(self._rabbitmq.management_url, self._rabbitmq.credentials, VHOST, topologies)
+        threading.Thread(target=keeper.run, args=(stop,), name="topology", daemon=True).start()
+        try:
+            self.supervisor.run()
+        finally:
+            stop.set()
 
     def bring_down(self) -> None:
         """End everything within 15 seconds."""

@@ -6,8 +6,10 @@ Run as `python -m deploy.up`; `--for-make` ties its life to that of the make tha
 import argparse
 import sys
 
+from chassis.files import keep_files_private
 from deploy import parent
 from deploy.errors import DeployError
+from deploy.files import close_to_others
 from deploy.lock import StateLock
 from deploy.run_file import Run
 from deploy.settings import Deployment, load_deployment
@@ -17,6 +19,7 @@ from deploy.system import System
 
 def main() -> int:
     """Run the system; return 0 when it was stopped as asked, 1 when it could not start."""
+    keep_files_private()
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr] # a log is to show what happens when it does
     arguments = argparse.ArgumentParser(prog="deploy.up", description="Run aTES until Ctrl-C.")
     arguments.add_argument("--for-make", action="store_true", help="stop when the make that started this does")
@@ -31,6 +34,7 @@ def main() -> int:
 def _run(deployment: Deployment, *, for_make: bool) -> int:
     lock = StateLock(deployment.state_dir)
     lock.acquire()
+    close_to_others(deployment.state_dir)
     lock.end_orphans()
     system = System(deployment, lock)
     system.supervisor.stop_on_signals()
@@ -54,7 +58,6 @@ def _run(deployment: Deployment, *, for_make: bool) -> int:
 def _welcome(run: Run, deployment: Deployment) -> str:
     rows = [f"  {service:<10} {url}" for service, url in run.services.items()]
     console = f"  {'RabbitMQ':<10} {run.rabbitmq['management']}   {run.rabbitmq['user']} / {run.rabbitmq['password']}"
-    people = [f"  {person['role']:<10} {person['name']:<24} {person['beak']}" for person in run.people]
     return "\n".join(
         [
             "",
@@ -63,14 +66,24 @@ def _welcome(run: Run, deployment: Deployment) -> str:
             *rows,
             console,
             "",
-            f"To sign in, open {run.services['tracker']} and show a beak: choose one of these pictures.",
-            "",
-            *people,
+            *_how_to_sign_in(run),
             "",
             f"Logs: {deployment.logs_dir}   All addresses and passwords: {deployment.state_dir / 'run.json'}",
             "Ctrl-C stops everything.",
         ]
     )
+
+
+def _how_to_sign_in(run: Run) -> list[str]:
+    door = f"To sign in, open {run.services['tracker']} and show a beak"
+    if run.people:
+        people = [f"  {person['role']:<10} {person['name']:<24} {person['beak']}" for person in run.people]
+        return [f"{door}: choose one of these pictures.", "", *people]
+    return [
+        f"{door}. An administrator enrols those of the others. The first one is made here:",
+        "",
+        "  ./ates users create-admin --name NAME --email ADDRESS --beak PHOTO",
+    ]
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ class Burial:
         self._event = event
         self._error = error
         self._attempts = attempts
-        self._letter_ids = letter_ids(delivery)
+        self._letter_ids = letter_ids(delivery, error)
         #: The letter that was made, and which of its deaths this is; perhaps in a transaction that was rolled back.
         self._written: tuple[UUID, int] | None = None
 

@@ -112,7 +112,7 @@ class Consumer:
 
     def _receive(self, receiver: Receiver, handling: Handling) -> None:
         deliveries = receiver.receive(self._batch, _POLL)
-        self._report(receiver)
+        self._report(receiver, handling.redirect)
         if not deliveries:
             handling.patience.until_done(handling.require_turn)
         elif deliveries[-1].connection != self._connection:
@@ -121,10 +121,11 @@ class Consumer:
         for group in _groups(deliveries):
             self._process(group, handling, receiver)
 
-    def _report(self, receiver: Receiver) -> None:
-        if not receiver.connected():
+    def _report(self, receiver: Receiver, redirect: Redirector) -> None:
+        if obstacle := receiver.obstacle():
             self.active.clear()
-            self.condition.turn("waiting for the broker", ready=False)
+            self.condition.turn(obstacle, ready=False)
+            redirect.declare_again()
         else:
             self.active.set()
             self.condition.turn("consuming", ready=True)

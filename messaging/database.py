@@ -1,9 +1,47 @@
-"""Telling a database that is away from a statement that is wrong."""
+"""Connections to Postgres, and what their errors say."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import psycopg2
+from sqlalchemy import URL, Engine, create_engine, event
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError
+
+#: Of libpq (https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS). A server that is gone
+#: without a word is noticed within half a minute: by who waits for it, and by who has sent it something.
+CONNECTION: Mapping[str, int] = MappingProxyType(
+    {
+        "connect_timeout": 5,
+        "keepalives": 1,
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 15_000,
+    }
+)
 
 #: SQLSTATE classes and codes that say "the database is away", not "your statement is wrong".
 _AWAY_CLASSES = ("08", "57P", "53")
+#: The class of errors whose first line repeats the value that was wrong.
+_DATA_EXCEPTION = "22"
+
+
+def new_engine(url: str | URL, *, connect_args: Mapping[str, Any] = MappingProxyType({}), **options: Any) -> Engine:
+    """Return an engine whose connections end with their server, and whose errors tell no values.
+
+    The arguments are those of SQLAlchemy's `create_engine`. Errors go to logs, to dead letters and over the broker.
+    """
+    engine = create_engine(url, hide_parameters=True, connect_args={**CONNECTION, **connect_args}, **options)
+    event.listen(engine, "handle_error", _leave_values_out)
+    return engine
+
+
+def connect(url: str, **options: Any) -> psycopg2.extensions.connection:
+    """Return a connection of the driver that ends with its server. The options are those of libpq."""
+    connection: psycopg2.extensions.connection = psycopg2.connect(url, **{**CONNECTION, **options})
+    return connection
 
 
 def database_is_away(error: DBAPIError) -> bool:
@@ -15,3 +53,16 @@ def database_is_away(error: DBAPIError) -> bool:
             "InterfaceError",
         )
     return str(code).startswith(_AWAY_CLASSES)
+
+
+def _leave_values_out(context: ExceptionContext) -> None:
+    """Keep only the first line of what Postgres says: the others quote the row, or the statement with its values."""
+    error, wrapped = context.original_exception, context.sqlalchemy_exception
+    if not isinstance(error, psycopg2.Error) or error.diag.message_primary is None:
+        return
+    words = error.diag.message_primary
+    if str(error.pgcode).startswith(_DATA_EXCEPTION):
+        words = words.partition('"')[0].strip(" :")
+    error.args = (words,)
+    if wrapped is not None:
+        wrapped.args = (f"({type(error).__module__}.{type(error).__name__}) {words}",)

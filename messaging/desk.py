@@ -8,7 +8,7 @@ out at the next look. A letter that died again meanwhile has a higher number of 
 import logging
 import threading
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from uuid import UUID
 
@@ -18,11 +18,13 @@ from sqlalchemy.orm import Session
 
 from messaging.dead_letters import State, count_dead_letters, letter_ids, record_dead_letter
 from messaging.dead_letters.messages import dead_message, living_message
-from messaging.dead_letters.orders import mark_carried_out, missing_letters, open_orders, standings
+from messaging.dead_letters.orders import mark_carried_out, open_letter_ids, open_letters, open_orders, standings
 from messaging.dead_letters.rules import Fate, fate_of, label_of
-from messaging.errors import BrokerUnavailable, GivenUpByBroker
+from messaging.envelope import is_type
+from messaging.errors import BrokerUnavailable, GivenUpByBroker, PermanentError, UnknownType
+from messaging.received import attempts_so_far
 from messaging.redirect import Redirector
-from messaging.topology import Topology, dead_queue
+from messaging.topology import dead_letter_topology, dead_queue
 from messaging.transport import Broker, Delivery, Message, QueueState, Receiver
 
 _log = logging.getLogger(__name__)
@@ -31,22 +33,21 @@ _log = logging.getLogger(__name__)
 _LOCK = 0x0B0C5_0002
 #: Letters read, sent and marked together.
 _AT_ONCE = 200
-#: Messages in the desk's hands at most; more than this in the queue are seen when earlier ones are gone. AMQP's limit.
-_PREFETCH = 65_535
+#: Messages of the queue that are looked at together.
+_CHUNK = 500
 #: Seconds without a message after which the desk looks at what it has got.
 _PATIENCE = 2.0
 #: A letter is recorded a moment before its message is in the queue; after this time something has happened to that.
 _UNDER_WAY = timedelta(seconds=60)
 #: Seconds before the desk starts anew after a failure that nobody foresaw.
 _AFTER_FAILURE = 10.0
-_NOTHING_TO_DECLARE = Topology((), (), ())
 
 
 class DeadLetterDesk:
     """The desk of one service. Several may run: one works, the others stand by."""
 
     def __init__(
-        self, service: str, broker: Broker, engine: Engine, *, poll: float = 1.0, compare_every: float = 15.0
+        self, service: str, broker: Broker, engine: Engine, *, poll: float = 1.0, compare_every: float = 10.0
     ) -> None:
         """Take the two places to be kept in line.
 
@@ -55,6 +56,7 @@ class DeadLetterDesk:
         """
         self._service = service
         self._queue = dead_queue(service)
+        self._topology = dead_letter_topology(service)
         self._broker = broker
         self._engine = engine
         self._poll = poll
@@ -62,8 +64,10 @@ class DeadLetterDesk:
         self._stop = threading.Event()
         #: Seconds until the numbers are compared again.
         self._compare_in = 0.0
-        #: Messages have to go: to be looked at whatever the numbers say.
-        self._look_due = False
+        #: Letters that are closed and whose messages have yet to go.
+        self._leaving: set[UUID] = set()
+        #: What was logged last of a broker that is away.
+        self._said = ""
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set. A server that is away is waited for."""
@@ -92,46 +96,56 @@ class DeadLetterDesk:
     def _work(self, connection: Connection) -> None:
         while not self._stop.is_set():
             try:
-                self._look_due |= self._carry_out_orders(connection)
-                if self._look_due or self._compare_in <= 0:
+                self._carry_out_orders(connection)
+                if self._leaving or self._compare_in <= 0:
                     self._bring_queue_in_line(connection)
+                self._said = ""
             except BrokerUnavailable as error:
-                _log.warning("the dead-letter desk waits for the broker: %s", error)
+                self._make_do_without(error)
             self._stop.wait(self._poll)
             self._compare_in -= self._poll
 
-    def _carry_out_orders(self, connection: Connection) -> bool:
-        """Do what people have decided; tell whether there was anything."""
-        worked = False
+    def _make_do_without(self, error: BrokerUnavailable) -> None:
+        """Say once why the broker is of no use. It may answer, and only the queue be gone."""
+        if str(error) != self._said:
+            _log.warning("the dead-letter desk waits for the broker: %s", error)
+        self._said = str(error)
+        with suppress(BrokerUnavailable):
+            self._broker.declare(self._topology)
+
+    def _carry_out_orders(self, connection: Connection) -> None:
+        """Do what people have decided."""
         while not self._stop.is_set():
             with _transaction(connection) as session:
                 letters = open_orders(session, _AT_ONCE)
             if not letters:
                 break
-            worked = True
             replays = [letter for letter in letters if letter.state == State.REPLAY_REQUESTED]
             if not self._send([living_message(letter, self._service) for letter in replays]):
                 break
             with _transaction(connection) as session:
                 mark_carried_out(session, letters)
+            self._leaving |= {letter.id for letter in letters}
             _log.info("dead letters: %d replayed, %d discarded", len(replays), len(letters) - len(replays))
-        return worked
 
     def _bring_queue_in_line(self, connection: Connection) -> None:
-        """If there are not as many messages as letters, look at every message and mend what is amiss."""
+        """If there are not as many messages as letters, look at every message and mend what is amiss.
+
+        If there are but for those that have to go, look until these are found.
+        """
         with _transaction(connection) as session:
             letters = count_dead_letters(session)
         queue = self._state()
-        if self._look_due or queue.ready != letters:
+        if self._leaving or queue.ready != letters:
             if queue.consumers:  # or our own receiver has not quite gone yet
                 _log.info("somebody else receives from %s: looking again soon", self._queue)
                 return
-            receiver = self._broker.receiver(self._queue, _PREFETCH)
+            receiver = self._broker.receiver(self._queue, _CHUNK)
             try:
-                self._look_at(connection, receiver, queue.ready)
+                self._look_at(connection, receiver, queue.ready, all_of_it=queue.ready - len(self._leaving) != letters)
             finally:
                 receiver.close()  # what is not acked goes back, in its order
-        self._look_due = False
+        self._leaving.clear()
         self._compare_in = self._compare_every
 
     def _state(self) -> QueueState:
@@ -143,38 +157,54 @@ class DeadLetterDesk:
         state = self._broker.queue_state(self._queue)
         return state if state.ready or state.consumers else self._broker.queue_state(self._queue)
 
-    def _look_at(self, connection: Connection, receiver: Receiver, expected: int) -> None:
-        messages = self._take(receiver, expected)
+    def _look_at(self, connection: Connection, receiver: Receiver, expected: int, *, all_of_it: bool) -> None:
+        """Go through the queue from its head, with one chunk of it in memory."""
+        staying: set[UUID] = set()
+        seen, number = 0, None
+        while seen < expected and (chunk := self._take(receiver, min(_CHUNK, expected - seen))):
+            number = number or chunk[0].connection
+            if any(message.connection != number for message in chunk):
+                raise BrokerUnavailable("the connection was lost, and all that was looked at comes again")
+            self._sort_out(connection, receiver, chunk, staying)
+            if not all_of_it and not self._leaving:
+                return
+            seen += len(chunk)
+            if seen < expected:
+                receiver.go_on()
+        if seen >= expected:
+            self._restore(connection, staying)
+
+    def _sort_out(
+        self, connection: Connection, receiver: Receiver, messages: Sequence[Delivery], staying: set[UUID]
+    ) -> None:
+        """Take out of the queue what does not belong there, and add to `staying` the letters of the others."""
         labels = [label_of(message.headers) for message in messages]
         with _transaction(connection) as session:
             known = standings(session, {label.letter_id for label in labels if label})
         going: list[Delivery] = []
         unrecorded: list[Delivery] = []
-        staying: set[UUID] = set()
         for message, label in zip(messages, labels, strict=True):
             fate = fate_of(label, known.get(label.letter_id) if label else None)
             if label is None or fate is Fate.UNRECORDED:
                 unrecorded.append(message)
             elif fate is Fate.GOES or label.letter_id in staying:  # of two copies one is enough
+                self._leaving.discard(label.letter_id)
                 going.append(message)
             else:
                 staying.add(label.letter_id)
         if self._record(connection, unrecorded):
             receiver.ack(going + unrecorded)
-            _log.info("%s: %d stay, %d go, %d recorded", self._queue, len(staying), len(going), len(unrecorded))
-        if len(messages) >= expected:
-            self._restore(connection, staying)
+            if going or unrecorded:
+                _log.info("%s: %d go, %d recorded", self._queue, len(going), len(unrecorded))
 
-    def _take(self, receiver: Receiver, expected: int) -> list[Delivery]:
-        """Return the messages that are in the queue, in order, unsettled."""
+    def _take(self, receiver: Receiver, count: int) -> list[Delivery]:
+        """Return so many messages, in order, unsettled; fewer if no more come."""
         taken: list[Delivery] = []
-        while len(taken) < expected and not self._stop.is_set():
-            found = receiver.receive(expected, _PATIENCE)
+        while len(taken) < count and not self._stop.is_set():
+            found = receiver.receive(count - len(taken), _PATIENCE)
             if not found:
                 break
-            if taken and taken[-1].connection != found[-1].connection:
-                taken = []  # the connection was lost, and all of them come again
-            taken += [message for message in found if message.connection == found[-1].connection]
+            taken += found
         return taken
 
     def _record(self, connection: Connection, messages: Sequence[Delivery]) -> bool:
@@ -184,12 +214,12 @@ class DeadLetterDesk:
         """
         if not messages:
             return True
-        redirector = Redirector(self._broker, self._service, _NOTHING_TO_DECLARE, self._stop)
+        redirector = Redirector(self._broker, self._service, self._topology, self._stop)
         try:
             with _transaction(connection) as session:
                 for message in messages:
-                    error = GivenUpByBroker(_who_gave_it_up(message))
-                    attempts = _attempts(message)
+                    error = _why_unrecorded(message)
+                    attempts = max(1, attempts_so_far(message))
                     letter = record_dead_letter(session, letter_ids(message), message, error, attempts=attempts)
                     if letter is not None:  # else its letter has a message of its own, or wants none
                         redirector.send(dead_message(letter, self._service))
@@ -199,21 +229,21 @@ class DeadLetterDesk:
 
     def _restore(self, connection: Connection, present: Collection[UUID]) -> None:
         """Put letters back whose message somebody else took out of the queue, or that the broker lost."""
-        while not self._stop.is_set():
+        with _transaction(connection) as session:
+            missing = [key for key in open_letter_ids(session, dead_for=_UNDER_WAY) if key not in present]
+        if missing:
+            _log.warning("%s lacks %d dead letters: putting them back", self._queue, len(missing))
+        for start in range(0, len(missing), _AT_ONCE):
             with _transaction(connection) as session:
-                letters = missing_letters(session, present, dead_for=_UNDER_WAY, limit=_AT_ONCE)
-            if not letters:
-                return
-            _log.warning("%s lacks %d dead letters: putting them back", self._queue, len(letters))
+                letters = open_letters(session, missing[start : start + _AT_ONCE])
             if not self._send([dead_message(letter, self._service) for letter in letters]):
                 return
-            present = {*present, *(letter.id for letter in letters)}
 
     def _send(self, messages: Sequence[Message]) -> bool:
         """Send messages and wait until the broker has them all. False when stopped before."""
         if not messages:
             return True
-        redirector = Redirector(self._broker, self._service, _NOTHING_TO_DECLARE, self._stop)
+        redirector = Redirector(self._broker, self._service, self._topology, self._stop)
         try:
             for message in messages:
                 redirector.send(message)
@@ -235,9 +265,11 @@ def _transaction(connection: Connection) -> Iterator[Session]:
         yield session
 
 
-def _attempts(delivery: Delivery) -> int:
-    value = delivery.headers.get("attempts")
-    return value if isinstance(value, int) and value > 0 else 1
+def _why_unrecorded(delivery: Delivery) -> PermanentError:
+    """Say why the message is among the dead letters. Only one that no queue was bound for still has its routing key."""
+    if is_type(delivery.routing_key):
+        return UnknownType(f"nobody listens to {delivery.routing_key!r}")
+    return GivenUpByBroker(_who_gave_it_up(delivery))
 
 
 def _who_gave_it_up(delivery: Delivery) -> str:

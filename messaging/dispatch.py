@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 
 from messaging.context import MessageContext, batch_context, caused_by, current_context
 from messaging.envelope import Event
-from messaging.observer import Observer
+from messaging.observer import Observer, observed
+from messaging.unbroken import unbroken
 
 Handler = Callable[[Session, Event], None]
 
@@ -38,7 +39,7 @@ def dispatch(handlers: HandlerTable, session: Session, events: Iterable[Event], 
             _call_batch(handler, session, list(row), observer)
         else:
             for event in row:
-                with caused_by(event), observer.handling(event):
+                with caused_by(event), observed(observer, event), unbroken(session):
                     handler(session, event)
 
 
@@ -47,7 +48,8 @@ def _call_batch(batch: Batch, session: Session, events: Sequence[Event], observe
     with ExitStack() as stack:
         for event in events:
             stack.enter_context(caused_by(event))
-            stack.enter_context(observer.handling(event))
+            stack.enter_context(observed(observer, event))
             contexts[event.id] = current_context()
         stack.enter_context(batch_context(contexts))
+        stack.enter_context(unbroken(session))
         batch.handle(session, events)

@@ -4,7 +4,6 @@ https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md names the at
 `correlationid`, `causationid` and `traceparent` are extension attributes.
 """
 
-import json
 import re
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -12,7 +11,8 @@ from typing import Any, Self
 from uuid import UUID, uuid4
 
 from messaging.context import current_context
-from messaging.errors import NotAnEvent, TooLarge
+from messaging.errors import NotAnEvent, PermanentError, TooLarge
+from messaging.strict_json import read_json, write_json
 
 CONTENT_TYPE = "application/cloudevents+json"
 
@@ -20,9 +20,15 @@ CONTENT_TYPE = "application/cloudevents+json"
 MAX_BYTES = 256 * 1024
 
 _TYPE = re.compile(r"(?P<producer>[a-z][a-z0-9]*)\.(?P<name>[a-z][a-z0-9_]*)\.v(?P<version>[1-9][0-9]{0,3})")
-#: It is a header of the message, and those have to fit into one frame.
-_MAX_SUBJECT = 255
+#: With the name of a service before it, it is a routing key, which has 255 bytes at most.
+_MAX_TYPE = 200
+#: Subject and trace parent: headers of the message have to fit into one frame.
+_MAX_TEXT = 255
 _MAX_SEQUENCE = 2**31 - 1  # a CloudEvents Integer is a signed 32-bit one
+#: AMQP counts seconds from here.
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+#: Beyond, the same moment is no date any more in another zone.
+_LATEST = datetime(9999, 12, 30, tzinfo=UTC)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,14 +51,17 @@ class Event:
     traceparent: str | None = None
 
     def __post_init__(self) -> None:
-        """Raise NotAnEvent for a type, subject or sequence that no event can have."""
-        _split_type(self.type)
-        if not 0 < len(self.subject) <= _MAX_SUBJECT or not self.subject.isprintable():
-            raise NotAnEvent(
-                f"subject is not a text of 1 to {_MAX_SUBJECT} printable characters: it names the aggregate"
-            )
+        """Raise NotAnEvent for a type, subject, sequence, time or trace parent that no event can have."""
+        if not is_type(self.type):
+            raise NotAnEvent(f"type {_shown(self.type)} is not of the form producer.name.v1")
+        if not _is_printable(self.subject):
+            raise NotAnEvent(f"subject is not a text of 1 to {_MAX_TEXT} printable characters: it names the aggregate")
         if not 1 <= self.sequence <= _MAX_SEQUENCE:
             raise NotAnEvent(f"sequence {self.sequence} is not between 1 and {_MAX_SEQUENCE}")
+        if not _EARLIEST <= self.time <= _LATEST:
+            raise NotAnEvent(f"time {self.time.isoformat()} is not between {_EARLIEST.date()} and {_LATEST.date()}")
+        if self.traceparent is not None and not _is_printable(self.traceparent):
+            raise NotAnEvent(f"traceparent is not a text of 1 to {_MAX_TEXT} printable characters")
 
     @classmethod
     def new(cls, type: str, *, subject: str, sequence: int, data: dict[str, Any]) -> Self:
@@ -90,7 +99,7 @@ class Event:
         return replace(self, type=f"{self.name}.v{version}", data=data)
 
     def to_bytes(self) -> bytes:
-        """Return the structured JSON form. Raises TooLarge beyond MAX_BYTES."""
+        """Return the structured JSON form. Raises TooLarge beyond MAX_BYTES, ValueError for data that JSON has not."""
         attributes: dict[str, Any] = {
             "specversion": "1.0",
             "id": str(self.id),
@@ -108,7 +117,7 @@ class Event:
         if self.traceparent is not None:
             attributes["traceparent"] = self.traceparent
         attributes["data"] = self.data
-        body = json.dumps(attributes, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+        body = write_json(attributes)
         _refuse_too_large(body)
         return body
 
@@ -117,13 +126,22 @@ class Event:
         """Read the structured JSON form. Raises NotAnEvent with the attribute at fault, or TooLarge."""
         _refuse_too_large(body)
         try:
-            found = json.loads(body)
-        except (ValueError, RecursionError) as error:
+            return cls._read(body)
+        except (PermanentError, MemoryError):
+            raise
+        except Exception as error:
+            raise NotAnEvent(f"it cannot be read: {error!r}") from error
+
+    @classmethod
+    def _read(cls, body: bytes) -> Self:
+        try:
+            found = read_json(body)
+        except ValueError as error:
             raise NotAnEvent(f"the body is not JSON: {error}") from error
         if not isinstance(found, dict):
             raise NotAnEvent("the body is JSON, but not an object")
         if found.get("specversion") != "1.0":
-            raise NotAnEvent(f"specversion is {found.get('specversion')!r}, not '1.0'")
+            raise NotAnEvent(f"specversion is {_shown(found.get('specversion'))}, not '1.0'")
         data = found.get("data")
         if not isinstance(data, dict):
             raise NotAnEvent("data is missing or not an object")
@@ -139,15 +157,23 @@ class Event:
             traceparent=_text(found, "traceparent") if "traceparent" in found else None,
         )
         if _text(found, "source") != f"/{event.producer}":
-            raise NotAnEvent(f"source is {found['source']!r}, but the type is one of {event.producer!r}")
+            raise NotAnEvent(f"source is {_shown(found['source'])}, but the type is one of {event.producer!r}")
         return event
 
 
-def _split_type(text: str) -> re.Match[str]:
-    match = _TYPE.fullmatch(text)
-    if match is None:
-        raise NotAnEvent(f"type {text!r} is not of the form producer.name.v1")
-    return match
+def is_type(text: str) -> bool:
+    """Tell whether an event could be of this type, whether or not there is one."""
+    return len(text) <= _MAX_TYPE and _TYPE.fullmatch(text) is not None
+
+
+def _is_printable(text: str) -> bool:
+    return 0 < len(text) <= _MAX_TEXT and text.isprintable()
+
+
+def _shown(value: object) -> str:
+    """Return a foreign value as it stands in a message to a person: it may be long."""
+    shown = repr(value)
+    return shown if len(shown) <= _MAX_TEXT else f"{shown[:_MAX_TEXT]}..."
 
 
 def _refuse_too_large(body: bytes) -> None:
@@ -174,7 +200,7 @@ def _uuid(found: dict[str, Any], name: str) -> UUID:
     try:
         return UUID(text)
     except ValueError as error:
-        raise NotAnEvent(f"{name} {text!r} is not a UUID") from error
+        raise NotAnEvent(f"{name} {_shown(text)} is not a UUID") from error
 
 
 def _time(found: dict[str, Any], name: str) -> datetime:
@@ -182,7 +208,10 @@ def _time(found: dict[str, Any], name: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        raise NotAnEvent(f"{name} {text!r} is not an RFC 3339 time") from error
+        raise NotAnEvent(f"{name} {_shown(text)} is not an RFC 3339 time") from error
     if moment.tzinfo is None:
-        raise NotAnEvent(f"{name} {text!r} has no offset from UTC")
-    return moment.astimezone(UTC)
+        raise NotAnEvent(f"{name} {_shown(text)} has no offset from UTC")
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise NotAnEvent(f"{name} {_shown(text)} is no date in UTC") from error

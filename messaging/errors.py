@@ -25,6 +25,10 @@ class TopologyConflict(MessagingError):
     """The broker has a queue or an exchange of the same name with other arguments. It has to go first."""
 
 
+class CannotBeEncoded(MessagingError):
+    """AMQP cannot say this message: a text that is too long, a number too large. It would fail whenever it is sent."""
+
+
 class RetryLater(MessagingError):
     """Raised by a handler: this event cannot be handled now, but may be later. Costs one attempt."""
 
@@ -62,6 +66,12 @@ class UnknownType(PermanentError):
     reason = "unknown-type"
 
 
+class NotFromItsProducer(PermanentError):
+    """The user who sent the event, or its routing key, is not that of the producer whom it names."""
+
+    reason = "not-from-its-producer"
+
+
 class SchemaInvalid(PermanentError):
     """The event's data does not fit the schema of its type."""
 
@@ -78,6 +88,12 @@ class KillsTheProcess(PermanentError):
     """The consumer's process ended without a word, more than once, while it handled this event."""
 
     reason = "kills-the-process"
+
+
+class EndsTheTransaction(PermanentError):
+    """The handler commits or rolls back its session. It shares the transaction with others and must leave it alone."""
+
+    reason = "ends-the-transaction"
 
 
 class GivenUpByBroker(PermanentError):

@@ -25,11 +25,12 @@ from messaging.dispatch import HandlerTable, dispatch
 from messaging.envelope import Event
 from messaging.errors import AttemptsUsedUp, KillsTheProcess, PermanentError, ReplayLost
 from messaging.interruptions import Patience, Paused, is_interruption
-from messaging.observer import Observer, OutcomeName
+from messaging.observer import Observer, OutcomeName, tell
 from messaging.received import Received, about, attempts_so_far
 from messaging.redirect import Redirector, lost_before
 from messaging.retry import RetryPolicy
 from messaging.transport import Delivery, Message
+from messaging.unbroken import guard_transactions
 
 _log = logging.getLogger(__name__)
 
@@ -58,6 +59,10 @@ class Handling:
     replay: UUID | None
     #: Redelivered events that this process has begun to handle alone.
     begun: set[UUID] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        """Guard the transactions that handlers are given."""
+        guard_transactions(self.sessions)
 
     def resume_waiting(self) -> None:
         """Count from now on how late those are that wait: no message could come back before."""
@@ -115,7 +120,7 @@ class Handling:
             _log.error("dead letter %s (%s): %s", buried.letter_id, error.reason, error, extra=extra)
         if buried.twin is not None:
             self.redirect.send(buried.twin)
-        self._tell(buried.outcome, event)
+        tell(self.observer.outcome, buried.outcome, event)
 
     def _write_down(self, burial: Burial) -> Buried:
         with self._settling() as session:
@@ -192,15 +197,15 @@ class Handling:
             if batch[0].delivery.redelivered:
                 suspects.clear(session, [received.event.id for received in batch])
         for received, outcome in zip(turn, outcomes, strict=True):
-            self._tell(outcome, received.event)
+            tell(self.observer.outcome, outcome, received.event)
         for received, delay, back_at in waiting:
             attempts = attempts_so_far(received.delivery)
             self.redirect.to_wait_queue(received.delivery, delay, back_at, attempts=attempts)
-            self._tell("waiting", received.event)
+            tell(self.observer.outcome, "waiting", received.event)
         for copy, twin in copies:
             if twin is not None:
                 self.redirect.send(twin)
-            self._tell("duplicate", copy.event)
+            tell(self.observer.outcome, "duplicate", copy.event)
 
     def _copies_held_back(
         self, session: Session, batch: Sequence[Received], event_ids: Collection[UUID]
@@ -254,10 +259,4 @@ class Handling:
             inbox.wait(session, received.event, received.aggregate, retry_at)
             suspects.clear(session, [received.event.id])
         self.redirect.to_wait_queue(received.delivery, delay, retry_at, attempts=attempts, error=error)
-        self._tell("retry", received.event)
-
-    def _tell(self, outcome: OutcomeName, event: Event | None) -> None:
-        try:
-            self.observer.outcome(outcome, event)
-        except Exception:  # noqa: BLE001 (the effect is committed: a fault of the observer is none of the event)
-            _log.exception("the observer failed at %s", outcome)
+        tell(self.observer.outcome, "retry", received.event)

@@ -67,6 +67,25 @@ def create_tables_v2(op: ModuleType) -> None:
     )
 
 
+def protect_outbox_v3(op: ModuleType, *, app_role: str | None) -> None:
+    """Let nobody delete an event that is pending, and the app role change nothing of one but when it was published."""
+    op.execute("""
+        CREATE FUNCTION outbox_keep_pending() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            RAISE EXCEPTION 'event % is pending: it may be deleted once the broker has it', OLD.event_id
+                USING ERRCODE = 'restrict_violation';
+        END $$
+    """)
+    op.execute("""
+        CREATE TRIGGER outbox_keep_pending BEFORE DELETE ON outbox FOR EACH ROW
+          WHEN (OLD.published_at IS NULL) EXECUTE FUNCTION outbox_keep_pending()
+    """)
+    if app_role is not None:
+        quoted = op.get_bind().dialect.identifier_preparer.quote(app_role)
+        op.execute(f"REVOKE UPDATE ON outbox FROM {quoted}")
+        op.execute(f"GRANT UPDATE (published_at) ON outbox TO {quoted}")
+
+
 def _create_outbox(op: ModuleType) -> None:
     op.create_table(
         "outbox",

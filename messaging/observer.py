@@ -1,11 +1,16 @@
 """What relay and consumer tell of their work while they do it: for metrics and traces, which are not made here."""
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
-from typing import Literal
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from typing import Literal, TypeVarTuple
 
 from messaging.envelope import Event
 from messaging.pending import PendingEvent
+
+Told = TypeVarTuple("Told")
+
+_log = logging.getLogger(__name__)
 
 #: What became of a delivery. `waiting`: it stands in line behind an earlier event of its aggregate that waits.
 #: A duplicate is a copy of an event that had its effect before, or is dead.
@@ -13,7 +18,10 @@ OutcomeName = Literal["done", "duplicate", "retry", "waiting", "dead"]
 
 
 class Observer:
-    """Hears what happens, on the thread on which it happens, and does nothing: override what you want to know."""
+    """Hears what happens, on the thread on which it happens, and does nothing: override what you want to know.
+
+    What it raises is logged, and changes nothing for the events.
+    """
 
     def published(self, events: Sequence[PendingEvent]) -> None:
         """The broker has confirmed these events, and they have just been marked: they are pending no more."""
@@ -28,3 +36,24 @@ class Observer:
         """
         del event
         return nullcontext()
+
+
+def tell(hear: Callable[[*Told], object], *told: *Told) -> None:
+    """Call a method of an observer, and log what it raises."""
+    try:
+        hear(*told)
+    except Exception:  # noqa: BLE001 (whatever an observer does wrong is none of the event's business)
+        _log.exception("the observer failed: %r", hear)
+
+
+@contextmanager
+def observed(observer: Observer, event: Event) -> Iterator[None]:
+    """Have the observer's context around the handler: it can neither fail an event nor hide that one has failed."""
+    context = ExitStack()
+    tell(lambda: context.enter_context(observer.handling(event)))
+    try:
+        yield
+    except BaseException as error:
+        tell(context.__exit__, type(error), error, error.__traceback__)
+        raise
+    tell(context.__exit__, None, None, None)

@@ -173,15 +173,16 @@ def list_pending(session: Session, *, limit: int) -> list[PendingView]:
 def delete_published(session: Session, *, older_than: timedelta) -> int:
     """Delete one small batch of confirmed events made longer ago than this; return how many, 0 when all are gone.
 
-    It looks at the oldest rows only, by their key: an old event that is still pending holds back nothing but itself.
+    It looks at the oldest confirmed ones only, by their key: pending events are passed over, however many there are.
     """
     oldest = (
-        select(OutboxEvent.id, OutboxEvent.created_at, OutboxEvent.published_at)
+        select(OutboxEvent.id, OutboxEvent.created_at)
+        .where(OutboxEvent.published_at.is_not(None))
         .order_by(OutboxEvent.id)
         .limit(_DELETE_AT_ONCE)
         .subquery()
     )
-    old = select(oldest.c.id).where(oldest.c.published_at.is_not(None), oldest.c.created_at < func.now() - older_than)
+    old = select(oldest.c.id).where(oldest.c.created_at < func.now() - older_than)
     return _rowcount(session.execute(delete(OutboxEvent).where(OutboxEvent.id.in_(old))))
 
 

@@ -4,9 +4,13 @@ from collections.abc import Container
 from dataclasses import dataclass
 
 from messaging.envelope import CONTENT_TYPE, MAX_BYTES, Event
-from messaging.errors import TooLarge, UnknownType, WrongContentType
+from messaging.errors import NotAnEvent, PermanentError, TooLarge, UnknownType, WrongContentType
 from messaging.registry import SchemaRegistry
+from messaging.sender import require_its_producer
 from messaging.transport import Delivery
+
+#: More are not counted: the number has to fit into a column.
+_MOST_ATTEMPTS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -23,12 +27,27 @@ class Received:
 
 
 def read(delivery: Delivery, *, service: str, subscribed: Container[str], registry: SchemaRegistry) -> Received:
-    """Return the event. Raises a PermanentError that says why this message is none for this service."""
+    """Return the event. Raises a PermanentError that says why this message is none for this service.
+
+    And nothing else, whatever a stranger sent: it would end the process, and again whenever the message is delivered.
+    """
+    try:
+        return _read(delivery, service, subscribed, registry)
+    except (PermanentError, MemoryError):
+        raise
+    except Exception as error:
+        raise NotAnEvent(f"it cannot be read: {error!r}") from error
+
+
+def _read(delivery: Delivery, service: str, subscribed: Container[str], registry: SchemaRegistry) -> Received:
+    if delivery.unreadable:
+        raise NotAnEvent(f"its headers cannot be read: {delivery.unreadable}")
     if len(delivery.body) > MAX_BYTES:
         raise TooLarge(f"{len(delivery.body)} bytes are more than the {MAX_BYTES} that an event may have")
     if delivery.content_type != CONTENT_TYPE:
         raise WrongContentType(f"content type {delivery.content_type!r} is not {CONTENT_TYPE!r}")
     event = Event.from_bytes(delivery.body)
+    require_its_producer(delivery, event, service)
     if event.name not in subscribed:
         raise UnknownType(f"{service} does not handle {event.name!r}")
     registry.validate(event)
@@ -36,9 +55,9 @@ def read(delivery: Delivery, *, service: str, subscribed: Container[str], regist
 
 
 def attempts_so_far(delivery: Delivery) -> int:
-    """Return how often the message was tried before, by our own header."""
+    """Return how often the message was tried before, by our own header, which a stranger may have written."""
     value = delivery.headers.get("attempts", 0)
-    return value if isinstance(value, int) and value >= 0 else 0
+    return min(max(value, 0), _MOST_ATTEMPTS) if isinstance(value, int) else 0
 
 
 def about(delivery: Delivery, event: Event | None) -> dict[str, str]:

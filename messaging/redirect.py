@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 from messaging.condition import Condition
 from messaging.dead_letters.rules import BACK_AT, WAITS_SINCE, header_text
 from messaging.envelope import CONTENT_TYPE
-from messaging.errors import BrokerUnavailable
+from messaging.errors import BrokerUnavailable, CannotBeEncoded
+from messaging.sender import SENT_BY, sent_by
 from messaging.topology import Topology, retry_exchange
 from messaging.transport import Broker, Delivery, Message
 
@@ -16,6 +17,8 @@ _log = logging.getLogger(__name__)
 
 #: Seconds between two attempts to reach the broker.
 _PAUSE = 0.5
+#: Seconds, at least, between two times that queues are declared again.
+_DECLARE_EVERY = 5.0
 #: Seconds for the last confirms after a stop.
 _LAST_CONFIRMS = 2.0
 #: Seconds since the epoch: more than a date can say is no date of ours.
@@ -42,6 +45,10 @@ class Redirector:
         self._publisher = broker.publisher()
         self._tag = 0
         self._unconfirmed: dict[int, Message] = {}
+        #: By the monotonic clock: not before then are the queues declared again.
+        self._declare_after = 0.0
+        #: Why something was not taken, as it was last logged.
+        self._said = ""
 
     def declare(self) -> bool:
         """Declare the queues as soon as the broker can be reached. False when stopped before."""
@@ -50,18 +57,29 @@ class Redirector:
                 self._broker.declare(self._topology)
             except BrokerUnavailable as error:
                 self._condition.turn("waiting for the broker", ready=False)
-                _log.warning("waiting for the broker: %s", error)
+                self._say("waiting for the broker: %s", error)
                 self._stop.wait(_PAUSE)
             else:
                 return True
         self.close()
         return False
 
+    def declare_again(self) -> None:
+        """Declare the queues once more, since one of them seems to be gone. A broker that is away is left alone."""
+        now = time.monotonic()
+        if now < self._declare_after:
+            return
+        self._declare_after = now + _DECLARE_EVERY
+        try:
+            self._broker.declare(self._topology)
+        except BrokerUnavailable as error:
+            self._say("what may be missing cannot be declared: %s", error)
+
     def to_wait_queue(
         self, delivery: Delivery, delay_ms: int, returns: datetime, *, attempts: int, error: Exception | None = None
     ) -> None:
         """Let the message come back after the delay, at that time, with the number of attempts made so far."""
-        headers = _own_headers(delivery)
+        headers = {SENT_BY: sent_by(delivery), **_own_headers(delivery)}
         if BACK_AT in headers:
             headers.setdefault(WAITS_SINCE, int(datetime.now(UTC).timestamp()))
         headers |= {"attempts": attempts, BACK_AT: int(returns.timestamp())}
@@ -73,6 +91,7 @@ class Redirector:
         """Wait until the broker has all that was sent, sending again what it refused. False when stopped before.
 
         A stop leaves it a moment: what was sent and is not acked comes twice.
+        Raises CannotBeEncoded for what can never be sent; nothing that a receiver has received is.
         """
         deadline: float | None = None
         while self._unconfirmed and (deadline is None or time.monotonic() < deadline):
@@ -81,20 +100,29 @@ class Redirector:
             self._report()
             outcomes = self._publisher.outcomes(_PAUSE)
             for outcome in outcomes:
+                if outcome.hopeless:
+                    raise CannotBeEncoded(outcome.reason)
                 if outcome.confirmed:
                     self._unconfirmed.pop(outcome.tag, None)
+                    self._said = ""
             refused = [outcome for outcome in outcomes if outcome.tag in self._unconfirmed]
             if refused:
-                _log.warning("%d messages were not redirected, trying again: %s", len(refused), refused[0].reason)
+                self._say("messages were not redirected, trying again: %s", refused[0].reason)
+                self.declare_again()
                 self._stop.wait(_PAUSE)
                 self._publisher.send([self._unconfirmed[outcome.tag] for outcome in refused])
         return not self._unconfirmed
 
+    def _say(self, text: str, why: object) -> None:
+        """Log what goes wrong, once as long as it stays the same."""
+        said = text % why
+        if said != self._said:
+            _log.warning(said)
+        self._said = said
+
     def _report(self) -> None:
-        if self._publisher.blocked():
-            self._condition.turn("blocked by the broker's alarm", ready=False)
-        elif not self._publisher.wait_until_connected(0):
-            self._condition.turn("waiting for the broker", ready=False)
+        if obstacle := self._publisher.obstacle():
+            self._condition.turn(obstacle, ready=False)
         else:
             self._condition.come_round()
 

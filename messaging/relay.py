@@ -8,14 +8,14 @@ So neither a refused message nor a lost connection can let a later event overtak
 import logging
 import threading
 import time
-from collections import deque
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from messaging.condition import Condition
-from messaging.observer import Observer
+from messaging.lines import Lines
+from messaging.observer import Observer, tell
 from messaging.outgoing import outgoing
 from messaging.pending import PendingEvent, PendingEvents, StorageUnavailable
+from messaging.refusals import Refusals
 from messaging.topology import DEFAULT_EXCHANGE
 from messaging.transport import Broker, Publisher
 
@@ -27,65 +27,28 @@ WINDOW = 5_000
 _WINDOW_BYTES = 64 * 1024 * 1024
 #: Events of the first fetch. Later ones bring up to twice what is in hand, so that the broker is busy meanwhile.
 _FIRST_FETCH = 500
-#: Events of one aggregate in the window, at most: it takes a confirm after the other, and the others have to get in.
-_LINE = 500
 #: Seconds after which the relay looks into the outbox without being woken.
 _POLL = 0.5
 #: Seconds a standby waits before it asks for the lock again.
 _STANDBY = 0.5
-#: Seconds before an event that the broker refused is offered again.
-_REFUSED_PAUSE = 0.2
 #: Seconds to wait for the last confirms when the relay stops.
 _LAST_CONFIRMS = 2.0
 
 
 @dataclass
-class _Lines:
-    """What was fetched, in a line for each aggregate; the head of a line is the one on its way."""
+class _Shift:
+    """What the active relay works with, from when it got the lock until it loses it."""
 
-    lines: dict[str, deque[PendingEvent]] = field(default_factory=dict)
-    by_id: dict[int, PendingEvent] = field(default_factory=dict)
-    #: Bytes of all bodies.
-    size: int = 0
-    #: Subjects whose line is as long as it may be: their next events stay in the outbox until it is half as long.
-    crowded: set[str] = field(default_factory=set)
-    #: By the monotonic clock: before then nobody is looked for behind a line that is full.
+    pending: PendingEvents
+    publisher: Publisher
+    lines: Lines = field(default_factory=Lines)
+    refusals: Refusals = field(default_factory=Refusals)
+    #: There may be something to fetch.
+    look: bool = True
+    #: By the monotonic clock: when it last fetched.
+    fetched_at: float = 0.0
+    #: Before then no fetch passes once more over what may not be sent yet.
     next_passing: float = 0.0
-
-    def add(self, events: Iterable[PendingEvent]) -> list[PendingEvent]:
-        """Put events in line; return those that are first and may go."""
-        first = []
-        for event in events:
-            if event.subject in self.crowded:
-                continue
-            self.by_id[event.id] = event
-            self.size += len(event.body)
-            line = self.lines.get(event.subject)
-            if line is None:
-                self.lines[event.subject] = deque((event,))
-                first.append(event)
-            else:
-                line.append(event)
-                if len(line) >= _LINE:
-                    self.crowded.add(event.subject)
-        return first
-
-    def confirmed(self, event: PendingEvent) -> PendingEvent | None:
-        """Take the event out; return the next of its aggregate, which may go now."""
-        del self.by_id[event.id]
-        self.size -= len(event.body)
-        line = self.lines[event.subject]
-        line.popleft()
-        if self.crowded and len(line) <= _LINE // 2:
-            self.crowded.discard(event.subject)
-        if line:
-            return line[0]
-        del self.lines[event.subject]
-        return None
-
-    def on_their_way(self) -> int:
-        """How many events the broker has yet to answer for."""
-        return len(self.lines)
 
 
 class Relay:
@@ -135,78 +98,105 @@ class Relay:
             publisher.close()
 
     def _work(self, pending: PendingEvents, publisher: Publisher, stop: threading.Event) -> None:
-        lines = _Lines()
-        look = True
+        shift = _Shift(pending, publisher)
         while not stop.is_set():
-            self._report(publisher)
-            crowded = len(lines.crowded)
-            settled = self._settle(pending, publisher, lines, stop)
-            look = look or len(lines.crowded) < crowded
-            if look and self._may_fetch(lines):
-                look = self._fetch(pending, publisher, lines)
+            self._report(shift)
+            settled = self._settle(shift)
+            self._send(publisher, shift.lines.add(shift.refusals.due()))
+            if shift.look and self._may_fetch(shift):
+                self._fetch(shift)
             elif not settled:
-                look = pending.wait(_POLL) or look
-        self._finish(pending, publisher, lines)
+                shift.look |= pending.wait(min(_POLL, shift.refusals.seconds_until_due()))
+            elif time.monotonic() - shift.fetched_at >= _POLL:
+                shift.look = True  # outcomes may come so steadily that nobody waits for news of commits
+        self._finish(shift)
 
-    def _may_fetch(self, lines: _Lines) -> bool:
+    def _may_fetch(self, shift: _Shift) -> bool:
         # Each fetch passes over what is in hand, so few large ones are best.
+        lines = shift.lines
         has_room = len(lines.by_id) <= self._window // 2 and lines.size <= _WINDOW_BYTES // 2
-        return has_room and (not lines.crowded or time.monotonic() >= lines.next_passing)
+        return has_room and time.monotonic() >= shift.next_passing
 
-    def _fetch(self, pending: PendingEvents, publisher: Publisher, lines: _Lines) -> bool:
-        """Fetch what the window has room for; tell whether there may be more."""
+    def _fetch(self, shift: _Shift) -> None:
+        """Fetch what the window has room for, and note whether there may be more."""
+        lines = shift.lines
         in_hand = len(lines.by_id)
         limit = self._window - in_hand
-        if not lines.crowded:
+        passed_over = bool(lines.crowded or shift.refusals)
+        if not passed_over:
             limit = min(limit, max(_FIRST_FETCH, 2 * in_hand))
         max_bytes = _WINDOW_BYTES - lines.size
         began = time.monotonic()
-        found = pending.fetch(limit, max_bytes=max_bytes, besides=list(lines.by_id), not_of=list(lines.crowded))
-        if lines.crowded:  # it passed over the rest of them in the outbox, which may take half of the time
-            ended = time.monotonic()
-            lines.next_passing = ended + (ended - began)
-        self._send(publisher, lines.add(found))
-        return len(found) == limit or sum(len(event.body) for event in found) >= max_bytes
+        found = shift.pending.fetch(
+            limit,
+            max_bytes=max_bytes,
+            besides=list(lines.by_id),
+            not_of=[*lines.crowded, *shift.refusals.subjects()],
+            not_with=shift.refusals.overflowed(),
+        )
+        shift.fetched_at = time.monotonic()
+        # Passing over the rest of them in the outbox may take half of the time.
+        shift.next_passing = shift.fetched_at + (shift.fetched_at - began if passed_over else 0.0)
+        self._send(shift.publisher, lines.add(found))
+        shift.look = len(found) == limit or sum(len(event.body) for event in found) >= max_bytes
 
-    def _report(self, publisher: Publisher) -> None:
-        if not publisher.wait_until_connected(0):
-            self.active.clear()
-            self.condition.turn("waiting for the broker", ready=False)
-        else:
+    def _report(self, shift: _Shift) -> None:
+        if shift.publisher.wait_until_connected(0):
             self.active.set()
-            blocked = publisher.blocked()
-            self.condition.turn("blocked by the broker's alarm" if blocked else "publishing", ready=not blocked)
+        else:
+            self.active.clear()
+        if obstacle := shift.publisher.obstacle():
+            self.condition.turn(obstacle, ready=False)
+        elif shift.refusals:
+            self.condition.turn(f"publishing all but what is refused: {shift.refusals.describe()}", ready=False)
+        else:
+            self.condition.turn("publishing", ready=True)
 
-    def _settle(self, pending: PendingEvents, publisher: Publisher, lines: _Lines, stop: threading.Event) -> bool:
-        """Take in what the broker said: mark and go on with the next of the aggregate, or offer the event again.
+    def _settle(self, shift: _Shift) -> bool:
+        """Take in what the broker said: mark and go on with the next of the aggregate, or let the aggregate wait.
 
         Tell whether it had said anything.
         """
-        outcomes = publisher.outcomes(0)
+        lines = shift.lines
+        outcomes = shift.publisher.outcomes(0)
         confirmed = [lines.by_id[outcome.tag] for outcome in outcomes if outcome.confirmed]
-        refused = [outcome for outcome in outcomes if not outcome.confirmed]
+        lost = [lines.by_id[outcome.tag] for outcome in outcomes if outcome.lost]
+        for outcome in outcomes:
+            if not outcome.confirmed and not outcome.lost:
+                refused = lines.by_id[outcome.tag]
+                lines.drop(refused.subject)
+                shift.refusals.refused(refused, outcome.reason)
         if confirmed:
-            self._send(publisher, [e for e in map(lines.confirmed, confirmed) if e is not None])
-            self._mark(pending, confirmed)
-        if refused:
-            _log.warning("%d events were not taken, trying again: %s", len(refused), refused[0].reason)
-            stop.wait(_REFUSED_PAUSE)
-            self._send(publisher, [lines.by_id[outcome.tag] for outcome in refused])
+            crowded = len(lines.crowded)
+            self._send(shift.publisher, [e for e in map(lines.confirmed, confirmed) if e is not None])
+            shift.look |= len(lines.crowded) < crowded
+            self._mark(shift.pending, confirmed)
+        if shift.refusals:
+            self._release(shift, confirmed)
+        self._send(shift.publisher, lost)
         return bool(outcomes)
 
-    def _finish(self, pending: PendingEvents, publisher: Publisher, lines: _Lines) -> None:
+    def _release(self, shift: _Shift, confirmed: list[PendingEvent]) -> None:
+        """Let go what waited for one of these to be taken."""
+        for event in confirmed:
+            released = shift.refusals.taken(event)
+            if released is not None:
+                self._send(shift.publisher, shift.lines.add(released))
+                shift.look = True  # for what was left in the outbox
+
+    def _finish(self, shift: _Shift) -> None:
         """Mark what is confirmed shortly after the stop, so that it need not be sent again."""
         deadline = time.monotonic() + _LAST_CONFIRMS
-        left = lines.on_their_way()
+        left = shift.lines.on_their_way()
         while left > 0 and (patience := deadline - time.monotonic()) > 0:
-            outcomes = publisher.outcomes(patience)
+            outcomes = shift.publisher.outcomes(patience)
             left -= len(outcomes)
-            self._mark(pending, [lines.by_id[outcome.tag] for outcome in outcomes if outcome.confirmed])
+            self._mark(shift.pending, [shift.lines.by_id[outcome.tag] for outcome in outcomes if outcome.confirmed])
 
     def _mark(self, pending: PendingEvents, events: list[PendingEvent]) -> None:
         if events:
             pending.mark_published([event.id for event in events])
-            self._observer.published(events)
+            tell(self._observer.published, events)
 
     def _send(self, publisher: Publisher, events: list[PendingEvent]) -> None:
         if events:

@@ -8,9 +8,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
+from typing import Self
 
 from messaging.errors import TopologyConflict
+from messaging.sender import trusted_headers
 from messaging.topology import Exchange, Queue, Topology
 from messaging.transport import Delivery, Message, Outcome, Publisher, QueueState, Receiver
 
@@ -18,6 +21,7 @@ from messaging.transport import Delivery, Message, Outcome, Publisher, QueueStat
 @dataclass
 class _StoredMessage:
     message: Message
+    user_id: str
     arrived: float
     redelivered: bool = False
 
@@ -32,13 +36,20 @@ class _StoredQueue:
 class StubBroker:
     """Exchanges and queues in memory. Thread-safe."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Start empty; `clock` gives seconds and decides when messages expire."""
+    def __init__(self, clock: Callable[[], float] = time.monotonic, *, user: str = "guest") -> None:
+        """Start empty; `clock` gives seconds and decides when messages expire, `user` sends and receives."""
         self._clock = clock
+        self.user = user
         self._exchanges: dict[str, Exchange] = {}
         self._queues: dict[str, _StoredQueue] = {}
         self._bindings: set[tuple[str, str, str]] = set()
         self.changed = threading.Condition(threading.RLock())
+
+    def as_user(self, user: str) -> Self:
+        """Return the same broker for another user."""
+        other = copy(self)
+        other.user = user
+        return other
 
     def declare(self, topology: Topology) -> None:
         """See `Broker`."""
@@ -71,12 +82,12 @@ class StubBroker:
         with self.changed:
             self._queues[queue].consumers += change
 
-    def route(self, message: Message) -> bool:
-        """Put the message into every queue it is bound for; False if there is none."""
+    def route(self, message: Message, user_id: str | None = None) -> bool:
+        """Put a message, by default our own, into every queue that it is bound for; False if there is none."""
         with self.changed:
             names = self._targets(message.exchange, message.routing_key)
             for name in names:
-                self._queues[name].ready.append(_StoredMessage(message, self._clock()))
+                self._queues[name].ready.append(_StoredMessage(message, user_id or self.user, self._clock()))
             self.changed.notify_all()
             return bool(names)
 
@@ -109,13 +120,14 @@ class StubBroker:
             if ttl is None:
                 continue
             while stored.ready and stored.ready[0].arrived + int(ttl) / 1000 <= self._clock():
-                expired = stored.ready.popleft().message
+                expired = stored.ready.popleft()
                 arguments = stored.declared.arguments
                 self.route(
-                    expired._replace(
+                    expired.message._replace(
                         exchange=str(arguments["x-dead-letter-exchange"]),
                         routing_key=str(arguments["x-dead-letter-routing-key"]),
-                    )
+                    ),
+                    expired.user_id,
                 )
 
 
@@ -141,9 +153,9 @@ class StubPublisher:
         """See `Publisher`."""
         return True
 
-    def blocked(self) -> bool:
+    def obstacle(self) -> str:
         """See `Publisher`."""
-        return False
+        return ""
 
     def send(self, messages: Sequence[Message]) -> None:
         """See `Publisher`."""
@@ -171,13 +183,15 @@ class StubReceiver:
         self._prefetch = prefetch
         self._tag = 0
         self._unsettled: dict[int, _StoredMessage] = {}
+        #: How many of these do not count for the prefetch any more.
+        self._passed = 0
         broker.count_consumer(queue, 1)
 
     def receive(self, limit: int, timeout: float) -> list[Delivery]:
         """See `Receiver`."""
         deadline = time.monotonic() + timeout
         while True:
-            found = self._take(min(limit, self._prefetch - len(self._unsettled)))
+            found = self._take(min(limit, self._prefetch + self._passed - len(self._unsettled)))
             if found or time.monotonic() >= deadline:
                 return found
             with self._broker.changed:
@@ -188,9 +202,13 @@ class StubReceiver:
         for delivery in deliveries:
             self._unsettled.pop(delivery.tag, None)
 
-    def connected(self) -> bool:
+    def go_on(self) -> None:
         """See `Receiver`."""
-        return True
+        self._passed = len(self._unsettled)
+
+    def obstacle(self) -> str:
+        """See `Receiver`."""
+        return ""
 
     def close(self) -> None:
         """See `Receiver`."""
@@ -203,11 +221,11 @@ class StubReceiver:
         while len(found) < limit and (stored := self._broker.take(self._queue)) is not None:
             self._tag += 1
             self._unsettled[self._tag] = stored
-            found.append(_delivery(self._tag, stored))
+            found.append(_delivery(self._tag, stored, own=self._broker.user))
         return found
 
 
-def _delivery(tag: int, stored: _StoredMessage) -> Delivery:
+def _delivery(tag: int, stored: _StoredMessage, *, own: str) -> Delivery:
     message = stored.message
     return Delivery(
         tag=tag,
@@ -220,6 +238,7 @@ def _delivery(tag: int, stored: _StoredMessage) -> Delivery:
         app_id=message.app_id,
         correlation_id=message.correlation_id,
         timestamp=message.timestamp,
-        headers=dict(message.headers),
+        headers=trusted_headers(message.headers, user_id=stored.user_id, own=own),
         redelivered=stored.redelivered,
+        user_id=stored.user_id,
     )

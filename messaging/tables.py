@@ -148,7 +148,7 @@ class DeadLetter(Base):
     replacement: Mapped[bytes | None] = mapped_column(LargeBinary)
     content_type: Mapped[str] = mapped_column(Text)
     headers: Mapped[dict[str, Any]] = mapped_column(JSONB)
-    #: The message's own `message_id`, `app_id`, `correlation_id` and `timestamp`.
+    #: The message's own `message_id`, `app_id`, `correlation_id`, `timestamp` and `routing_key`; `sent_by`: its sender.
     properties: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'"))
     died_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=_NOW)
 

@@ -26,6 +26,8 @@ _DELIVERY_LIMIT = 10_000
 
 #: Events that nobody asked for are kept for a look; the outbox has them all.
 _UNROUTED_MAX_LENGTH = 100_000
+#: Of the events that are known and that nobody reads, the latest are kept for a look.
+_UNREAD_MAX_LENGTH = 1_000
 
 Arguments = dict[str, str | int | bool]
 
@@ -100,6 +102,11 @@ def unrouted_name(exchange: str) -> str:
     return _beside(exchange, "unrouted")
 
 
+def unread_queue(exchange: str) -> str:
+    """The queue for events of known types that nobody subscribed to: they are not among the unrouted."""
+    return _beside(exchange, "unread")
+
+
 def replay_exchange(exchange: str) -> str:
     """Where events go once more that are meant for one consumer only."""
     return _beside(exchange, "replay")
@@ -115,9 +122,12 @@ def replay_key(service: str, type: str) -> str:
     return f"{service}.{type}"
 
 
-def shared_topology(exchange: str = DEFAULT_EXCHANGE) -> Topology:
-    """What belongs to no service: declared once by the administrator."""
-    unrouted = unrouted_name(exchange)
+def shared_topology(exchange: str = DEFAULT_EXCHANGE, *, unread: Iterable[str] = ()) -> Topology:
+    """What belongs to no service: declared once by the administrator.
+
+    `unread`: types that have a schema and no subscriber. What is unrouted then is of a type that nobody knows.
+    """
+    unrouted, unread_events = unrouted_name(exchange), unread_queue(exchange)
     return Topology(
         exchanges=(
             Exchange(unrouted, "fanout"),
@@ -125,17 +135,27 @@ def shared_topology(exchange: str = DEFAULT_EXCHANGE) -> Topology:
             Exchange(replay_exchange(exchange), "topic"),
         ),
         queues=(
-            Queue(
-                unrouted,
-                {
-                    "x-queue-type": "quorum",
-                    "x-max-length": _UNROUTED_MAX_LENGTH,
-                    "x-overflow": "drop-head",
-                    "x-delivery-limit": _DELIVERY_LIMIT,
-                },
-            ),
+            Queue(unrouted, _latest(_UNROUTED_MAX_LENGTH)),
+            Queue(unread_events, _latest(_UNREAD_MAX_LENGTH)),
         ),
-        bindings=(Binding(unrouted, unrouted, ""),),
+        bindings=(
+            Binding(unrouted, unrouted, ""),
+            *(Binding(exchange, unread_events, type) for type in sorted(unread)),
+        ),
+    )
+
+
+def dead_letter_topology(service: str) -> Topology:
+    """What the dead-letter desk needs: a part of what the consumer declares."""
+    requeue, dead = requeue_exchange(service), dead_exchange(service)
+    events = events_queue(service)
+    return Topology(
+        exchanges=(Exchange(requeue, "direct"), Exchange(dead, "fanout")),
+        queues=(
+            Queue(events, {"x-single-active-consumer": True, **_quorum(dead, events)}),
+            Queue(dead_queue(service), {"x-queue-type": "quorum", "x-delivery-limit": _DELIVERY_LIMIT}),
+        ),
+        bindings=(Binding(requeue, events, events), Binding(dead, dead_queue(service), "")),
     )
 
 
@@ -147,27 +167,22 @@ def consumer_topology(
     delays_ms: Iterable[int] = RETRY_DELAYS_MS,
 ) -> Topology:
     """What a consumer of these events (names without version) needs: declared by itself when it starts."""
-    requeue = requeue_exchange(service)
-    events, dead, replay = events_queue(service), dead_queue(service), replay_queue(service)
+    requeue, events, replay = requeue_exchange(service), events_queue(service), replay_queue(service)
+    dead = dead_letter_topology(service)
     delays = tuple(delays_ms)
     return Topology(
-        exchanges=(
-            Exchange(retry_exchange(service), "direct"),
-            Exchange(requeue, "direct"),
-            Exchange(dead_exchange(service), "fanout"),
-        ),
+        exchanges=(Exchange(retry_exchange(service), "direct"), *dead.exchanges),
         queues=(
-            Queue(events, {"x-single-active-consumer": True, **_quorum(dead_exchange(service), events)}),
+            *dead.queues,
             Queue(replay, {"x-single-active-consumer": True, **_quorum(dead_exchange(service), replay)}),
             *(Queue(retry_queue(service, ms), {"x-message-ttl": ms, **_quorum(requeue, events)}) for ms in delays),
-            Queue(dead, {"x-queue-type": "quorum", "x-delivery-limit": _DELIVERY_LIMIT}),
         ),
         bindings=(
+            *dead.bindings,
+            *(Binding(retry_exchange(service), retry_queue(service, ms), str(ms)) for ms in delays),
+            # Last, for they need what others declare.
             *(Binding(exchange, events, f"{name}.*") for name in sorted(names)),
             Binding(replay_exchange(exchange), replay, replay_key(service, "#")),
-            *(Binding(retry_exchange(service), retry_queue(service, ms), str(ms)) for ms in delays),
-            Binding(requeue, events, events),
-            Binding(dead_exchange(service), dead, ""),
         ),
     )
 
@@ -202,6 +217,16 @@ def definitions(topologies: Iterable[Topology], vhost: str) -> dict[str, list[di
 
 def _beside(exchange: str, name: str) -> str:
     return f"{exchange.removesuffix('events').rstrip('.')}.{name}".lstrip(".")
+
+
+def _latest(length: int) -> Arguments:
+    """A quorum queue that keeps the latest messages for a look and lets older ones go."""
+    return {
+        "x-queue-type": "quorum",
+        "x-max-length": length,
+        "x-overflow": "drop-head",
+        "x-delivery-limit": _DELIVERY_LIMIT,
+    }
 
 
 def _quorum(dead_letters_to: str, routing_key: str) -> Arguments:

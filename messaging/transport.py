@@ -33,11 +33,15 @@ class Outcome(NamedTuple):
     tag: int
     confirmed: bool
     reason: str = ""
+    #: The message cannot be encoded, so it was not sent, and never will be.
+    hopeless: bool = False
+    #: The connection was lost before the broker answered: it may have the message or not.
+    lost: bool = False
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """A message received, to be settled with `Receiver.ack`."""
+    """A message received, to be settled with `Receiver.ack`. Its texts have no NUL: they can be stored."""
 
     tag: int
     #: Which connection it came over: it cannot be settled over another.
@@ -50,8 +54,14 @@ class Delivery:
     app_id: str
     correlation_id: str
     timestamp: int | None
+    #: JSON values, a few levels deep. What came with it beyond that was made so, or left out. Who first sent a message
+    #: is in them only if we ourselves have sent it on: see `messaging.sender`.
     headers: dict[str, Any]
     redelivered: bool
+    #: The user who published it, as the broker has checked; empty if the message names none.
+    user_id: str = ""
+    #: Why the headers cannot be read, in words; empty if they can.
+    unreadable: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,14 +75,14 @@ class QueueState:
 
 
 class Publisher(Protocol):
-    """Sends messages without waiting, and reports the outcome of each. Reconnects by itself."""
+    """Sends messages without waiting, each with its user's name, and reports the outcomes. Reconnects by itself."""
 
     def wait_until_connected(self, timeout: float) -> bool:
         """Wait up to `timeout` seconds; tell whether messages can be sent."""
         ...
 
-    def blocked(self) -> bool:
-        """Tell whether the broker takes nothing for now because of an alarm of its own: what is sent waits."""
+    def obstacle(self) -> str:
+        """Say in words what keeps messages from being sent, such as an alarm of the broker's; empty if nothing does."""
         ...
 
     def send(self, messages: Sequence[Message]) -> None:
@@ -99,8 +109,12 @@ class Receiver(Protocol):
         """Settle these. Those that came over a connection that is gone are left: they come again."""
         ...
 
-    def connected(self) -> bool:
-        """Tell whether it is connected and subscribed now."""
+    def go_on(self) -> None:
+        """Receive what stands behind the messages handed out so far, `prefetch` more, though those are not settled."""
+        ...
+
+    def obstacle(self) -> str:
+        """Say in words what keeps messages from arriving; empty if it is connected and subscribed."""
         ...
 
     def close(self) -> None:

@@ -6,6 +6,7 @@ from uuid import uuid4
 import pytest
 
 from messaging.errors import TopologyConflict
+from messaging.sender import SENT_BY
 from messaging.topology import Binding, Exchange, Queue, Topology, consumer_topology, shared_topology
 from messaging.transport import Broker, Delivery, Message, Outcome, Publisher, QueueState, Receiver
 from tests.waiting import eventually
@@ -46,7 +47,7 @@ def receive(receiver: Receiver, count: int) -> list[Delivery]:
 
 
 class BrokerSuite:
-    """Inherit, and give a fixture `broker`."""
+    """Inherit, and give fixtures: `broker`; the name of its `user`; the same broker for `another` user."""
 
     @pytest.fixture
     def exchange(self, broker: Broker) -> str:
@@ -142,12 +143,54 @@ class BrokerSuite:
         publisher.close()
         receiver.close()
 
+    def test_who_goes_on_receives_what_stands_behind_the_messages_that_stay_unsettled(
+        self, broker: Broker, exchange: str, service: str
+    ) -> None:
+        publisher, receiver = broker.publisher(), broker.receiver(f"{service}.events", prefetch=2)
+        publisher.send([a_message(tag, exchange=exchange) for tag in range(5)])
+        first = receive(receiver, 2)
+        receiver.go_on()
+        second = receive(receiver, 2)
+        assert receiver.receive(5, 0.3) == []
+        receiver.ack([first[1], second[0]])
+        receiver.go_on()
+        assert [d.message_id for d in receive(receiver, 1)] == ["m-4"]
+        receiver.close()
+        eventually(lambda: broker.queue_state(f"{service}.events") == QueueState(ready=3, consumers=0))
+        again = broker.receiver(f"{service}.events", prefetch=10)
+        assert [d.message_id for d in receive(again, 3)] == ["m-0", "m-3", "m-4"]
+        again.close()
+        publisher.close()
+
     def test_a_message_in_a_wait_queue_comes_back_to_the_events(self, broker: Broker, service: str) -> None:
         publisher, receiver = broker.publisher(), broker.receiver(f"{service}.events", prefetch=10)
         publisher.send([a_message(1, exchange=f"{service}.retry", routing_key="100")])
         (back,) = receive(receiver, 1)
         assert (back.message_id, back.headers["attempts"]) == ("m-1", 3)
         publisher.close()
+        receiver.close()
+
+    def test_a_message_names_the_user_who_sent_it_wherever_it_goes(
+        self, broker: Broker, user: str, exchange: str, service: str
+    ) -> None:
+        publisher, receiver = broker.publisher(), broker.receiver(f"{service}.events", prefetch=10)
+        publisher.send([a_message(1, exchange=f"{service}.retry", routing_key="100")])
+        publisher.send([a_message(2, exchange=exchange)])
+        assert {d.user_id for d in receive(receiver, 2)} == {user}
+        publisher.close()
+        receiver.close()
+
+    def test_a_first_sender_is_believed_of_oneself_alone(
+        self, broker: Broker, another: Broker, exchange: str, service: str
+    ) -> None:
+        receiver = broker.receiver(f"{service}.events", prefetch=10)
+        for sender in (broker, another):
+            publisher = sender.publisher()
+            publisher.send([a_message(1, exchange=exchange)._replace(headers={SENT_BY: "auth", "attempts": 3})])
+            assert outcomes_of(publisher, 1) == [Outcome(1, confirmed=True)]
+            publisher.close()
+        own, foreign = receive(receiver, 2)
+        assert (own.headers, foreign.headers) == ({SENT_BY: "auth", "attempts": 3}, {"attempts": 3})
         receiver.close()
 
     def test_what_was_sent_to_the_dead_letters_stays_there(self, broker: Broker, service: str) -> None:

@@ -5,18 +5,18 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from flask import Blueprint, Flask
-from flask_smorest import Blueprint as RestBlueprint
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet
 from marshmallow import Schema, fields
 
-from chassis.db import Database
+from chassis.db import Database, utc_now
 from chassis.errors import Conflict, Invalid
 from chassis.identity import Role, current_principal, require_roles, start_page_session
-from chassis.people import LocalUser
+from chassis.input.bodies import Blueprint as RestBlueprint
+from chassis.people import Claims, LocalUser
 from chassis.settings import Settings, load_settings
 from chassis.web import build_app
 
@@ -56,7 +56,8 @@ def claims(**changes: object) -> dict[str, object]:
         "role": "popug",
         "iat": now,
         "exp": now + 300,
-        "jti": "1",
+        "jti": str(uuid4()),
+        "sid": str(uuid4()),
     }
     return {name: value for name, value in {**usual, **changes}.items() if value is not None}
 
@@ -71,18 +72,27 @@ def bearer(**changes: object) -> dict[str, str]:
     return {"Authorization": f"Bearer {token(KEY, **changes)}"}
 
 
+def page_session(user_id: UUID, *, role: str = "popug", name: str = "Kesha") -> dict[str, object]:
+    """What the cookie holds of somebody who has just signed in to the pages."""
+    now = time.time()
+    who = {"user_id": str(user_id), "name": name, "role": role, "session_id": str(uuid4())}
+    return {**who, "issued_at": now, "confirmed_at": now}
+
+
 class People:
     """The replica of users, without a database."""
 
     def __init__(self) -> None:
         self.known: dict[UUID, LocalUser] = {}
 
-    def know(self, *, role: str = "popug", status: str = "active", name: str = "Kesha") -> None:
+    def know(
+        self, *, role: str = "popug", status: str = "active", name: str = "Kesha", session_ended: bool = False
+    ) -> None:
         """Let the replica say this of Kesha."""
-        self.known[KESHA] = LocalUser(KESHA, name, role, status)
+        self.known[KESHA] = LocalUser(KESHA, name, role, status, session_ended)
 
-    def __call__(self, user_id: UUID) -> LocalUser | None:
-        return self.known.get(user_id)
+    def __call__(self, claims: Claims) -> LocalUser | None:
+        return self.known.get(claims.user_id)
 
 
 class _ThingSchema(Schema):
@@ -123,10 +133,12 @@ def demo_app(given: Settings, people: People, *, jwks: Callable[[], KeySet] | No
 
     @pages.get("/enter")
     def enter() -> str:
-        start_page_session(KESHA, name="Kesha", role=Role.POPUG)
+        now = utc_now()
+        start_page_session(Claims(KESHA, "Kesha", Role.POPUG, uuid4(), issued_at=now, confirmed_at=now))
         return "in"
 
     @pages.post("/feed")
+    @require_roles()
     def feed() -> str:
         return "fed"
 

@@ -28,6 +28,7 @@ from environs import Env
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
+from chassis import dead_letter_counts
 from deploy import definitions
 from deploy.accounts import server_home
 from deploy.databases import ServiceDatabase, create_service_database, drop_database
@@ -39,6 +40,8 @@ from deploy.settings import REPOSITORY, SERVICES
 
 #: Of everybody, in servers that live as long as the tests.
 PASSWORD = "tests-only"
+#: A producer and consumer of tests that know nothing of our services: it may do everything.
+SHOP = "shop"
 #: What `migrated` gives for the broker to those who need none: nobody listens on the port "discard".
 NO_BROKER = f"amqp://nobody:nothing@{LOOPBACK}:9/none"
 #: Of auth, to the others: at its usual address may be that of a copy that runs beside the tests.
@@ -93,6 +96,19 @@ class Vhost:
         return answer
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _nobody_counts_the_dead_letters_of_others() -> Iterator[None]:
+    """At the usual addresses may be those of a copy that runs beside the tests."""
+
+    def ask_service(url: str) -> int:
+        raise ConnectionError(f"tests do not ask {url}")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dead_letter_counts, "ask_service", ask_service)
+        patch.setattr(dead_letter_counts, "_PATIENCE", 30.0)  # the machine may be busy
+        yield
+
+
 @pytest.fixture(scope="session")
 def servers_dir() -> Iterator[Path]:
     # Not pytest's own temporary folder: the users that the servers run as cannot reach that one.
@@ -127,7 +143,7 @@ def postgres(servers_dir: Path) -> Iterator[PostgresServer]:
 def rabbitmq(servers_dir: Path) -> Iterator[RabbitServer]:
     home, account = server_home(servers_dir, "rabbitmq", "rabbitmq")
     port, management_port, *private_ports = pick_free(4)
-    names = (definitions.ADMINISTRATOR, *SERVICES)
+    names = (definitions.ADMINISTRATOR, SHOP, *SERVICES)
     server = RabbitServer(
         home,
         port=port,
@@ -162,6 +178,8 @@ def vhost(rabbitmq: RabbitServer) -> Iterator[Vhost]:
     made = Vhost(f"test_{next(_numbers)}", rabbitmq)
     made.manage("PUT", "vhosts/{vhost}")
     made.manage("POST", "definitions", json=definitions.vhost(made.name, SERVICES))
+    everything = {"configure": ".*", "write": ".*", "read": ".*"}
+    made.manage("PUT", f"permissions/{{vhost}}/{SHOP}", json=everything)
     yield made
     made.manage("DELETE", "vhosts/{vhost}")
 

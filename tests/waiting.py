@@ -4,7 +4,11 @@ import time
 from collections.abc import Callable
 from typing import Literal, TypeVar
 
+from sqlalchemy import Engine
+
 T = TypeVar("T")
+
+_WAITS_FOR_A_LOCK = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 
 
 def eventually(check: Callable[[], T | Literal[False] | None], *, timeout: float = 30, every: float = 0.05) -> T:
@@ -25,3 +29,9 @@ def eventually(check: Callable[[], T | Literal[False] | None], *, timeout: float
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {timeout} s") from why
         time.sleep(every)
+
+
+def somebody_waits_for_a_lock(engine: Engine) -> bool:
+    """Tell whether a transaction in this database waits for another one."""
+    with engine.connect() as connection:
+        return connection.exec_driver_sql(_WAITS_FOR_A_LOCK).first() is not None

@@ -5,16 +5,18 @@ from typing import Any
 from uuid import UUID
 
 from flask import request, url_for
-from flask_smorest import Blueprint
 
 from chassis.idempotency import KeySchema
 from chassis.identity import current_principal, require_roles
+from chassis.input.bodies import Blueprint
 from chassis.paging import Page, PageRequest, page_schema
+from chassis.problems import CONTENT_TYPE
 from chassis.runtime import runtime
 from tracker_service import commands, queries
 from tracker_service.models import Reassignment, Task
 from tracker_service.schemas import (
     NewTaskSchema,
+    NotCompletedSchema,
     ReassignmentSchema,
     TaskArgs,
     TaskChangesSchema,
@@ -50,7 +52,7 @@ def create_task(words: dict[str, Any], header: dict[str, Any]) -> tuple[Task, in
 def list_tasks(args: dict[str, Any]) -> Page[Task]:
     """Somebody's tasks, or those of certain ids
 
-    Open tasks first, newest first. Only managers and administrators list the tasks of somebody else;
+    Newest first. Only managers and administrators list the tasks of somebody else;
     by id everybody sees every task.
     """
     principal = current_principal()
@@ -100,7 +102,9 @@ def update_task(changes: dict[str, Any], task_id: UUID) -> Task:
 @require_roles()
 @tasks.response(200, TaskSchema)
 @tasks.alt_response(403, description="Somebody else's task")
-@tasks.alt_response(409, description="Done already")
+@tasks.alt_response(
+    409, schema=NotCompletedSchema, content_type=CONTENT_TYPE, description="Done already, or reassigned meanwhile"
+)
 def complete_task(task_id: UUID) -> Task:
     """Mark one's own open task done"""
     with runtime().database.transaction() as session:

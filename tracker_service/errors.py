@@ -1,9 +1,11 @@
 """Everything that the tracker refuses."""
 
 from collections.abc import Mapping, Sequence
+from uuid import UUID
 
 from chassis.errors import N_ as N_  # the rules in domain/ mark their texts with it, too
 from chassis.errors import Conflict, Forbidden, Invalid, NotFound
+from chassis.input.text import isolated
 
 
 class TaskNotFound(NotFound):
@@ -25,6 +27,16 @@ class NotYoursToComplete(Forbidden):
 
     def __init__(self) -> None:
         super().__init__(N_("This task is somebody else's: only its assignee can mark it done."))
+
+
+class TaskReassigned(Conflict):
+    """Who wanted to complete the task had it, until a reassignment gave it to somebody else."""
+
+    def __init__(self, title: str, assignee_id: UUID, name: str) -> None:
+        """Take the task's title, and who has it now."""
+        text = N_("“%(title)s” was reassigned: %(name)s has it now.")
+        whose = {"assignee": {"id": str(assignee_id), "name": name}}
+        super().__init__(text, extensions=whose, title=isolated(title), name=isolated(name))
 
 
 class NotYoursToEdit(Forbidden):

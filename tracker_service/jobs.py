@@ -10,9 +10,24 @@ from tracker_service import commands
 def add_jobs(scheduler: BlockingScheduler, _settings: Settings, database: Database) -> None:
     """Add the tracker's jobs to its scheduler."""
     scheduler.add_job(forget_old_keys, "interval", hours=6, args=[database], id="forget_old_keys")
+    scheduler.add_job(
+        look_after_reassignments,
+        "interval",
+        minutes=1,
+        next_run_time=utc_now(),
+        args=[database],
+        id="look_after_reassignments",
+    )
 
 
 def forget_old_keys(database: Database) -> None:
     """Delete the Idempotency-Keys that nobody will send again."""
     with database.transaction() as session:
         commands.forget_old_keys(session, now=utc_now())
+
+
+def look_after_reassignments(database: Database) -> None:
+    """Give away the tasks that wait for somebody to assign, and move on the runs that stand still."""
+    with database.transaction() as session:
+        commands.give_away_waiting_tasks(session)
+        commands.ask_again(session, now=utc_now())

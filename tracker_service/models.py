@@ -7,7 +7,7 @@ from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKey, Identi
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from chassis.db import Versioned, new_metadata
-from chassis.people import UserReplica
+from chassis.people import ACTIVE, BLOCKED, EndedSessionReplica, UserReplica
 from tracker_service.domain.draw import NEVER_ASSIGNED
 
 
@@ -30,11 +30,19 @@ class User(UserReplica, Base):
     __tablename__ = "users"
 
 
+class EndedSession(EndedSessionReplica, Base):
+    """A session that was signed out lately: nothing of it opens anything here."""
+
+    __tablename__ = "ended_sessions"
+
+
 #: Whom a task can be given to. The index below serves exactly this condition.
-CAN_BE_ASSIGNED = (User.status == "active") & User.role.not_in(NEVER_ASSIGNED)
+CAN_BE_ASSIGNED = (User.status == ACTIVE) & User.role.not_in(NEVER_ASSIGNED)
 
 #: Drawing counts the crowd and picks a place in it: an index scan, however many people there are.
 Index("users_can_be_assigned_idx", User.user_id, postgresql_where=CAN_BE_ASSIGNED)
+#: Finds those whose tasks wait for somebody to assign.
+Index("users_blocked_idx", User.user_id, postgresql_where=User.status == BLOCKED)
 
 
 class Task(Versioned, Base):
@@ -67,8 +75,17 @@ class Task(Versioned, Base):
         CheckConstraint("status IN ('open', 'done')", name="status"),
         CheckConstraint("(status = 'done') = (completed_at IS NOT NULL)", name="completed_at"),
         Index("tasks_assignee_idx", "assignee_id", "status", "id"),
+        Index("tasks_of_assignee_idx", "assignee_id", "id"),
         Index("tasks_open_idx", "id", postgresql_where=text("status = 'open'")),
     )
+
+
+class FormerAssignee(Base):
+    """Somebody who had a task until a reassignment gave it to another person: a late click gets an explanation."""
+
+    __tablename__ = "former_assignees"
+    task_number: Mapped[int] = mapped_column(ForeignKey(Task.id), primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey(User.user_id), primary_key=True)
 
 
 class Reassignment(Versioned, Base):
@@ -91,11 +108,14 @@ class Reassignment(Versioned, Base):
     #: The run ended early because there was nobody left to assign.
     nobody_to_assign: Mapped[bool] = mapped_column(default=False)
     started_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), index=True)
+    #: When the newest request of its next batch was published: long ago means that the request was lost.
+    asked_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     finished_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
     __table_args__ = (
         CheckConstraint("status IN ('running', 'finished')", name="status"),
         CheckConstraint("(status = 'finished') = (finished_at IS NOT NULL)", name="finished_at"),
+        Index("reassignments_running_idx", "asked_at", postgresql_where=text("status = 'running'")),
     )
 
 

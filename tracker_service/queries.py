@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session, joinedload
 
-from chassis.paging import Page, PageRequest, fetch_page
+from chassis.paging import Order, Page, PageRequest, fetch_page
 from tracker_service.domain.rights import may_list_tasks_of, may_reassign
 from tracker_service.errors import (
     NotYoursToList,
@@ -36,10 +36,15 @@ def tasks_of(
     status: str | None = None,
     among: Sequence[UUID] | None = None,
 ) -> Page[Task]:
-    """A person's tasks: open ones first, newest first. Raises NotYoursToList."""
+    """A person's tasks, newest first. Raises NotYoursToList."""
     if not may_list_tasks_of(assignee_id, viewer_id=viewer_id, role=role):
         raise NotYoursToList
     return _page(session, _tasks().where(Task.assignee_id == assignee_id), status, among, page)
+
+
+def own_tasks(session: Session, owner_id: UUID, *, status: str, page: PageRequest) -> Page[Task]:
+    """One's own tasks that are open, or those that are done, newest first."""
+    return _page(session, _tasks().where(Task.assignee_id == owner_id), status, None, page)
 
 
 def tasks_by_ids(session: Session, ids: Sequence[UUID], *, page: PageRequest, status: str | None = None) -> Page[Task]:
@@ -97,5 +102,4 @@ def _page(
         statement = statement.where(Task.status == status)
     if among is not None:
         statement = statement.where(Task.public_id.in_(among))
-    # "open" sorts after "done", and a higher number is a newer task.
-    return fetch_page(session, statement, Task.status, Task.id, page=page, descending=True)
+    return fetch_page(session, statement, Order((Task.id,), descending=True), page)

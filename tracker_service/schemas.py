@@ -5,7 +5,8 @@ from typing import Any
 from marshmallow import Schema, fields, validate
 from webargs.fields import DelimitedList
 
-from chassis.paging import MAX_LIMIT, PageArgs
+from chassis.paging import MAX_LIMIT, PageArgs, cursor_field
+from chassis.problems import ProblemSchema
 from tracker_service.models import DONE, FINISHED, OPEN, RUNNING
 
 
@@ -33,6 +34,14 @@ class TaskSchema(Schema):
     created_by = fields.UUID(required=True)
     created_at = fields.AwareDateTime(required=True)
     completed_at = fields.AwareDateTime(required=True, allow_none=True)
+
+
+class NotCompletedSchema(ProblemSchema):
+    """Why a task cannot be marked done."""
+
+    assignee = fields.Nested(
+        PersonSchema, metadata={"description": "Only if a reassignment came first: who has it now"}
+    )
 
 
 class NewTaskSchema(Schema):
@@ -67,6 +76,12 @@ class TaskArgs(PageArgs):
     )
     status = fields.String(load_default=None, validate=validate.OneOf([OPEN, DONE]))
     ids = DelimitedList(fields.UUID(), load_default=lambda: None, validate=validate.Length(1, MAX_LIMIT))
+
+
+class OwnTasksArgs(PageArgs):
+    """Which part of the page of one's own tasks is wanted: `cursor` is of the open ones."""
+
+    done = cursor_field()
 
 
 class ReassignmentSchema(Schema):

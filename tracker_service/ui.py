@@ -10,11 +10,15 @@ from werkzeug.wrappers import Response
 from chassis.errors import ServiceError
 from chassis.i18n import translate
 from chassis.identity import Principal, current_principal, require_roles
+from chassis.input.sent import load_query
+from chassis.input.text import isolated
 from chassis.paging import PageRequest
 from chassis.runtime import runtime
 from tracker_service import commands, queries
 from tracker_service.domain.rights import may_edit, may_reassign
-from tracker_service.errors import InvalidTask, KeyUsedOtherwise, NobodyToAssign, TaskIsDone
+from tracker_service.errors import InvalidTask, KeyUsedOtherwise, NobodyToAssign, TaskIsDone, TaskReassigned
+from tracker_service.models import DONE, OPEN
+from tracker_service.schemas import OwnTasksArgs
 
 pages = Blueprint("tracker", __name__, template_folder="templates")
 
@@ -26,7 +30,7 @@ Errors = Mapping[str, Sequence[str]]
 @pages.get("/")
 @require_roles()
 def own_tasks() -> str:
-    """The person's own tasks, open ones first, and the form for a new one."""
+    """The person's own tasks, those to do and those done, and the form for a new one."""
     return _own_tasks()
 
 
@@ -47,7 +51,7 @@ def create_task() -> tuple[str, int] | Response:
             task = queries.task(session, created.public_id)
     except (InvalidTask, KeyUsedOtherwise, NobodyToAssign) as error:
         return _own_tasks(refusal=error), error.status
-    flash(_("Created “%(title)s”. %(name)s will do it.", title=task.title, name=task.assignee.name))
+    flash(_("Created “%(title)s”. %(name)s will do it.", title=isolated(task.title), name=isolated(task.assignee.name)))
     return redirect(url_for("tracker.own_tasks"), 303)
 
 
@@ -83,14 +87,14 @@ def update_task(task_id: UUID) -> tuple[str, int] | Response:
 @pages.post("/tasks/<uuid:task_id>/complete")
 @require_roles()
 def complete_task(task_id: UUID) -> Response:
-    """Mark one's own task done; a second click on the button does no harm."""
+    """Mark one's own task done; a click that comes too late does no harm and is explained on the list."""
     try:
         with runtime().database.transaction() as session:
             task = commands.complete_task(session, task_id, by=current_principal().user_id)
-    except TaskIsDone as error:
-        flash(translate(error.message), "warn")
+    except (TaskIsDone, TaskReassigned) as error:
+        flash(translate(error.message, error.parts), "warn")
     else:
-        flash(_("Done: “%(title)s”.", title=task.title))
+        flash(_("Done: “%(title)s”.", title=isolated(task.title)))
     return redirect(url_for("tracker.own_tasks"), 303)
 
 
@@ -118,16 +122,20 @@ def show_reassignment(run_id: UUID) -> str:
 def _own_tasks(refusal: ServiceError | None = None) -> str:
     principal = current_principal()
     overseer = may_reassign(principal.role)
-    page = PageRequest(limit=_TASKS_ON_A_PAGE, cursor=request.args.get("cursor"))
+    asked = load_query(OwnTasksArgs)
     with runtime().database.reading() as session:
-        tasks = queries.tasks_of(
-            session, principal.user_id, viewer_id=principal.user_id, role=principal.role, page=page
+        open_tasks = queries.own_tasks(
+            session, principal.user_id, status=OPEN, page=PageRequest(_TASKS_ON_A_PAGE, asked["page"].cursor)
+        )
+        done_tasks = queries.own_tasks(
+            session, principal.user_id, status=DONE, page=PageRequest(_TASKS_ON_A_PAGE, asked["done"])
         )
         own_open = queries.count_open(session, principal.user_id)
         overview = queries.overview(session) if overseer else None
     return render_template(
         "tracker/own_tasks.html",
-        tasks=tasks,
+        open_tasks=open_tasks,
+        done_tasks=done_tasks,
         own_open=own_open,
         overview=overview,
         form=request.form,

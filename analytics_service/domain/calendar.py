@@ -2,9 +2,8 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from enum import StrEnum
-from zoneinfo import ZoneInfo
 
 from analytics_service.errors import LONGEST_RANGE, RangeRunsBackwards, RangeTooLong
 
@@ -32,9 +31,9 @@ class Span:
         return (self.first + _DAY * number for number in range((self.last - self.first).days + 1))
 
 
-def business_day(moment: datetime, zone: ZoneInfo) -> date:
-    """The day that it is at this moment in the business time zone."""
-    return moment.astimezone(zone).date()
+def current_day(calendar_day: date, last_closed: date | None) -> date:
+    """The day to which billing's movements now belong: the calendar's, or the next one when it was closed early."""
+    return calendar_day if last_closed is None else max(calendar_day, last_closed + _DAY)
 
 
 def span(first: date | None, last: date | None, *, today: date) -> Span:

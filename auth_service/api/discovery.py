@@ -2,11 +2,10 @@
 
 from typing import Any
 
-from flask_smorest import Blueprint
-
 from auth_service import commands
 from auth_service.domain.clients import SCOPES
 from auth_service.domain.pkce import METHOD
+from chassis.input.bodies import Blueprint
 from chassis.runtime import runtime
 from chassis.tokens import ALGORITHM
 
@@ -15,6 +14,7 @@ discovery = Blueprint("discovery", __name__, url_prefix="/.well-known", descript
 
 @discovery.get("/jwks.json")
 @discovery.doc(security=[])
+@discovery.alt_response(200, schema={"type": "object"}, description="RFC 7517, 5")
 def get_jwks() -> tuple[dict[str, Any], int, dict[str, str]]:
     """The public keys that tokens are signed with"""
     return dict(commands.tools().keys.key_set().as_dict(private=False)), 200, {"Cache-Control": "max-age=300"}
@@ -22,6 +22,7 @@ def get_jwks() -> tuple[dict[str, Any], int, dict[str, str]]:
 
 @discovery.get("/openid-configuration")
 @discovery.doc(security=[])
+@discovery.alt_response(200, schema={"type": "object"}, description="RFC 8414, 3.2")
 def get_openid_configuration() -> dict[str, Any]:
     """Where everything is, and what is supported"""
     issuer = runtime().settings.public_url

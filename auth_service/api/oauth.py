@@ -8,21 +8,26 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
 from uuid import UUID
 
-from flask import Response, jsonify, redirect, request, session
-from flask_smorest import Blueprint
+from flask import Response, jsonify, redirect, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from auth_service import commands, queries
 from auth_service.domain.clients import Client, granted_scope
 from auth_service.domain.pkce import METHOD, is_challenge
+from auth_service.schemas import OAuthErrorSchema
 from chassis.db import utc_now
 from chassis.errors import N_, ServiceError, Unauthorized
-from chassis.identity import as_known_here, current_principal
+from chassis.identity import current_principal, holder_of
+from chassis.input.bodies import Blueprint
+from chassis.input.text import is_text
 from chassis.runtime import runtime
 
 oauth = Blueprint("oauth", __name__, url_prefix="/oauth", description="OAuth 2.0 and OpenID Connect")
 
-SIGN_IN_ID = "sign_in_id"
+#: Of the values of a request: what is longer was not made by a client of ours.
+_LONGEST = 2000
+
+_OBJECT = {"type": "object"}
 
 
 class UnknownClient(ServiceError):
@@ -33,6 +38,7 @@ class UnknownClient(ServiceError):
 
 @oauth.get("/authorize")
 @oauth.doc(security=[])
+@oauth.alt_response(302, description="To the client, or to the sign-in page")
 def authorize() -> BaseResponse:
     """Send the browser back to the client with a code, by way of the sign-in page if nobody is signed in"""
     asked = request.args
@@ -44,8 +50,7 @@ def authorize() -> BaseResponse:
         return _back_to(client, error=error)
     try:
         principal = current_principal()
-        sign_in_id = UUID(session[SIGN_IN_ID])
-    except (Unauthorized, KeyError):
+    except Unauthorized:
         if asked.get("prompt") == "none":
             return _back_to(client, error="login_required")
         return redirect(f"{runtime().sign_in_url}?{urlencode({'next': request.full_path})}")
@@ -57,7 +62,7 @@ def authorize() -> BaseResponse:
             scope=granted_scope(asked.get("scope", "")),
             nonce=asked.get("nonce"),
             user_id=principal.user_id,
-            sign_in_id=sign_in_id,
+            sign_in_id=principal.session_id,
             now=utc_now(),
         )
     return _back_to(client, code=code)
@@ -65,6 +70,9 @@ def authorize() -> BaseResponse:
 
 @oauth.post("/token")
 @oauth.doc(security=[])
+@oauth.alt_response(200, schema=_OBJECT, description="RFC 6749, 5.1")
+@oauth.alt_response(400, schema=OAuthErrorSchema, description="RFC 6749, 5.2")
+@oauth.alt_response(401, schema=OAuthErrorSchema, description="There is no such client")
 def token() -> Response:
     """Exchange a code for tokens"""
     form = request.form
@@ -98,20 +106,23 @@ def token() -> Response:
 
 
 @oauth.post("/introspect")
+@oauth.alt_response(200, schema=_OBJECT, description="RFC 7662, 2.2")
+@oauth.alt_response(400, schema=OAuthErrorSchema, description="RFC 6749, 5.2")
+@oauth.alt_response(401, schema=OAuthErrorSchema, description="Who asks has no valid token")
 def introspect() -> Response:
     """Tell whether a token counts, to whoever has a valid one of their own"""
     authorization = request.authorization
     if authorization is None or authorization.type != "bearer" or not authorization.token:
         return _error("invalid_client", 401)
     try:
-        as_known_here(runtime().verifier.verify(authorization.token))
+        holder_of(runtime().verifier.verify(authorization.token))
     except Unauthorized:
         return _error("invalid_token", 401)
     if "token" not in request.form:
         return _error("invalid_request")
     claims = commands.claims_of(commands.tools().keys.key_set(), request.form["token"], now=utc_now())
     with runtime().database.reading() as reading:
-        if claims is None or not commands.still_counts(reading, claims):
+        if claims is None or not queries.token_counts(reading, UUID(claims["jti"]), UUID(claims["sid"]), now=utc_now()):
             return _json({"active": False})
         user = queries.user(reading, UUID(claims["sub"]))
     known_now = {"active": True, "token_type": "Bearer", "username": user.name, "name": user.name, "role": user.role}
@@ -120,6 +131,9 @@ def introspect() -> Response:
 
 @oauth.post("/revoke")
 @oauth.doc(security=[])
+@oauth.alt_response(200, schema=_OBJECT, description="RFC 7009, 2.2")
+@oauth.alt_response(400, schema=OAuthErrorSchema, description="RFC 6749, 5.2")
+@oauth.alt_response(401, schema=OAuthErrorSchema, description="The token is none of this client's")
 def revoke() -> Response:
     """Let a token count no longer; what is no token of ours does not count anyway (RFC 7009, 2.2)"""
     if "token" not in request.form:
@@ -143,6 +157,8 @@ def _fault() -> str | None:
         return "invalid_request"
     if asked.get("response_type") != "code":
         return "unsupported_response_type" if "response_type" in asked else "invalid_request"
+    if not all(is_text(value) and len(value) <= _LONGEST for value in asked.values()):
+        return "invalid_request"
     if asked.get("code_challenge_method") != METHOD or not is_challenge(asked.get("code_challenge", "")):
         return "invalid_request"
     return None

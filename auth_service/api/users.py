@@ -4,7 +4,6 @@ from typing import Any
 from uuid import UUID
 
 from flask import url_for
-from flask_smorest import Blueprint
 
 from auth_service import commands, queries
 from auth_service.api.photos import PHOTO, sent_photo
@@ -19,6 +18,7 @@ from auth_service.schemas import (
     UserSchema,
 )
 from chassis.identity import require_roles
+from chassis.input.bodies import Blueprint
 from chassis.paging import Page, page_schema
 from chassis.people import ACTIVE, Role
 from chassis.runtime import runtime
@@ -86,9 +86,9 @@ def update_user(changes: dict[str, Any], user_id: UUID) -> User:
 @users.alt_response(409, description="Somebody else has a beak like this")
 def enrol_beak(user_id: UUID) -> None:
     """Make the beak in the photo the user's, in place of the one before"""
-    photo, content_type = sent_photo()
+    descriptor = commands.look_at(*sent_photo())
     with runtime().database.transaction() as session:
-        commands.enrol_beak(session, commands.tools().beaks, user_id, photo=photo, content_type=content_type)
+        commands.enrol_beak(session, commands.tools().beaks, user_id, descriptor)
 
 
 @users.post("/<uuid:user_id>/block")

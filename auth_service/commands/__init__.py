@@ -1,15 +1,15 @@
 """What can be done with users, their beaks and their sign-ins. The caller owns the transaction: nothing commits."""
 
-from auth_service.commands.beaks import enrol_beak
+from auth_service.commands.beaks import enrol_beak, look_at, withdraw_beak
 from auth_service.commands.codes import forget_expired, issue_code, redeem_code
-from auth_service.commands.imports import import_user, import_users, read_import
-from auth_service.commands.sign_ins import sign_in, sign_out
-from auth_service.commands.tokens import FOR_SCRIPTS, access_token, claims_of, revoke, still_counts
+from auth_service.commands.import_files import read_import
+from auth_service.commands.imports import import_users
+from auth_service.commands.sign_ins import forget_refusals, note_refusal, sign_in, sign_out
+from auth_service.commands.tokens import access_token, claims_of, revoke
 from auth_service.commands.tools import Tools, install_tools, make_tools, tools
 from auth_service.commands.users import block_user, create_user, unblock_user, update_user
 
 __all__ = [
-    "FOR_SCRIPTS",
     "Tools",
     "access_token",
     "block_user",
@@ -17,18 +17,20 @@ __all__ = [
     "create_user",
     "enrol_beak",
     "forget_expired",
-    "import_user",
+    "forget_refusals",
     "import_users",
     "install_tools",
     "issue_code",
+    "look_at",
     "make_tools",
+    "note_refusal",
     "read_import",
     "redeem_code",
     "revoke",
     "sign_in",
     "sign_out",
-    "still_counts",
     "tools",
     "unblock_user",
     "update_user",
+    "withdraw_beak",
 ]

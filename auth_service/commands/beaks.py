@@ -1,36 +1,32 @@
 """Looking at photos, and enrolling beaks."""
 
-import threading
 from uuid import UUID
 
-from sqlalchemy import update
+from sqlalchemy import delete, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from auth_service.commands.users import locked_user
-from auth_service.domain.beak import Descriptor, describe, to_bytes
-from auth_service.domain.photo import decode
-from auth_service.domain.sight import find_beak
+from auth_service.decoder import Decoder
+from auth_service.domain.beak import Descriptor, to_bytes
 from auth_service.models import Beak, BeakRevision
 from auth_service.queries.beaks import BeakMemory
 from chassis.db import utc_now
 
-#: Photos that are decoded at once: each may need some 100 MB for a moment, and one core.
-_SEATS = threading.BoundedSemaphore(2)
+#: One for the whole process: its seats are what keeps photos from taking all processors.
+_DECODER = Decoder()
 
 
 def look_at(photo: bytes, content_type: str) -> Descriptor:
-    """Return the shape of the beak in the photo. Raises UnsupportedPhoto, PhotoTooLarge or an UnusablePhoto."""
-    with _SEATS:
-        return describe(find_beak(decode(photo, content_type)))
+    """Return the shape of the beak in the photo. It may take seconds, so it comes before the transaction.
 
-
-def enrol_beak(session: Session, memory: BeakMemory, user_id: UUID, *, photo: bytes, content_type: str) -> None:
-    """Make this the user's beak, in place of the one before.
-
-    Raises UserNotFound, UnsupportedPhoto, PhotoTooLarge, an UnusablePhoto, or BeakTaken.
+    Raises UnsupportedPhoto, PhotoTooLarge, an UnusablePhoto or TooManyPhotos.
     """
-    descriptor = look_at(photo, content_type)
+    return _DECODER.look_at(photo, content_type)
+
+
+def enrol_beak(session: Session, memory: BeakMemory, user_id: UUID, descriptor: Descriptor) -> None:
+    """Make this the user's beak, in place of the one before. Raises UserNotFound or BeakTaken."""
     user = locked_user(session, user_id)
     # The counter's row stays locked until the commit: of two like beaks enrolled at once, the second sees the first.
     counted = update(BeakRevision).values(latest=BeakRevision.latest + 1).returning(BeakRevision.latest)
@@ -39,3 +35,8 @@ def enrol_beak(session: Session, memory: BeakMemory, user_id: UUID, *, photo: by
     values = {"descriptor": to_bytes(descriptor), "revision": revision, "enrolled_at": utc_now()}
     row = insert(Beak).values(user_id=user.id, **values)
     session.execute(row.on_conflict_do_update(index_elements=["user_id"], set_=values))
+
+
+def withdraw_beak(session: Session, user_id: UUID) -> None:
+    """Let the user sign in no more, until a beak is enrolled again."""
+    session.execute(delete(Beak).where(Beak.user_id == user_id))

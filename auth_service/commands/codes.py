@@ -10,16 +10,17 @@ from joserfc.jwk import ECKey
 from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
-from auth_service.commands.tokens import FOR_PAGES, AccessToken, access_token, id_token, revoke_token
+from auth_service.commands.tokens import AccessToken, access_token, id_token, revoke_token
 from auth_service.domain.clients import Client
 from auth_service.domain.pkce import proves
 from auth_service.models import AuthorizationCode, RevokedToken, SignIn, User
-from chassis.people import ACTIVE
+from auth_service.queries.sessions import goes_on
+from chassis.sessions import LIFETIME
 
 #: From the redirect to the exchange a browser needs a moment.
 _LIFETIME = timedelta(seconds=60)
 #: A redeemed code is kept while the token lives that was given for it: if it comes again, that is revoked.
-_KEPT = FOR_PAGES + timedelta(minutes=5)
+_KEPT = LIFETIME + timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
@@ -81,16 +82,14 @@ def redeem_code(
     if row is None or row.client_id != client.client_id:
         return None
     if row.token_id is not None:
-        revoke_token(session, row.token_id, expires_at=now + FOR_PAGES)
+        revoke_token(session, row.token_id, expires_at=now + LIFETIME)
         return None
     if row.expires_at <= now or row.redirect_uri != redirect_uri or not proves(verifier, row.code_challenge):
         return None
-    user, entry = session.get_one(User, row.user_id), session.get_one(SignIn, row.sign_in_id)
-    if user.status != ACTIVE or entry.signed_out_at is not None:
+    if not goes_on(session, row.sign_in_id, now=now):
         return None
-    access = access_token(
-        key, user, sign_in_id=entry.id, lifetime=FOR_PAGES, now=now, client_id=client.client_id, scope=row.scope
-    )
+    user, entry = session.get_one(User, row.user_id), session.get_one(SignIn, row.sign_in_id)
+    access = access_token(key, user, sign_in_id=entry.id, now=now, client_id=client.client_id, scope=row.scope)
     row.token_id = access.id
     identity = None
     if "openid" in row.scope.split():

@@ -1,112 +1,154 @@
-"""People who come from outside: a CSV or JSON file by external id, as often as one likes."""
+"""People who come from outside, by external id, as often as one likes.
 
-import csv
-import io
-import json
-from collections import Counter
+A file is judged by what it makes of everybody together. Nobody waits for it but who changes the same people meanwhile.
+"""
+
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import Text, any_, bindparam, cast, func, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 
-from auth_service.commands.users import block_user, create_user, lock_admins, unblock_user, update_user
-from auth_service.domain.person import is_external_id, person
-from auth_service.errors import N_, EmailTaken, InvalidUser, LastAdmin, UnreadableImport
+from auth_service.commands.import_files import Row
+from auth_service.commands.users import (
+    block,
+    change_role,
+    check_an_admin_stays,
+    email_checked,
+    is_active_admin,
+    register,
+    rename,
+    try_lock_admins,
+    unblock,
+)
+from auth_service.domain.person import Person, person
+from auth_service.errors import N_, EmailTaken, LastAdmin, UnreadableImport
 from auth_service.models import User
-from chassis.people import ACTIVE, BLOCKED
-
-_REQUIRED = ("external_id", "name", "email", "role")
-_STATUS = "status"
-
-Row = dict[str, str]
+from chassis.errors import Busy
+from chassis.people import ACTIVE, BLOCKED, Role
 
 
-def read_import(text: str, *, json_format: bool) -> list[Row]:
-    """Return the rows of a file, each with external_id, name, email, role and perhaps status (active or blocked).
+@dataclass(frozen=True)
+class _Wanted:
+    """What a row makes of somebody."""
 
-    CSV has a header line; JSON is a list of objects. Raises UnreadableImport naming every row at fault.
-    """
-    raw = _from_json(text) if json_format else _from_csv(text)
-    errors: dict[str, list[str]] = {}
-    seen: Counter[str] = Counter()
-    for number, row in enumerate(raw, start=1):
-        faults = _faults(row)
-        if not faults:
-            seen[row["external_id"]] += 1
-            faults = [N_("The same external_id stands in a row above.")] if seen[row["external_id"]] > 1 else []
-        if faults:
-            errors[f"row {number}"] = faults
-    if errors:
-        raise UnreadableImport(errors)
-    return [dict(row) for row in raw]
+    #: As people count: the first row is 1.
+    row: int
+    external_id: str
+    person: Person
+    #: None leaves it as it is; who is new is active then.
+    status: str | None
+
+    def fits(self, user: User) -> bool:
+        """Tell whether there is nothing to change."""
+        return Person(user.name, user.email, user.role) == self.person and self.status in (None, user.status)
+
+    def takes_admin_away(self, user: User) -> bool:
+        """Tell whether an active administrator would be none any more."""
+        return is_active_admin(user) and (self.person.role != Role.ADMIN or self.status == BLOCKED)
 
 
 def import_users(session: Session, rows: Sequence[Row]) -> dict[str, int]:
     """Register who is new, change who is different, and return how many were created, updated and unchanged.
 
-    All or nothing: raises UnreadableImport naming the row that cannot be taken.
+    All or nothing: raises UnreadableImport naming the rows that cannot be taken, or Busy.
     """
-    lock_admins(session)
-    counts: Counter[str] = Counter(created=0, updated=0, unchanged=0)
-    for number, row in enumerate(rows, start=1):
-        try:
-            counts[import_user(session, **row)] += 1
-        except (EmailTaken, LastAdmin) as error:
-            raise UnreadableImport({f"row {number}": [error.message]}) from error
-    return dict(counts)
+    wanted = {found.external_id: found for found in _wanted(rows)}
+    known = _known(session, list(wanted))
+    differing = [user.id for user in known.values() if not wanted[_external_id(user)].fits(user)]
+    changing = _locked(session, differing)
+    _check_emails(session, wanted)
+    loses_admins = any(wanted[_external_id(user)].takes_admin_away(user) for user in changing)
+    if loses_admins and not try_lock_admins(session):  # to wait here, with users locked, could be to wait for ever
+        raise Busy(N_("Somebody is changing administrators at the moment. Import the file again."))
+    before = {user.id: user.version for user in changing}
+    with email_checked(session):
+        _free_emails(session, wanted, changing)
+        for user in changing:
+            _change(session, user, wanted[_external_id(user)])
+        for new in wanted.values():
+            if new.external_id not in known:
+                _create(session, new)
+    if loses_admins:
+        _check_admins(session)
+    updated = sum(user.version > before[user.id] for user in changing)
+    return {"created": len(wanted) - len(known), "updated": updated, "unchanged": len(known) - updated}
 
 
-def import_user(
-    session: Session, *, external_id: str, name: str, email: str, role: str, status: str | None = None
-) -> str:
-    """Make the user of this external id what the row says; return created, updated or unchanged.
-
-    Without a status, who is new is active and everybody else stays as they are.
-    Raises InvalidUser, EmailTaken, LastAdmin.
-    """
-    user = session.scalar(select(User).where(User.external_id == external_id))
-    before = user.version if user else 0
-    if user is None:
-        user = create_user(session, name=name, email=email, role=role, external_id=external_id)
-    else:
-        user = update_user(session, user.id, name=name, email=email, role=role)
-    if status == BLOCKED:
-        block_user(session, user.id)
-    elif status == ACTIVE:
-        unblock_user(session, user.id)
-    if before == 0:
-        return "created"
-    return "updated" if user.version > before else "unchanged"
+def _wanted(rows: Sequence[Row]) -> list[_Wanted]:
+    return [
+        _Wanted(number, row["external_id"], person(row["name"], row["email"], row["role"]), row.get("status"))
+        for number, row in enumerate(rows, start=1)
+    ]
 
 
-def _from_json(text: str) -> list[Any]:
+def _known(session: Session, external_ids: list[str]) -> dict[str, User]:
+    is_named = User.external_id == any_(bindparam("external_ids", external_ids, ARRAY(Text)))
+    return {_external_id(user): user for user in session.scalars(select(User).where(is_named))}
+
+
+def _locked(session: Session, user_ids: list[UUID]) -> Sequence[User]:
+    """The users as they are now, locked in an order that is the same for everybody."""
+    wanted = select(User).where(User.id.in_(user_ids)).order_by(User.id).with_for_update()
+    return session.scalars(wanted, execution_options={"populate_existing": True}).all()
+
+
+def _check_emails(session: Session, wanted: Mapping[str, _Wanted]) -> None:
+    """Raise UnreadableImport for rows whose address somebody else has when all rows are applied."""
+    taken: dict[str, str | None] = {}
+    addresses = [_folded(each) for each in wanted.values()]
+    owners = select(func.lower(User.email), User.external_id).where(
+        func.lower(User.email) == any_(bindparam("addresses", addresses, ARRAY(Text)))
+    )
+    for address, external_id in session.execute(owners):
+        if external_id not in wanted:
+            taken[address] = external_id
+    errors = {}
+    for each in wanted.values():
+        if _folded(each) in taken:
+            errors[f"row {each.row}"] = [EmailTaken().message]
+        taken[_folded(each)] = each.external_id
+    if errors:
+        raise UnreadableImport(errors)
+
+
+def _free_emails(session: Session, wanted: Mapping[str, _Wanted], changing: Sequence[User]) -> None:
+    """Let nobody hold an address that may be another's in a moment: each statement is checked on its own."""
+    moving = [user.id for user in changing if user.email.lower() != _folded(wanted[_external_id(user)])]
+    if moving:
+        freed = update(User).where(User.id.in_(moving)).values(email=cast(User.id, Text))
+        session.execute(freed, execution_options={"synchronize_session": False})
+
+
+def _change(session: Session, user: User, wanted: _Wanted) -> None:
+    rename(session, user, wanted.person)
+    change_role(session, user, wanted.person.role)
+    if wanted.status == BLOCKED:
+        block(session, user)
+    elif wanted.status == ACTIVE:
+        unblock(session, user)
+
+
+def _create(session: Session, wanted: _Wanted) -> None:
+    user = register(session, wanted.person, external_id=wanted.external_id)
+    if wanted.status == BLOCKED:
+        block(session, user)
+
+
+def _check_admins(session: Session) -> None:
     try:
-        found = json.loads(text)
-    except ValueError:
-        raise UnreadableImport({"file": [N_("This is not JSON.")]}) from None
-    if not isinstance(found, list):
-        raise UnreadableImport({"file": [N_("This is not a list of users.")]})
-    return found
+        check_an_admin_stays(session)
+    except LastAdmin as error:
+        raise UnreadableImport({"file": [N_("No active administrator would be left.")]}) from error
 
 
-def _from_csv(text: str) -> list[Any]:
-    try:
-        return list(csv.DictReader(io.StringIO(text), strict=True))
-    except csv.Error:
-        raise UnreadableImport({"file": [N_("This is not CSV.")]}) from None
+def _folded(wanted: _Wanted) -> str:
+    return wanted.person.email.lower()
 
 
-def _faults(row: Any) -> list[str]:
-    if not isinstance(row, Mapping) or not all(isinstance(value, str) for value in row.values()):
-        return [N_("This is not a row of texts.")]
-    if not set(_REQUIRED) <= set(row) <= {*_REQUIRED, _STATUS}:
-        return [N_("A row has external_id, name, email, role and perhaps status, and nothing else.")]
-    faults = [] if is_external_id(row["external_id"]) else [N_("The external_id is empty, too long or not one line.")]
-    if row.get(_STATUS, ACTIVE) not in (ACTIVE, BLOCKED):
-        faults.append(N_("The status is neither active nor blocked."))
-    try:
-        person(row["name"], row["email"], row["role"])
-    except InvalidUser as error:
-        faults += [text for texts in (error.errors or {}).values() for text in texts]
-    return faults
+def _external_id(user: User) -> str:
+    if user.external_id is None:
+        raise ValueError("only users with an external id are imported")
+    return user.external_id

@@ -1,36 +1,38 @@
 """Coming in by the beak, and going."""
 
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from auth_service import events
-from auth_service.commands.beaks import look_at
 from auth_service.domain.beak import Descriptor
-from auth_service.errors import UserIsBlocked
-from auth_service.models import SignIn, User
+from auth_service.errors import UnknownBeak, UserIsBlocked
+from auth_service.models import RefusedSignIn, SignIn, User
 from auth_service.queries.beaks import BeakMemory
+from auth_service.queries.users import has_beak
 from chassis.db import utc_now
 from chassis.errors import ServiceError
 from chassis.people import BLOCKED
 from messaging import publish
 
+#: How long refusals are kept, and how many: a flood of them, held back to 120 a minute, fills so many in 7 hours.
+_REFUSALS_KEPT = timedelta(days=90)
+_MOST_REFUSALS = 50_000
+
 _log = structlog.get_logger(__name__)
 
 
 def sign_in(
-    session: Session, memory: BeakMemory, *, photo: bytes, content_type: str, via: str, address: str | None
+    session: Session, memory: BeakMemory, descriptor: Descriptor, *, via: str, address: str | None
 ) -> tuple[SignIn, User]:
-    """Let in whose beak is in the photo, and note it. `via`: pages or api; `address`: from where.
+    """Let in whose beak it is, and note it. `via`: pages or api; `address`: from where.
 
-    Raises UnsupportedPhoto, PhotoTooLarge, an UnusablePhoto, UnknownBeak, AmbiguousBeak or UserIsBlocked.
+    Raises UnknownBeak, AmbiguousBeak or UserIsBlocked.
     """
-    try:
-        user = _owner_of(session, memory, look_at(photo, content_type))
-    except ServiceError as refusal:
-        _log.info("sign_in_refused", reason=type(refusal).__name__, via=via, address=address)
-        raise
+    user = _owner_of(session, memory, descriptor)
     entry = SignIn(user_id=user.id, method="beak", via=via, address=address, signed_in_at=utc_now())
     session.add(entry)
     session.flush()
@@ -38,8 +40,22 @@ def sign_in(
     return entry, user
 
 
+def note_refusal(session: Session, refusal: ServiceError, *, via: str, address: str | None) -> None:
+    """Note why somebody was not let in, and who it was if their beak is known."""
+    _log.info("sign_in_refused", reason=refusal.kind, via=via, address=address)
+    user_id = refusal.user_id if isinstance(refusal, UserIsBlocked) else None
+    session.add(RefusedSignIn(reason=refusal.kind, user_id=user_id, via=via, address=address, refused_at=utc_now()))
+
+
+def forget_refusals(session: Session, *, now: datetime) -> None:
+    """Delete refusals that are old, and the oldest of too many."""
+    newest = select(RefusedSignIn.id).order_by(RefusedSignIn.refused_at.desc(), RefusedSignIn.id.desc())
+    session.execute(delete(RefusedSignIn).where(RefusedSignIn.refused_at < now - _REFUSALS_KEPT))
+    session.execute(delete(RefusedSignIn).where(RefusedSignIn.id.in_(newest.offset(_MOST_REFUSALS))))
+
+
 def sign_out(session: Session, sign_in_id: UUID) -> None:
-    """Note that somebody left; nothing happens if they left before, or never came."""
+    """End the session; nothing happens if it ended before, or never began."""
     entry = session.get(SignIn, sign_in_id, with_for_update=True, populate_existing=True)
     if entry is not None and entry.signed_out_at is None:
         entry.signed_out_at = utc_now()
@@ -47,7 +63,10 @@ def sign_out(session: Session, sign_in_id: UUID) -> None:
 
 
 def _owner_of(session: Session, memory: BeakMemory, descriptor: Descriptor) -> User:
-    user = session.get_one(User, memory.look(session).recognise(descriptor))
+    """Return whose beak it is. The row is locked: a block comes before this, or after the session has begun."""
+    user = session.get_one(User, memory.look(session).recognise(descriptor), with_for_update={"read": True})
+    if not has_beak(session, user.id):
+        raise UnknownBeak  # it was withdrawn since the memory learned it
     if user.status == BLOCKED:
-        raise UserIsBlocked
+        raise UserIsBlocked(user.id)
     return user

@@ -1,7 +1,7 @@
 """Making tokens, and telling whether one still counts."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -13,13 +13,8 @@ from sqlalchemy.orm import Session
 
 from auth_service.commands.sign_ins import sign_out
 from auth_service.models import RevokedToken, SignIn, User
-from chassis.people import ACTIVE
+from chassis.sessions import LIFETIME
 from chassis.tokens import ALGORITHM, AUDIENCE, ISSUER
-
-#: For the pages of the other services, which need it for a moment only.
-FOR_PAGES = timedelta(minutes=5)
-#: For scripts, which would have to show the beak again.
-FOR_SCRIPTS = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -36,13 +31,12 @@ def access_token(
     user: User,
     *,
     sign_in_id: UUID,
-    lifetime: timedelta,
     now: datetime,
     client_id: str | None = None,
     scope: str | None = None,
 ) -> AccessToken:
-    """Make a token with which the user is known in all services."""
-    token_id, seconds = uuid4(), int(lifetime.total_seconds())
+    """Make a token with which the user is known in all services, for as long as these do not ask us anew."""
+    token_id, seconds = uuid4(), int(LIFETIME.total_seconds())
     claims: dict[str, Any] = {
         "iss": ISSUER,
         "aud": AUDIENCE,
@@ -70,7 +64,7 @@ def id_token(
         "name": user.name,
         "role": user.role,
         "iat": int(now.timestamp()),
-        "exp": int((now + FOR_PAGES).timestamp()),
+        "exp": int((now + LIFETIME).timestamp()),
         "auth_time": int(entry.signed_in_at.timestamp()),
         "sid": str(entry.id),
     }
@@ -94,14 +88,6 @@ def claims_of(keys: KeySet, token: str, *, now: datetime) -> dict[str, Any] | No
     except (JoseError, ValueError, TypeError, UnicodeError):
         return None
     return claims
-
-
-def still_counts(session: Session, claims: dict[str, Any]) -> bool:
-    """Tell whether the token was neither revoked nor ended by a sign-out, and its user is not blocked."""
-    if session.get(RevokedToken, UUID(claims["jti"])) is not None:
-        return False
-    user, entry = session.get(User, UUID(claims["sub"])), session.get(SignIn, UUID(claims["sid"]))
-    return user is not None and user.status == ACTIVE and entry is not None and entry.signed_out_at is None
 
 
 def revoke(session: Session, claims: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from auth_service import events
 from auth_service.domain.person import Person, person
 from auth_service.errors import EmailTaken, LastAdmin, UserNotFound
-from auth_service.models import EMAIL_INDEX, User
+from auth_service.models import EMAIL_INDEX, Beak, User
 from chassis.db import utc_now
 from chassis.people import ACTIVE, BLOCKED, Role
 from messaging import publish
@@ -24,21 +24,8 @@ _ADMINS_LOCK = 0x41444D
 def create_user(session: Session, *, name: str, email: str, role: str, external_id: str | None = None) -> User:
     """Register somebody. Raises InvalidUser, EmailTaken."""
     who = person(name, email, role)
-    now = utc_now()
-    user = User(
-        id=uuid4(),
-        external_id=external_id,
-        name=who.name,
-        email=who.email,
-        role=who.role,
-        status=ACTIVE,
-        created_at=now,
-    )
-    with _email_checked(session):
-        sequence = user.next_version()
-        session.add(user)
-    publish(session, events.user_registered(user, sequence=sequence, changed_at=now))
-    return user
+    with email_checked(session):
+        return register(session, who, external_id=external_id)
 
 
 def update_user(
@@ -56,28 +43,30 @@ def update_user(
         user.email if email is None else email,
         user.role if role is None else role,
     )
-    _rename(session, user, wanted)
-    _change_role(session, user, wanted.role)
+    with email_checked(session):
+        rename(session, user, wanted)
+    if wanted.role != user.role:
+        _check_not_last_admin(session, user)
+        change_role(session, user, wanted.role)
     return user
 
 
 def block_user(session: Session, user_id: UUID) -> User:
-    """Shut somebody out; nothing happens if they are out already. Raises UserNotFound, LastAdmin."""
+    """Shut somebody out and end their sessions for good; nothing happens if they are out already.
+
+    Raises UserNotFound, LastAdmin.
+    """
     lock_admins(session)
     user = locked_user(session, user_id)
-    if user.status == ACTIVE:
-        _check_not_last_admin(session, user)
-        user.status = BLOCKED
-        publish(session, events.user_blocked(user, sequence=user.next_version(), changed_at=utc_now()))
+    _check_not_last_admin(session, user)
+    block(session, user)
     return user
 
 
 def unblock_user(session: Session, user_id: UUID) -> User:
     """Let somebody in again; nothing happens if they are in. Raises UserNotFound."""
     user = locked_user(session, user_id)
-    if user.status == BLOCKED:
-        user.status = ACTIVE
-        publish(session, events.user_unblocked(user, sequence=user.next_version(), changed_at=utc_now()))
+    unblock(session, user)
     return user
 
 
@@ -94,35 +83,82 @@ def lock_admins(session: Session) -> None:
     session.execute(select(func.pg_advisory_xact_lock(_ADMINS_LOCK)))
 
 
-def _rename(session: Session, user: User, wanted: Person) -> None:
-    if (wanted.name, wanted.email) == (user.name, user.email):
-        return
-    with _email_checked(session):
+def try_lock_admins(session: Session) -> bool:
+    """Do the same without waiting; False if somebody else does it. For those who have locked users already."""
+    locked: bool = session.scalars(select(func.pg_try_advisory_xact_lock(_ADMINS_LOCK))).one()
+    return locked
+
+
+# What happens to a user who is locked. The caller checks the rules about e-mail addresses and administrators.
+
+
+def register(session: Session, who: Person, *, external_id: str | None) -> User:
+    """Add somebody."""
+    now = utc_now()
+    user = User(
+        id=uuid4(),
+        external_id=external_id,
+        name=who.name,
+        email=who.email,
+        role=who.role,
+        status=ACTIVE,
+        created_at=now,
+    )
+    session.add(user)
+    publish(session, events.user_registered(user, sequence=user.next_version(), changed_at=now))
+    return user
+
+
+def rename(session: Session, user: User, wanted: Person) -> None:
+    """Give the user this name and e-mail address, if they are others."""
+    if (wanted.name, wanted.email) != (user.name, user.email):
         user.name, user.email = wanted.name, wanted.email
+        publish(session, events.user_updated(user, sequence=user.next_version(), changed_at=utc_now()))
+
+
+def change_role(session: Session, user: User, role: str) -> None:
+    """Give the user this role, if it is another one."""
+    if role != user.role:
+        previous, user.role = user.role, role
         sequence = user.next_version()
-    publish(session, events.user_updated(user, sequence=sequence, changed_at=utc_now()))
+        publish(
+            session,
+            events.user_role_changed(user, sequence=sequence, changed_at=utc_now(), previous_role=previous),
+        )
 
 
-def _change_role(session: Session, user: User, role: str) -> None:
-    if role == user.role:
-        return
-    _check_not_last_admin(session, user)
-    previous, user.role = user.role, role
-    changed = events.user_role_changed(user, sequence=user.next_version(), changed_at=utc_now(), previous_role=previous)
-    publish(session, changed)
+def block(session: Session, user: User) -> None:
+    """Shut an active user out, and end all sessions for good."""
+    if user.status == ACTIVE:
+        now = utc_now()
+        user.status, user.valid_after = BLOCKED, now
+        publish(session, events.user_blocked(user, sequence=user.next_version(), changed_at=now))
 
 
-def _check_not_last_admin(session: Session, user: User) -> None:
-    if user.role != Role.ADMIN or user.status != ACTIVE:
-        return
-    others = select(User.id).where(User.role == Role.ADMIN, User.status == ACTIVE, User.id != user.id).limit(1)
-    if session.scalar(others) is None:
+def unblock(session: Session, user: User) -> None:
+    """Let a blocked user in."""
+    if user.status == BLOCKED:
+        user.status = ACTIVE
+        publish(session, events.user_unblocked(user, sequence=user.next_version(), changed_at=utc_now()))
+
+
+def is_active_admin(user: User) -> bool:
+    """Tell whether the user may let others in."""
+    return user.role == Role.ADMIN and user.status == ACTIVE
+
+
+def check_an_admin_stays(session: Session, *, without: UUID | None = None) -> None:
+    """Raise LastAdmin if there is no active administrator with a beak, or none but the one named."""
+    admins = select(User.id).join(Beak).where(User.role == Role.ADMIN, User.status == ACTIVE)
+    if without is not None:
+        admins = admins.where(User.id != without)
+    if session.scalar(admins.limit(1)) is None:
         raise LastAdmin
 
 
 @contextmanager
-def _email_checked(session: Session) -> Iterator[None]:
-    """Write what the block changes, and say in words what it means if the e-mail address is somebody else's."""
+def email_checked(session: Session) -> Iterator[None]:
+    """Write what the block changes, and say in words what it means if an e-mail address is somebody else's."""
     try:
         with session.begin_nested():
             yield
@@ -130,3 +166,8 @@ def _email_checked(session: Session) -> Iterator[None]:
         if getattr(getattr(error.orig, "diag", None), "constraint_name", None) == EMAIL_INDEX:
             raise EmailTaken from error
         raise
+
+
+def _check_not_last_admin(session: Session, user: User) -> None:
+    if is_active_admin(user):
+        check_an_admin_stays(session, without=user.id)

@@ -1,4 +1,7 @@
-"""Puts the demo company into the database, through the same commands as everybody else, so that its events go out."""
+"""Puts the demo company into the database, through the same commands as everybody else, so that its events go out.
+
+Its photos can be drawn by whoever has this program: it has no place where nobody wants a demo.
+"""
 
 from itertools import count
 from pathlib import Path
@@ -10,10 +13,11 @@ from auth_service import commands, queries
 from auth_service.config import AuthSettings
 from auth_service.demo.parrot import draw_parrot
 from auth_service.demo.people import PEOPLE, DemoPerson
-from auth_service.errors import BeakTaken
+from auth_service.errors import BeakTaken, UnknownBeak
 from auth_service.models import User
 from auth_service.queries import BeakMemory
 from chassis.db import Database
+from chassis.files import private_folder
 
 _PNG = "image/png"
 #: Drawn anew so often, at most, when somebody has such a beak already.
@@ -25,22 +29,42 @@ def seed(settings: AuthSettings, database: Database) -> list[dict[str, str]]:
 
     Who is there already stays as they are, beak, name and role; a photo that was lost is drawn again.
     """
-    settings.beaks_dir.mkdir(parents=True, exist_ok=True)
+    folder = private_folder(settings.beaks_dir)
     memory = BeakMemory()
     entries = []
     for person in PEOPLE:
         with database.transaction() as session:
             user = _registered(session, person)
-            photo = _photo(session, memory, user, settings.beaks_dir / f"{person.key}.png")
+            photo = _photo(session, memory, user, folder / f"{person.key}.png")
             entries.append(
                 {"id": str(user.id), "name": user.name, "email": user.email, "role": user.role, "beak": str(photo)}
             )
     return entries
 
 
+def shut_out(database: Database) -> None:
+    """Withdraw the beaks that whoever has this program can draw. People and their work stay, and so do other beaks."""
+    for person in PEOPLE:
+        with database.transaction() as session:
+            user = _find(session, person)
+            if user is not None and queries.has_beak(session, user.id) and _is_drawn(session, user, person):
+                commands.withdraw_beak(session, user.id)
+
+
+def _is_drawn(session: Session, user: User, person: DemoPerson) -> bool:
+    beak = commands.look_at(draw_parrot(person.key), _PNG)
+    try:
+        return BeakMemory().peek(session).recognise(beak) == user.id
+    except UnknownBeak:
+        return False
+
+
+def _find(session: Session, person: DemoPerson) -> User | None:
+    return session.scalar(select(User).where(User.external_id == person.external_id))
+
+
 def _registered(session: Session, person: DemoPerson) -> User:
-    user = session.scalar(select(User).where(User.external_id == person.external_id))
-    return user or commands.create_user(
+    return _find(session, person) or commands.create_user(
         session, name=person.name, email=person.email, role=person.role, external_id=person.external_id
     )
 
@@ -53,7 +77,7 @@ def _photo(session: Session, memory: BeakMemory, user: User, file: Path) -> Path
         photo = draw_parrot(file.stem if attempt == 1 else f"{file.stem}/{attempt}")
         try:
             with session.begin_nested():
-                commands.enrol_beak(session, memory, user.id, photo=photo, content_type=_PNG)
+                commands.enrol_beak(session, memory, user.id, commands.look_at(photo, _PNG))
         except BeakTaken:
             if attempt == _ATTEMPTS:
                 raise

@@ -6,10 +6,13 @@ and every starting point at once: by the greatest value of their circular correl
 one: nobody's beak grows to the other side.
 """
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import numpy.typing as npt
 
-from auth_service.domain.outlines import Outline
+if TYPE_CHECKING:  # opencv, which that module needs, is loaded where pictures are looked at and nowhere else
+    from auth_service.domain.outlines import Outline
 
 Descriptor = npt.NDArray[np.complex64]
 Distances = npt.NDArray[np.float32]
@@ -28,7 +31,7 @@ _POINTS = 256
 _STARTS = 256
 
 
-def describe(outline: Outline) -> Descriptor:
+def describe(outline: "Outline") -> Descriptor:
     """Describe a closed outline, given as points (x, y) in order."""
     points = outline[:, 0] + 1j * outline[:, 1]
     if _signed_area(points) < 0:

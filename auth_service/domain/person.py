@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 
 from auth_service.errors import N_, InvalidUser
+from chassis.input.text import is_line, is_visible, tidy
 
 NAME_LENGTH = 200
 EMAIL_LENGTH = 320
@@ -27,26 +28,26 @@ class Person:
 
 def person(name: str, email: str, role: str) -> Person:
     """Tidy what was typed or imported; raise InvalidUser with every fault found, by field."""
-    tidy = Person(name.strip(), email.strip(), role)
-    faults = {"name": _name_faults(tidy.name), "email": _email_faults(tidy.email), "role": _role_faults(role)}
+    found = Person(tidy(name), email.strip(), role)
+    faults = {"name": _name_faults(found.name), "email": _email_faults(found.email), "role": _role_faults(role)}
     errors = {field: texts for field, texts in faults.items() if texts}
     if errors:
         raise InvalidUser(errors)
-    return tidy
+    return found
 
 
 def is_external_id(text: str) -> bool:
     """Tell whether users may be imported under this id."""
-    return 0 < len(text) <= EXTERNAL_ID_LENGTH and text == text.strip() and _is_one_line(text)
+    return len(text) <= EXTERNAL_ID_LENGTH and text == tidy(text) and is_line(text) and is_visible(text)
 
 
 def _name_faults(name: str) -> list[str]:
-    if not name:
+    if not is_visible(name):
         return [N_("A user needs a name.")]
     faults = []
     if len(name) > NAME_LENGTH:
         faults.append(N_("The name is longer than 200 characters."))
-    if not _is_one_line(name):
+    if not is_line(name):
         faults.append(N_("The name must be one line of text."))
     return faults
 
@@ -59,10 +60,3 @@ def _email_faults(email: str) -> list[str]:
 
 def _role_faults(role: str) -> list[str]:
     return [] if role in ROLES else [N_("There is no such role.")]
-
-
-def _is_one_line(text: str) -> bool:
-    """Neither control characters nor halves of surrogate pairs: Postgres stores neither NUL nor a lone half."""
-    return len(text.splitlines()) <= 1 and all(
-        character >= " " and character != "\x7f" and not "\ud800" <= character <= "\udfff" for character in text
-    )

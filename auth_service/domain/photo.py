@@ -1,6 +1,7 @@
 """From the bytes of a photo to pixels, without trusting a single one of the bytes.
 
-Sizes are checked before anything is decoded: a PNG of half a megabyte can unfold to gigabytes.
+Sizes are checked before anything is decoded: a PNG of half a megabyte can unfold to gigabytes. What cannot be seen in
+advance is bounded from outside: auth_service/decoder does this in a process that may use up only so much.
 """
 
 from io import BytesIO
@@ -8,19 +9,15 @@ from io import BytesIO
 import numpy as np
 from PIL import Image, ImageOps
 
+from auth_service.domain.photo_file import MAX_PIXELS, check_file, too_large
 from auth_service.domain.segments import Picture
-from auth_service.errors import MovingPicture, NotAPicture, PhotoTooLarge, UnsupportedPhoto, UnusablePhoto
+from auth_service.errors import MovingPicture, NotAPicture, PhotoTooLarge, TooMuchWork, UnusablePhoto
 
-#: Bytes of the file.
-MAX_BYTES = 2 * 1024 * 1024
-#: Pixels of the picture: a telephone's camera has 4032 x 3024.
-MAX_PIXELS = 12_600_000
 MAX_SIDE = 8192
 _MIN_SIDE = 32
 #: Nothing is looked at more closely than this, so the rest is dropped while decoding.
 _USEFUL_SIDE = 1280
 
-_MAGIC = {"image/png": b"\x89PNG\r\n\x1a\n", "image/jpeg": b"\xff\xd8\xff"}
 #: MPO is what cameras make of a JPEG that has a preview attached; the first picture is the photo.
 _FORMATS = ("PNG", "JPEG", "MPO")
 
@@ -28,11 +25,9 @@ _FORMATS = ("PNG", "JPEG", "MPO")
 def decode(data: bytes, content_type: str) -> Picture:
     """Return the photo as RGB, upright, with all metadata gone, at most _USEFUL_SIDE pixels wide and high.
 
-    Raises UnsupportedPhoto, PhotoTooLarge, NotAPicture or MovingPicture.
+    Raises UnsupportedPhoto, PhotoTooLarge, TooMuchWork, NotAPicture or MovingPicture.
     """
-    check_type(data, content_type)
-    if len(data) > MAX_BYTES:
-        raise _too_large()
+    check_file(data, content_type)
     try:
         with _open(data) as image:
             image.verify()
@@ -41,25 +36,18 @@ def decode(data: bytes, content_type: str) -> Picture:
     except (UnusablePhoto, PhotoTooLarge):
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise _too_large() from error
+        raise too_large() from error
+    except MemoryError as error:
+        raise TooMuchWork from error
     except Exception as error:  # there is hardly anything that a forged file cannot make a decoder raise
         raise NotAPicture from error
-
-
-def check_type(data: bytes, content_type: str) -> None:
-    """Raise UnsupportedPhoto for another type than PNG and JPEG, NotAPicture if the bytes are neither."""
-    magic = _MAGIC.get(content_type)
-    if magic is None:
-        raise UnsupportedPhoto
-    if not data.startswith(magic):
-        raise UnsupportedPhoto if data.startswith(tuple(_MAGIC.values())) else NotAPicture
 
 
 def _open(data: bytes) -> Image.Image:
     image = Image.open(BytesIO(data), formats=_FORMATS)
     width, height = image.size
     if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
-        raise _too_large()
+        raise too_large()
     if min(width, height) < _MIN_SIDE:
         raise NotAPicture
     if getattr(image, "is_animated", False) and image.format == "PNG":
@@ -93,7 +81,3 @@ def _on_white(image: Image.Image) -> Image.Image:
         paper = Image.new("RGBA", image.size, "white")
         return Image.alpha_composite(paper, image).convert("RGB")
     return image.convert("RGB")
-
-
-def _too_large() -> PhotoTooLarge:
-    return PhotoTooLarge(megabytes=MAX_BYTES // 2**20, megapixels=MAX_PIXELS // 1_000_000)

@@ -5,8 +5,8 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
-from auth_service.models import SignIn
-from chassis.paging import Page, PageRequest, fetch_page
+from auth_service.models import RefusedSignIn, SignIn
+from chassis.paging import Order, Page, PageRequest, fetch_page
 
 
 def sign_ins(session: Session, *, page: PageRequest, user_id: UUID | None = None) -> Page[SignIn]:
@@ -14,4 +14,10 @@ def sign_ins(session: Session, *, page: PageRequest, user_id: UUID | None = None
     statement = select(SignIn).options(joinedload(SignIn.user, innerjoin=True))
     if user_id is not None:
         statement = statement.where(SignIn.user_id == user_id)
-    return fetch_page(session, statement, SignIn.signed_in_at, SignIn.id, page=page, descending=True)
+    return fetch_page(session, statement, Order((SignIn.signed_in_at, SignIn.id), descending=True), page)
+
+
+def refused_sign_ins(session: Session, *, page: PageRequest) -> Page[RefusedSignIn]:
+    """Who was not let in and why, latest first, with the users that are known."""
+    statement = select(RefusedSignIn).options(joinedload(RefusedSignIn.user))
+    return fetch_page(session, statement, Order((RefusedSignIn.refused_at, RefusedSignIn.id), descending=True), page)

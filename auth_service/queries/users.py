@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from auth_service.errors import NobodyOfTheseRoles, UserNotFound
 from auth_service.models import Beak, User
-from chassis.paging import Page, PageRequest, fetch_page
+from chassis.paging import Order, Page, PageRequest, fetch_page
 from chassis.people import ACTIVE
 
 
@@ -27,7 +27,7 @@ def users(session: Session, *, page: PageRequest, role: str | None = None, statu
         statement = statement.where(User.role == role)
     if status is not None:
         statement = statement.where(User.status == status)
-    return fetch_page(session, statement, User.created_at, User.id, page=page)
+    return fetch_page(session, statement, Order((User.created_at, User.id)), page)
 
 
 def random_user(session: Session, roles: Sequence[str]) -> User:

@@ -7,6 +7,7 @@ from flask_babel import gettext as _
 
 from auth_service.ui.blueprint import pages
 from chassis.identity import current_principal, require_roles
+from chassis.navigation import Badge, messages_link
 from chassis.people import Role
 from chassis.runtime import runtime
 
@@ -18,6 +19,7 @@ class Card:
     title: str
     text: str
     url: str
+    badge: Badge | None = None
 
 
 @pages.get("/")
@@ -41,13 +43,15 @@ def _cards(role: Role) -> list[Card]:
     )
     cards = [Card(_("Tasks"), tasks, urls["tracker"]), Card(_("Accounts"), accounts, urls["billing"])]
     if role is Role.ADMIN:
+        messages = messages_link()
         cards += [
             Card(_("Analytics"), _("What the management earns, and which task was the dearest."), urls["analytics"]),
             Card(_("Users"), _("Who there is, who may do what, and whose beak is whose."), f"{urls['auth']}/users"),
             Card(
-                _("Messages"),
+                messages.text,
                 _("What services tell each other, and what they could not make sense of."),
-                f"{urls['auth']}/messages",
+                messages.url,
+                messages.badge,
             ),
         ]
     return cards

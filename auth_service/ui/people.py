@@ -10,16 +10,17 @@ from werkzeug.wrappers import Response
 from auth_service import commands, queries
 from auth_service.domain.permissions import permissions_of
 from auth_service.errors import NoPhoto
+from auth_service.schemas import SignInArgs, UserArgs
 from auth_service.ui.blueprint import pages
-from auth_service.ui.refusals import Refusal, refusal_of
+from auth_service.ui.refusals import Refusal, refusal_of, refused
 from chassis.errors import Conflict, Invalid, ServiceError
 from chassis.identity import current_principal, require_roles
-from chassis.paging import PageRequest
-from chassis.people import ACTIVE, BLOCKED, ROLES, Role
+from chassis.input.sent import load_query
+from chassis.input.text import isolated
+from chassis.paging import PageArgs, PageRequest
+from chassis.people import ACTIVE, ROLES, Role
 from chassis.runtime import runtime
 
-_USERS_ON_A_PAGE = 50
-_SIGN_INS_ON_A_PAGE = 50
 _SIGN_INS_OF_ONE = 5
 
 
@@ -27,12 +28,10 @@ _SIGN_INS_OF_ONE = 5
 @require_roles(Role.ADMIN)
 def list_users() -> str:
     """Everybody, or those of a role and status."""
-    role = request.args.get("role") if request.args.get("role") in ROLES else None
-    status = request.args.get("status") if request.args.get("status") in (ACTIVE, BLOCKED) else None
-    page = PageRequest(_USERS_ON_A_PAGE, request.args.get("cursor"))
+    wanted = load_query(UserArgs)
     with runtime().database.reading() as session:
-        users = queries.users(session, page=page, role=role, status=status)
-    return render_template("auth/users.html", users=users, roles=ROLES, role=role, status=status)
+        users = queries.users(session, **wanted)
+    return render_template("auth/users.html", users=users, roles=ROLES, role=wanted["role"], status=wanted["status"])
 
 
 @pages.get("/users/new")
@@ -44,19 +43,18 @@ def new_user() -> str:
 
 @pages.post("/users")
 @require_roles(Role.ADMIN)
-def create_user() -> tuple[str, int] | Response:
+def create_user() -> Response:
     """Register somebody, with the beak if there is a photo: both or neither."""
     photo = _chosen_photo()
     try:
+        descriptor = None if photo is None else commands.look_at(photo.read(), photo.mimetype)
         with runtime().database.transaction() as session:
             user = commands.create_user(session, name=_field("name"), email=_field("email"), role=_field("role"))
-            if photo is not None:
-                commands.enrol_beak(
-                    session, commands.tools().beaks, user.id, photo=photo.read(), content_type=photo.mimetype
-                )
+            if descriptor is not None:
+                commands.enrol_beak(session, commands.tools().beaks, user.id, descriptor)
     except ServiceError as error:
-        return _new_user_page(refusal_of(error)), error.status
-    flash(_("%(name)s is one of us now.", name=user.name))
+        return refused(_new_user_page(refusal_of(error)), error)
+    flash(_("%(name)s is one of us now.", name=isolated(user.name)))
     return redirect(url_for("auth.show_user", user_id=user.id), 303)
 
 
@@ -82,18 +80,17 @@ def update_user(user_id: UUID) -> tuple[str, int] | Response:
 
 @pages.post("/users/<uuid:user_id>/beak")
 @require_roles(Role.ADMIN)
-def enrol_beak(user_id: UUID) -> tuple[str, int] | Response:
+def enrol_beak(user_id: UUID) -> Response:
     """Make the beak in the photo the user's."""
     photo = _chosen_photo()
     try:
         if photo is None:
             raise NoPhoto
+        descriptor = commands.look_at(photo.read(), photo.mimetype)
         with runtime().database.transaction() as session:
-            commands.enrol_beak(
-                session, commands.tools().beaks, user_id, photo=photo.read(), content_type=photo.mimetype
-            )
+            commands.enrol_beak(session, commands.tools().beaks, user_id, descriptor)
     except ServiceError as error:
-        return _user_page(user_id, beak_refusal=refusal_of(error)), error.status
+        return refused(_user_page(user_id, beak_refusal=refusal_of(error)), error)
     flash(_("This beak opens the door from now on."))
     return _to_user(user_id)
 
@@ -108,7 +105,7 @@ def block_user(user_id: UUID) -> Response:
     except Conflict as error:
         flash(refusal_of(error).detail, "bad")
     else:
-        flash(_("%(name)s is blocked.", name=user.name))
+        flash(_("%(name)s is blocked.", name=isolated(user.name)))
     return _to_user(user_id)
 
 
@@ -118,7 +115,7 @@ def unblock_user(user_id: UUID) -> Response:
     """Let a blocked user in again."""
     with runtime().database.transaction() as session:
         user = commands.unblock_user(session, user_id)
-    flash(_("%(name)s may come in again.", name=user.name))
+    flash(_("%(name)s may come in again.", name=isolated(user.name)))
     return _to_user(user_id)
 
 
@@ -126,10 +123,18 @@ def unblock_user(user_id: UUID) -> Response:
 @require_roles(Role.ADMIN)
 def list_sign_ins() -> str:
     """The audit: who came and went."""
-    page = PageRequest(_SIGN_INS_ON_A_PAGE, request.args.get("cursor"))
     with runtime().database.reading() as session:
-        sign_ins = queries.sign_ins(session, page=page)
+        sign_ins = queries.sign_ins(session, **load_query(SignInArgs))
     return render_template("auth/sign_ins.html", sign_ins=sign_ins)
+
+
+@pages.get("/sign-ins/refused")
+@require_roles(Role.ADMIN)
+def list_refused_sign_ins() -> str:
+    """The audit: who was not let in, and why."""
+    with runtime().database.reading() as session:
+        refusals = queries.refused_sign_ins(session, **load_query(PageArgs))
+    return render_template("auth/refused_sign_ins.html", refusals=refusals)
 
 
 def _new_user_page(refusal: Refusal | None = None) -> str:

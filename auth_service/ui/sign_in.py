@@ -1,23 +1,24 @@
 """Showing one's beak, and leaving."""
 
 from base64 import b64decode, b64encode
+from contextlib import suppress
 from dataclasses import dataclass
-from uuid import UUID
 
-from flask import flash, redirect, render_template, request, session, url_for
+from flask import flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
 from auth_service import commands, queries
-from auth_service.api.oauth import SIGN_IN_ID
+from auth_service.api.limits import limits_refusals
+from auth_service.api.photos import let_in
 from auth_service.config import AuthSettings
 from auth_service.demo.people import PREFIX
-from auth_service.errors import NoPhoto, NotAPicture
+from auth_service.errors import NoPhoto
 from auth_service.ui.blueprint import pages
-from auth_service.ui.refusals import Refusal, refusal_of
-from chassis.errors import ServiceError
-from chassis.identity import end_page_session, principal_or_none, start_page_session
-from chassis.people import Role
+from auth_service.ui.refusals import Refusal, refusal_of, refused
+from chassis.errors import ServiceError, Unauthorized
+from chassis.identity import current_principal, end_page_session, principal_or_none, start_page_session
+from chassis.people import Claims, Role
 from chassis.runtime import runtime
 from chassis.settings import DEFAULT_PORTS
 from chassis.signin import local_path, session_cookie
@@ -36,29 +37,21 @@ class DemoParrot:
 @pages.get("/sign-in")
 def show_sign_in() -> str | Response:
     """The sign-in page; who is signed in already goes on."""
-    if SIGN_IN_ID in session and principal_or_none() is not None:
+    if principal_or_none() is not None:
         return redirect(local_path(request.args.get("next")))
     return _sign_in_page(request.args.get("next"))
 
 
 @pages.post("/sign-in")
-def sign_in() -> tuple[str, int] | Response:
+@limits_refusals
+def sign_in() -> Response:
     """Let in whose beak is in the photo; a refusal says why and lets one try again."""
     try:
-        photo, content_type = _photo()
-        with runtime().database.transaction() as transaction:
-            entry, user = commands.sign_in(
-                transaction,
-                commands.tools().beaks,
-                photo=photo,
-                content_type=content_type,
-                via="pages",
-                address=request.remote_addr,
-            )
+        entry, user = let_in(*_photo(), via="pages")
     except ServiceError as error:
-        return _sign_in_page(request.form.get("next"), refusal_of(error)), error.status
-    start_page_session(user.id, name=user.name, role=Role(user.role))
-    session[SIGN_IN_ID] = str(entry.id)
+        return refused(_sign_in_page(request.form.get("next"), refusal_of(error)), error)
+    since = entry.signed_in_at
+    start_page_session(Claims(user.id, user.name, Role(user.role), entry.id, issued_at=since, confirmed_at=since))
     return redirect(local_path(request.form.get("next")), 303)
 
 
@@ -69,7 +62,7 @@ def show_sign_out() -> str | Response:
     A link on somebody else's page must not sign people out, so only our own pages are taken at their word. They are
     on other ports, which to a browser are the same site.
     """
-    if request.headers.get("Sec-Fetch-Site") in ("same-origin", "same-site") or SIGN_IN_ID not in session:
+    if request.headers.get("Sec-Fetch-Site") in ("same-origin", "same-site") or principal_or_none() is None:
         return sign_out()
     return render_template("auth/sign_out.html")
 
@@ -77,9 +70,10 @@ def show_sign_out() -> str | Response:
 @pages.post("/sign-out")
 def sign_out() -> Response:
     """End the session here and in the other services."""
-    if SIGN_IN_ID in session:
+    with suppress(Unauthorized):  # it had ended before
+        session_id = current_principal().session_id
         with runtime().database.transaction() as transaction:
-            commands.sign_out(transaction, UUID(session[SIGN_IN_ID]))
+            commands.sign_out(transaction, session_id)
     end_page_session()
     flash(_("You are signed out. Fly safely!"))
     response = redirect(url_for("auth.show_sign_in"), 303)
@@ -100,8 +94,8 @@ def _photo() -> tuple[bytes, str]:
         raise NoPhoto
     try:
         return b64decode(request.form["picture"], validate=True), "image/png"
-    except ValueError as error:
-        raise NotAPicture from error
+    except ValueError:
+        return b"", "image/png"  # is refused like any other that is no picture
 
 
 def _sign_in_page(back: str | None, refusal: Refusal | None = None) -> str:

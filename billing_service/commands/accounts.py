@@ -13,6 +13,7 @@ from billing_service.commands.payouts import PAYOUT_EVENTS, publish_payout
 from billing_service.commands.posting import Movement, post
 from billing_service.domain import ledger
 from billing_service.domain.closing import amount_to_pay
+from billing_service.errors import TooManyDays
 from billing_service.models import CLOSED, OPEN, Account, Payout
 from messaging import Event, publish
 
@@ -26,14 +27,22 @@ def follow_user(session: Session, books: Books, user_id: UUID, *, blocked: bool,
     open_accounts_at_first_sight(session, books, {user_id: cause})
     status = session.scalar(select(Account.status).where(Account.user_id == user_id))
     if blocked and status == OPEN:
-        # The payout takes the whole balance, so days that are over have had theirs before.
-        books = close_days_before(session, books)
-        _pay_out(session, books, user_id, sequence, cause)
+        _settle(session, books, user_id, sequence, cause)
         account_id, version = _set_status(session, user_id, CLOSED)
         publish(session, events.account_closed(account_id, user_id, sequence=version, closed_at=books.now))
     elif not blocked and status == CLOSED:
         account_id, version = _set_status(session, user_id, OPEN)
         publish(session, events.account_opened(account_id, user_id, sequence=version, opened_at=books.now))
+
+
+def _settle(session: Session, books: Books, user_id: UUID, sequence: int, cause: Event) -> None:
+    """Pay the account out now, or with the days that are over when these wait to be confirmed."""
+    try:
+        # The payout takes the whole balance, so days that are over have had theirs before.
+        books = close_days_before(session, books)
+    except TooManyDays:
+        return
+    _pay_out(session, books, user_id, sequence, cause)
 
 
 def _pay_out(session: Session, books: Books, user_id: UUID, sequence: int, cause: Event) -> None:

@@ -15,9 +15,10 @@ from billing_service import events
 from billing_service.commands.books import Books, open_books, shut_books
 from billing_service.commands.payouts import PAYOUT_EVENTS, publish_payout
 from billing_service.commands.posting import Movement, post
+from billing_service.commands.statements import keep_statements
 from billing_service.domain import business_day, ledger
 from billing_service.domain.closing import amount_to_pay
-from billing_service.errors import FutureDay
+from billing_service.errors import FutureDay, TooManyDays
 from billing_service.models import OPEN
 from messaging import publish
 
@@ -72,25 +73,41 @@ class _Balance:
     cents: int
 
 
-def close_next_day(session: Session, books: Books, *, up_to: date) -> date | None:
+def close_next_day(
+    session: Session, books: Books, *, up_to: date | None = None, confirmed_from: date | None = None
+) -> date | None:
     """Close the first open day if it is not after `up_to`; return it, or None when there is nothing left to close.
 
-    Today may be closed early: what is posted afterwards belongs to tomorrow. Raises FutureDay. Called in a
-    transaction for each day, so that what is closed stays closed if a later day fails.
+    `up_to` is the latest day that is over unless it is given. Today may be closed early: what is posted afterwards
+    belongs to tomorrow. `confirmed_from` is the first of the days that a person has confirmed, up to `up_to`.
+    Raises FutureDay, and TooManyDays when so many need to be confirmed. Called in a transaction for each day, so that
+    what is closed stays closed if a later day fails.
     """
-    if up_to > books.today:
+    last = up_to or business_day.last_day_over(books.today)
+    if last > books.today:
         raise FutureDay
-    if books.first_open_day > up_to:
+    if books.first_open_day > last:
         return None
+    _check_number(books, last, confirmed_from)
     _close(session, books, books.first_open_day)
     return books.first_open_day
 
 
 def close_days_before(session: Session, books: Books) -> Books:
-    """Close every day that is over, in order, in this very transaction; return the books as they are then."""
-    for day in business_day.days(books.first_open_day, business_day.last_day_over(books.today)):
+    """Close every day that is over, in order, in this very transaction; return the books as they are then.
+
+    Raises TooManyDays.
+    """
+    last = business_day.last_day_over(books.today)
+    _check_number(books, last)
+    for day in business_day.days(books.first_open_day, last):
         _close(session, books, day)
-    return open_books(session, now=books.now)
+    return open_books(session)
+
+
+def _check_number(books: Books, last: date, confirmed_from: date | None = None) -> None:
+    if not business_day.may_close(books.first_open_day, last, confirmed_from=confirmed_from):
+        raise TooManyDays(books.first_open_day, last)
 
 
 def _close(session: Session, books: Books, day: date) -> None:
@@ -109,6 +126,7 @@ def _close(session: Session, books: Books, day: date) -> None:
     _pay(session, replace(books, day=day), payouts)
     _carry(session, books, day, carried)
     paid = session.execute(_PAYOUTS, {"day": day}).one()  # those to people who were blocked in the day are among them
+    keep_statements(session, day)
     closed = session.execute(_CLOSE, {"day": day, "now": books.now}).one()
     session.execute(_BEGIN_DAY, {"day": day + timedelta(days=1)})
     publish(

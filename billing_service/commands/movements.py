@@ -11,6 +11,8 @@ from billing_service.commands.opening import open_accounts_at_first_sight
 from billing_service.commands.posting import Movement, post
 from billing_service.domain import ledger
 from billing_service.errors import N_, AccountNotFound, InvalidCorrection, KeyUsedOtherwise, PostedOtherwise
+from chassis.input.amounts import is_amount
+from chassis.input.text import is_text, is_visible, tidy
 
 NOTE_LENGTH = 500
 
@@ -46,8 +48,11 @@ def post_for_tasks(session: Session, books: Books, movements: Sequence[Movement]
     posted = {one.movement.id for one in post(session, books, movements)}
     copies = [movement for movement in movements if movement.id not in posted]
     for movement, twin in _twins(session, copies):
-        if _content(movement) != (twin.user_id, twin.amount_cents, twin.note):
-            raise PostedOtherwise(movement.transaction.kind, movement.task_id, movement.assignment_no, twin.user_id)
+        asked = (movement.user_id, movement.transaction.employee.amount_cents)
+        if asked != (twin.user_id, twin.amount_cents):
+            which = "" if movement.assignment_no is None else f", assignment {movement.assignment_no},"
+            what = f"{movement.transaction.kind} of task {movement.task_id}{which}"
+            raise PostedOtherwise(what, posted=(twin.user_id, twin.amount_cents), asked=asked)
 
 
 def post_correction(
@@ -58,11 +63,13 @@ def post_correction(
     Money already paid out or charged stays in the log as it is. The same `key` of the same person posts once.
     Raises AccountNotFound, InvalidCorrection, KeyUsedOtherwise.
     """
-    note = note.strip()
+    note = tidy(note)
     errors = {}
     if amount_cents == 0:
         errors["amount_cents"] = [N_("A correction of nothing corrects nothing.")]
-    if not 1 <= len(note) <= NOTE_LENGTH:
+    elif not is_amount(amount_cents):
+        errors["amount_cents"] = [N_("Nobody moves more than $1,000,000 at once.")]
+    if len(note) > NOTE_LENGTH or not is_text(note) or not is_visible(note):
         errors["note"] = [N_("Say why, in up to 500 characters.")]
     if errors:
         raise InvalidCorrection(errors)
@@ -71,17 +78,13 @@ def post_correction(
         transaction=ledger.correction(amount_cents), user_id=user_id, id=transaction_id, note=note, made_by=by
     )
     if not post(session, books, [correction]):
-        found = list(_twins(session, [correction]))
-        if not found:
+        twins = _twins(session, [correction])
+        if not twins:
             raise AccountNotFound
-        if _content(correction) != (found[0][1].user_id, found[0][1].amount_cents, found[0][1].note):
+        [(_, twin)] = twins
+        if (twin.user_id, twin.amount_cents, twin.note) != (user_id, amount_cents, note):
             raise KeyUsedOtherwise
     return transaction_id
-
-
-def _content(movement: Movement) -> tuple[UUID, int, str | None]:
-    """Return what a copy of the movement has to agree in."""
-    return movement.user_id, movement.transaction.employee.amount_cents, movement.note
 
 
 def _twins(session: Session, movements: Sequence[Movement]) -> list[tuple[Movement, Row[tuple[int, UUID, int, str]]]]:

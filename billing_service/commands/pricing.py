@@ -2,8 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
-from datetime import datetime
-from random import Random
+from random import Random, SystemRandom
 from uuid import UUID
 
 from sqlalchemy import select, text, update
@@ -14,9 +13,11 @@ from billing_service.commands.books import Books
 from billing_service.commands.direct import execute
 from billing_service.domain.pricing import Prices, PricingRules, check, draw_prices
 from billing_service.models import Pricing
+from chassis.business_clock import BUSINESS_NOW
 from messaging import Event, caused_by, publish
 
-_random = Random()
+#: Not a generator of our own: two processes that were forked after the import would draw the same prices.
+_random = SystemRandom()
 
 _FIND = text(
     """
@@ -103,7 +104,7 @@ def note_words(session: Session, words: Collection[Words]) -> None:
     execute(session, _NOTE_WORDS, columns)
 
 
-def set_pricing_rules(session: Session, rules: PricingRules, *, by: UUID, now: datetime) -> None:
+def set_pricing_rules(session: Session, rules: PricingRules, *, by: UUID) -> None:
     """Draw the prices of tasks yet to come by these rules. Raises InvalidPricingRules."""
     check(rules)
-    session.execute(update(Pricing).values(changed_at=now, changed_by=by, **asdict(rules)))
+    session.execute(update(Pricing).values(changed_at=BUSINESS_NOW, changed_by=by, **asdict(rules)))

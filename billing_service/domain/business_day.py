@@ -1,15 +1,13 @@
 """Business days: which one a movement belongs to, and which ones are over."""
 
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta
-from zoneinfo import ZoneInfo
+from datetime import date, timedelta
 
 _DAY = timedelta(days=1)
 
-
-def today(now: datetime, zone: ZoneInfo) -> date:
-    """Return the date on the wall of the business."""
-    return now.astimezone(zone).date()
+#: More days than these are closed together only when a person names them. A robot that runs seldom misses so many,
+#: but a clock that is years ahead makes a thousand due, and what is closed stays closed.
+CLOSED_UNASKED = 3
 
 
 def first_open_day(last_closed: date | None, first_known: date | None, today: date) -> date:
@@ -35,3 +33,12 @@ def days(first: date, last: date) -> Iterator[date]:
 def last_day_over(today: date) -> date:
     """Return the latest day that has ended."""
     return today - _DAY
+
+
+def may_close(first: date, last: date, *, confirmed_from: date | None = None) -> bool:
+    """Tell whether these days may be closed together.
+
+    They are few, or a person has confirmed each of them: all from `confirmed_from` to the last.
+    """
+    few = (last - first).days < CLOSED_UNASKED
+    return few or (confirmed_from is not None and confirmed_from <= first)

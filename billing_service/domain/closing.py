@@ -23,16 +23,6 @@ class Movements:
         """Return the balance that the day left behind."""
         return self.opening_cents + self.rewards_cents - self.fees_cents + self.corrections_cents - self.payout_cents
 
-    def __add__(self, other: "Movements") -> "Movements":
-        """Return both together."""
-        return Movements(
-            opening_cents=self.opening_cents + other.opening_cents,
-            fees_cents=self.fees_cents + other.fees_cents,
-            rewards_cents=self.rewards_cents + other.rewards_cents,
-            corrections_cents=self.corrections_cents + other.corrections_cents,
-            payout_cents=self.payout_cents + other.payout_cents,
-        )
-
 
 def income(fees_cents: int, rewards_cents: int) -> int:
     """Return what the management earned: payouts and corrections are no part of it."""

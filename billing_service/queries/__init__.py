@@ -2,27 +2,27 @@
 
 from billing_service.queries.accounts import AccountView, account, accounts
 from billing_service.queries.days import (
-    DayReport,
     IncomeOfDay,
-    ReportLine,
     current_day,
     day,
-    day_report,
     days,
+    days_to_confirm,
+    first_open_day,
     income,
     income_of,
     last_closed_day,
-    open_days_before,
     robot_run,
 )
-from billing_service.queries.entries import EntryView, entries, prices
-from billing_service.queries.payouts import PayoutView, payout_letter, payouts
+from billing_service.queries.entries import EntryView, day_of_log, entries, prices
+from billing_service.queries.payouts import PayoutView, letter_is_due, payout_letter, payouts
+from billing_service.queries.reports import DayReport, Due, ReportLine, day_report, due_payouts, statements
 from billing_service.queries.rules import pricing_rules
 from billing_service.queries.verify import Problem, verify, verify_day
 
 __all__ = [
     "AccountView",
     "DayReport",
+    "Due",
     "EntryView",
     "IncomeOfDay",
     "PayoutView",
@@ -32,18 +32,23 @@ __all__ = [
     "accounts",
     "current_day",
     "day",
+    "day_of_log",
     "day_report",
     "days",
+    "days_to_confirm",
+    "due_payouts",
     "entries",
+    "first_open_day",
     "income",
     "income_of",
     "last_closed_day",
-    "open_days_before",
+    "letter_is_due",
     "payout_letter",
     "payouts",
     "prices",
     "pricing_rules",
     "robot_run",
+    "statements",
     "verify",
     "verify_day",
 ]

@@ -34,7 +34,9 @@ CHECKS = (
             """
             SELECT movement.id || ': ' || count(entry.id) || ' entries, ' || coalesce(sum(amount_cents), 0) || ' cents'
                 AS detail
-            FROM ledger_transactions movement LEFT JOIN ledger_entries entry ON entry.transaction_id = movement.id
+            FROM ledger_transactions movement
+            LEFT JOIN ledger_entries entry
+                ON entry.transaction_id = movement.id AND entry.business_day = movement.business_day
             WHERE CAST(:day AS date) IS NULL OR movement.business_day = :day
             GROUP BY movement.id HAVING count(entry.id) < 2 OR sum(amount_cents) <> 0
             """
@@ -94,13 +96,17 @@ CHECKS = (
         text(
             """
             SELECT coalesce('payout ' || payout.id, 'transaction ' || movement.id) AS detail
-            FROM (SELECT * FROM ledger_transactions WHERE kind = 'payout') movement
-            FULL JOIN payouts payout ON payout.transaction_id = movement.id
+            FROM (
+                SELECT * FROM ledger_transactions
+                WHERE kind = 'payout' AND (CAST(:day AS date) IS NULL OR business_day = :day)
+            ) movement
+            FULL JOIN (
+                SELECT * FROM payouts WHERE CAST(:day AS date) IS NULL OR day = :day
+            ) payout ON payout.transaction_id = movement.id
             LEFT JOIN ledger_entries entry
                 ON entry.transaction_id = movement.id AND entry.account_id = payout.account_id
-            WHERE (payout.id IS NULL OR movement.id IS NULL OR payout.day <> movement.business_day
-                   OR payout.amount_cents IS DISTINCT FROM -entry.amount_cents)
-              AND (CAST(:day AS date) IS NULL OR coalesce(payout.day, movement.business_day) = :day)
+            WHERE payout.id IS NULL OR movement.id IS NULL OR payout.day <> movement.business_day
+               OR payout.amount_cents IS DISTINCT FROM -entry.amount_cents
             """
         ),
         of_a_day=True,
@@ -150,13 +156,58 @@ CHECKS = (
                        sum(amount_cents) FILTER (WHERE movement.kind = 'fee') AS fees,
                        -sum(amount_cents) FILTER (WHERE movement.kind = 'reward') AS rewards
                 FROM ledger_transactions movement
-                JOIN ledger_entries entry ON entry.transaction_id = movement.id
+                JOIN ledger_entries entry
+                    ON entry.transaction_id = movement.id AND entry.business_day = movement.business_day
                 JOIN accounts account ON account.id = entry.account_id AND account.kind = 'company'
                 WHERE CAST(:day AS date) IS NULL OR movement.business_day = :day
                 GROUP BY movement.business_day
             ) posted ON posted.business_day = days.day
             WHERE (fees_cents, rewards_cents) <> (coalesce(fees, 0), coalesce(rewards, 0))
               AND (CAST(:day AS date) IS NULL OR days.day = :day)
+            """
+        ),
+        of_a_day=True,
+    ),
+    Check(
+        "a statement is not what the ledger says",
+        text(
+            """
+            SELECT coalesce(line.account_id, moved.account_id) || ' on ' || coalesce(line.day, moved.business_day)
+                AS detail
+            FROM (
+                SELECT * FROM statements WHERE CAST(:day AS date) IS NULL OR day = :day
+            ) line
+            FULL JOIN (
+                SELECT entry.account_id, entry.business_day,
+                       -sum(amount_cents) FILTER (WHERE movement.kind = 'fee') AS fees,
+                       sum(amount_cents) FILTER (WHERE movement.kind = 'reward') AS rewards,
+                       sum(amount_cents) FILTER (WHERE movement.kind = 'correction') AS corrections,
+                       -sum(amount_cents) FILTER (WHERE movement.kind = 'payout') AS payout
+                FROM ledger_transactions movement
+                JOIN ledger_entries entry
+                    ON entry.transaction_id = movement.id AND entry.business_day = movement.business_day
+                JOIN accounts account ON account.id = entry.account_id AND account.kind = 'employee'
+                JOIN days ON days.day = movement.business_day AND days.status = 'closed'
+                WHERE CAST(:day AS date) IS NULL OR movement.business_day = :day
+                GROUP BY entry.account_id, entry.business_day
+            ) moved ON moved.account_id = line.account_id AND moved.business_day = line.day
+            WHERE line.day IS NULL
+               OR (fees_cents, rewards_cents, corrections_cents, payout_cents)
+                  <> (coalesce(fees, 0), coalesce(rewards, 0), coalesce(corrections, 0), coalesce(payout, 0))
+            """
+        ),
+        of_a_day=True,
+    ),
+    Check(
+        "a statement does not begin with what the one before it left",
+        text(
+            """
+            SELECT line.account_id || ' on ' || line.day AS detail
+            FROM statements line
+            JOIN statements before ON before.account_id = line.account_id AND before.day = line.day - 1
+            WHERE line.opening_cents <> before.opening_cents + before.rewards_cents - before.fees_cents
+                                        + before.corrections_cents - before.payout_cents
+              AND (CAST(:day AS date) IS NULL OR line.day = :day AND before.day = CAST(:day AS date) - 1)
             """
         ),
         of_a_day=True,

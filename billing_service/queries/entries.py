@@ -10,7 +10,11 @@ from sqlalchemy.orm import Session
 
 from billing_service.errors import AccountNotFound
 from billing_service.models import Account, LedgerEntry, LedgerTransaction, Task
-from chassis.paging import Page, PageRequest, fetch_page
+from billing_service.queries.days import current_day
+from chassis.paging import Order, Page, PageRequest, fetch_page, wrong_cursor
+
+#: The day is the same for all entries of a list; it is here so that a cursor knows it.
+_ORDER = Order((LedgerEntry.business_day, LedgerEntry.id), descending=True)
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,19 @@ class EntryView:
     note: str | None
 
 
+def day_of_log(session: Session, *, day: date | None, page: PageRequest) -> date:
+    """Return the day whose log is wanted: this one, or that of the page before, or the current business day.
+
+    A log that is read on after midnight is still that of its day. Raises Invalid for a cursor of another day.
+    """
+    if page.cursor is None:
+        return day or current_day(session)
+    begun: date = _ORDER.position(page.cursor)[0]
+    if day not in (None, begun):
+        raise wrong_cursor()
+    return begun
+
+
 def entries(session: Session, user_id: UUID, *, day: date, page: PageRequest) -> Page[EntryView]:
     """Return what happened on somebody's account on a business day, the latest first. Raises AccountNotFound."""
     account_id = session.scalar(select(Account.id).where(Account.user_id == user_id))
@@ -53,7 +70,7 @@ def entries(session: Session, user_id: UUID, *, day: date, page: PageRequest) ->
         .outerjoin(Task, Task.task_id == LedgerTransaction.task_id)
         .where(LedgerEntry.account_id == account_id, LedgerEntry.business_day == day)
     )
-    found = fetch_page(session, log, LedgerEntry.id, page=page, descending=True)
+    found = fetch_page(session, log, _ORDER, page)
     return Page([_view(*row) for row in found.items], found.next_cursor)
 
 

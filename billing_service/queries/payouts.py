@@ -10,8 +10,9 @@ from sqlalchemy.orm import Session
 from billing_service.commands.letters import letter_about
 from billing_service.errors import PayoutNotFound
 from billing_service.mail import Letter
-from billing_service.models import Account, Payout, User
-from chassis.paging import Page, PageRequest, fetch_page
+from billing_service.models import PENDING, SENDING, Account, Payout, User
+from chassis.business_clock import BUSINESS_NOW
+from chassis.paging import Order, Page, PageRequest, fetch_page
 
 #: Money that was paid stays paid, whatever becomes of the letter.
 MADE = "made"
@@ -27,6 +28,7 @@ class PayoutView:
     day: date
     amount_cents: int
     made_at: datetime
+    #: `pending`, `sent`, `failed` or `unknown`.
     letter: str
     attempts: int
     sent_at: datetime | None
@@ -43,7 +45,7 @@ def payouts(
         wanted = wanted.where(Account.user_id == user_id)
     if day is not None:
         wanted = wanted.where(Payout.day == day)
-    found = fetch_page(session, wanted, Payout.day, Payout.id, page=page, descending=True)
+    found = fetch_page(session, wanted, Order((Payout.day, Payout.id), descending=True), page)
     return Page([_view(*row) for row in found.items], found.next_cursor)
 
 
@@ -54,6 +56,12 @@ def payout_letter(session: Session, payout_id: UUID) -> tuple[PayoutView, Letter
         raise PayoutNotFound
     payout, _, user = row
     return _view(*row), None if user is None else letter_about(payout, user)
+
+
+def letter_is_due(session: Session) -> bool:
+    """Tell whether a letter is to be sent now."""
+    due = select(Payout.id).where(Payout.letter == PENDING, Payout.next_attempt_at <= BUSINESS_NOW)
+    return session.scalar(due.limit(1)) is not None
 
 
 def _payouts() -> Select[Payout, Account, User]:
@@ -74,7 +82,7 @@ def _view(payout: Payout, account: Account, user: User | None) -> PayoutView:
         day=payout.day,
         amount_cents=payout.amount_cents,
         made_at=payout.made_at,
-        letter=payout.letter,
+        letter=PENDING if payout.letter == SENDING else payout.letter,
         attempts=payout.attempts,
         sent_at=payout.sent_at,
         last_error=payout.last_error,

@@ -10,19 +10,14 @@ from werkzeug.wrappers import Response
 from billing_service import commands, queries
 from billing_service.domain.rights import may_see_account
 from billing_service.errors import AccountNotFound, InvalidCorrection, NotYoursToSee
-from billing_service.ui.frame import (
-    NO_AMOUNT,
-    SEE_ALL,
-    cents_of,
-    current_day,
-    pages,
-    translated_errors,
-    wanted_day,
-    wanted_page,
-)
-from chassis.db import utc_now
+from billing_service.schemas import EntryArgs
+from billing_service.ui.frame import NO_AMOUNT, SEE_ALL, pages, translated_errors
 from chassis.i18n import format_money
 from chassis.identity import Role, current_principal, require_roles
+from chassis.input.amounts import cents_of
+from chassis.input.days import FIRST_DAY
+from chassis.input.sent import load_query
+from chassis.paging import PageArgs
 from chassis.runtime import runtime
 
 _DAY = timedelta(days=1)
@@ -43,8 +38,8 @@ def own_account() -> str:
 def list_accounts() -> str:
     """Everybody's accounts."""
     with runtime().database.reading() as session:
-        today = queries.current_day(session, now=utc_now())
-        accounts = queries.accounts(session, day=today, page=wanted_page())
+        today = queries.current_day(session)
+        accounts = queries.accounts(session, day=today, page=load_query(PageArgs)["page"])
     return render_template("billing/accounts.html", accounts=accounts, today=today)
 
 
@@ -64,7 +59,7 @@ def post_correction(user_id: UUID) -> tuple[str, int] | Response:
         with runtime().database.transaction() as session:
             commands.post_correction(
                 session,
-                commands.open_books(session, now=utc_now()),
+                commands.open_books(session),
                 user_id=user_id,
                 amount_cents=amount_cents,
                 note=request.form.get("note", ""),
@@ -81,11 +76,12 @@ def _account(user_id: UUID, refusal: InvalidCorrection | None = None) -> str:
     principal = current_principal()
     if not may_see_account(user_id, viewer_id=principal.user_id, role=principal.role):
         raise NotYoursToSee
-    today = current_day()
-    shown = wanted_day() or today
+    wanted = load_query(EntryArgs)
     with runtime().database.reading() as session:
+        today = queries.current_day(session)
+        shown = queries.day_of_log(session, **wanted)
         account = queries.account(session, user_id, day=today)
-        log = queries.entries(session, user_id, day=shown, page=wanted_page())
+        log = queries.entries(session, user_id, day=shown, page=wanted["page"])
     return render_template(
         "billing/account.html",
         account=account,
@@ -94,7 +90,7 @@ def _account(user_id: UUID, refusal: InvalidCorrection | None = None) -> str:
         may_correct=principal.role is Role.ADMIN,
         shown=shown,
         today=today,
-        before=shown - _DAY,
+        before=shown - _DAY if shown > FIRST_DAY else None,
         after=shown + _DAY if shown < today else None,
         form=request.form,
         form_key=uuid4(),

@@ -1,23 +1,25 @@
 """The management's income, business days and their reports."""
 
-from datetime import date, timedelta
+from datetime import date
 
 from flask import flash, redirect, render_template, url_for
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
 from billing_service import queries
-from billing_service.domain import business_day
-from billing_service.domain.closing import amount_to_pay
-from billing_service.errors import BadPeriod, FutureDay
+from billing_service.domain.period import period
+from billing_service.errors import FutureDay, TooManyDays
 from billing_service.jobs import close_days_up_to
 from billing_service.models import CLOSED
-from billing_service.queries.days import MONTH
-from billing_service.ui.frame import SEE_ALL, pages, wanted_day, wanted_page
+from billing_service.schemas import CloseArgs, PeriodArgs
+from billing_service.ui.frame import SEE_ALL, pages
+from chassis.business_clock import calendar_day
 from chassis.chart import bar_chart
-from chassis.db import utc_now
+from chassis.errors import Invalid
 from chassis.i18n import format_day, translate
 from chassis.identity import Role, current_principal, require_roles
+from chassis.input.sent import load_query
+from chassis.paging import PageArgs
 from chassis.runtime import runtime
 
 
@@ -27,15 +29,13 @@ def show_income() -> tuple[str, int]:
     """The management's income today and by day."""
     fault = None
     with runtime().database.reading() as session:
-        today = queries.current_day(session, now=utc_now())
+        today = queries.current_day(session)
         try:
-            last = wanted_day("to") or today
-            first = wanted_day("from") or last - timedelta(days=MONTH - 1)
-            days = queries.income(session, first, last)
-        except BadPeriod as error:
+            first, last = period(**load_query(PeriodArgs), today=today)
+        except Invalid as error:
             fault = translate(error.message)
-            first, last = today - timedelta(days=MONTH - 1), today
-            days = queries.income(session, first, last)
+            first, last = period(None, None, today=today)
+        days = queries.income(session, first, last)
         page = render_template(
             "billing/income.html",
             today=queries.income_of(session, today),
@@ -55,8 +55,9 @@ def list_days() -> str:
     with runtime().database.reading() as session:
         return render_template(
             "billing/days.html",
-            days=queries.days(session, page=wanted_page()),
-            wall_day=business_day.today(utc_now(), runtime().settings.business_timezone),
+            days=queries.days(session, page=load_query(PageArgs)["page"]),
+            last_to_close=calendar_day(session),
+            to_confirm=queries.days_to_confirm(session),
             run=queries.robot_run(session),
             may_close=_may_close(),
         )
@@ -67,8 +68,8 @@ def list_days() -> str:
 def show_day(day: date) -> str:
     """The financial report of a day."""
     with runtime().database.reading() as session:
-        report = queries.day_report(session, day)
-    closable = report.status != CLOSED and day <= business_day.today(utc_now(), runtime().settings.business_timezone)
+        report = queries.day_report(session, day, page=load_query(PageArgs)["page"])
+        closable = report.status != CLOSED and day <= calendar_day(session)
     return render_template("billing/day.html", report=report, may_close=_may_close() and closable)
 
 
@@ -77,17 +78,16 @@ def show_day(day: date) -> str:
 def confirm_close(day: date) -> str | Response:
     """Ask whether the day is really to be closed, and say what that would do."""
     with runtime().database.reading() as session:
-        report = queries.day_report(session, day)
-        earlier = queries.open_days_before(session, day)
-    if report.status == CLOSED:
-        return redirect(url_for("billing.show_day", day=day), 303)
-    due = [amount_to_pay(line.movements.closing_cents) for line in report.lines]
+        first = queries.first_open_day(session)
+        if not first <= day <= calendar_day(session):
+            return redirect(url_for("billing.show_day", day=day), 303)
+        due = queries.due_payouts(session, first)
     return render_template(
         "billing/close_day.html",
-        report=report,
-        earlier=earlier,
-        people=sum(cents > 0 for cents in due),
-        due_cents=sum(due),
+        day_to_close=day,
+        first=first,
+        number=(day - first).days + 1,
+        due=due,
     )
 
 
@@ -96,9 +96,9 @@ def confirm_close(day: date) -> str | Response:
 def close_day(day: date) -> Response:
     """Close the day and all before it; a second click on the button does no harm."""
     try:
-        closed = close_days_up_to(runtime().database, day, now=utc_now())
-    except FutureDay as error:
-        flash(translate(error.message), "bad")
+        closed = close_days_up_to(runtime().database, day, **load_query(CloseArgs))
+    except (FutureDay, TooManyDays) as error:
+        flash(translate(error.message, error.parts), "bad")
         return redirect(url_for("billing.list_days"), 303)
     for each in closed:
         flash(_("Closed: %(day)s.", day=format_day(each)))

@@ -9,9 +9,9 @@ from werkzeug.wrappers import Response
 from billing_service import commands, queries
 from billing_service.domain.pricing import PricingRules
 from billing_service.errors import InvalidPricingRules
-from billing_service.ui.frame import NO_AMOUNT, SEE_ALL, cents_of, dollars, pages, translated_errors
-from chassis.db import utc_now
+from billing_service.ui.frame import NO_AMOUNT, SEE_ALL, pages, translated_errors
 from chassis.identity import Role, current_principal, require_roles
+from chassis.input.amounts import cents_of, dollars
 from chassis.runtime import runtime
 
 
@@ -29,7 +29,7 @@ def change_rules() -> tuple[str, int] | Response:
     try:
         rules = _sent()
         with runtime().database.transaction() as session:
-            commands.set_pricing_rules(session, rules, by=current_principal().user_id, now=utc_now())
+            commands.set_pricing_rules(session, rules, by=current_principal().user_id)
     except InvalidPricingRules as error:
         return _rules(error), error.status
     flash(_("Saved. Tasks priced so far keep their prices."))

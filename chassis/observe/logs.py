@@ -10,7 +10,13 @@ from chassis.settings import SettingsError
 from messaging import current_context
 
 #: pika logs an unreachable broker six times as an error; `messaging` says it once. The others log each request or job.
-_CHATTY = {"pika": logging.CRITICAL, "apscheduler": logging.WARNING, "werkzeug": logging.WARNING}
+_CHATTY = {
+    "pika": logging.CRITICAL,
+    "apscheduler": logging.WARNING,
+    "werkzeug": logging.WARNING,
+    "waitress": logging.WARNING,
+    "waitress.queue": logging.ERROR,
+}
 
 
 def configure_logging(service: str, process: str, level: str = "INFO") -> None:

@@ -24,7 +24,7 @@ HEADER = "X-Request-ID"
 #: Upper bounds in seconds.
 _BUCKETS = (0.002, 0.004, 0.006, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
-# One gunicorn worker serves all requests (chassis/webserver.py), so its numbers are those of the service.
+# One process serves all requests (chassis/webserver.py), so its numbers are those of the service.
 REQUESTS = Counter("http_requests", "Requests served", ("service", "method", "route", "status"))
 SECONDS = Histogram(
     "http_request_duration_seconds", "Time to serve a request", ("service", "method", "route"), buckets=_BUCKETS

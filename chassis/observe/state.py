@@ -9,13 +9,14 @@ from collections.abc import Iterable
 import structlog
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
-from sqlalchemy import Engine, NullPool, create_engine, text
+from sqlalchemy import Engine, NullPool, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from chassis.db import engine_url
 from chassis.settings import Settings
 from messaging import count_waiting, outbox_status
+from messaging.database import new_engine
 from messaging.dead_letters import count_dead_letters
 
 _log = structlog.get_logger(__name__)
@@ -23,7 +24,7 @@ _log = structlog.get_logger(__name__)
 
 def probing_engine(settings: Settings) -> Engine:
     """Return an engine that connects anew for each question: Postgres has 3 s to let us in and 5 s to answer."""
-    return create_engine(
+    return new_engine(
         engine_url(settings.database_url),
         poolclass=NullPool,
         connect_args={

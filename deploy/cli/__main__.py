@@ -4,6 +4,7 @@ import click
 
 from deploy.cli.books import close_day, verify
 from deploy.cli.dead_letters import dead_letters
+from deploy.cli.letters import letters
 from deploy.cli.outbox import outbox
 from deploy.cli.replay import replay
 from deploy.cli.status import status
@@ -33,6 +34,7 @@ ates.add_command(dead_letters)
 ates.add_command(replay)
 ates.add_command(users)
 ates.add_command(close_day)
+ates.add_command(letters)
 ates.add_command(verify)
 
 if __name__ == "__main__":

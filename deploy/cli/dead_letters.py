@@ -130,6 +130,7 @@ def _show_story(name: str, story: DeadLetterStory) -> None:
         ("reason", letter.reason),
         ("detail", letter.detail),
         ("attempts", letter.attempts),
+        ("outcome of its replay", story.outcome or ""),
         ("died", letter.died_at),
         ("content_type", story.content_type),
         *story.properties.items(),

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import click
-from sqlalchemy import create_engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -17,6 +16,7 @@ from deploy.errors import DeployError
 from deploy.programs import Identity, environment_of, identity_of
 from deploy.run_file import Run, read_run
 from deploy.settings import REPOSITORY, SERVICES, load_deployment
+from messaging.database import new_engine
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -54,7 +54,7 @@ def living(pid: int) -> Identity | None:
 @contextmanager
 def open_database(run: Run, service: str) -> Iterator[Session]:
     """Yield a session with the service's database. Raises DeployError if it cannot be asked."""
-    engine = create_engine(engine_url(run.databases[service]), connect_args={"connect_timeout": 3})
+    engine = new_engine(engine_url(run.databases[service]), connect_args={"connect_timeout": 3})
     try:
         with Session(engine) as session:
             yield session

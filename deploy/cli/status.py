@@ -15,7 +15,8 @@ from deploy.errors import DeployError
 from deploy.processes import all_process_names
 from deploy.run_file import Run
 from messaging import outbox_status
-from messaging.dead_letters import count_dead_letters
+from messaging.dead_letters import dead_letter_groups
+from messaging.errors import UnknownType
 
 #: Seconds after which a process that does not answer is no longer said to be starting.
 _STARTED_AFTER = 30
@@ -29,7 +30,7 @@ def status(*, as_json: bool) -> None:
     """Show services and processes. Exits with 1 if one is not well.
 
     That is one that is missing, dead or not ready, also while it only starts. Events that are pending and dead letters
-    are shown, and are no failure.
+    are shown, and are no failure, unless they are of a type that nobody knows: somebody publishes what nobody hears.
     """
     run = running_system()
     processes = [_process(process["name"], process["pid"]) for process in run.processes]
@@ -37,12 +38,15 @@ def status(*, as_json: bool) -> None:
         found |= _condition(process, found["seconds"])
     processes += _missing({process["name"] for process in processes})
     services = [_service(name, run) for name in run.services]
+    unknown_types = [unknown for service in services for unknown in service.pop("unknown_types")]
     working = all(process["running"] and process["ready"] is not False for process in processes)
-    well = working and all(service["ready"] for service in services)
+    well = working and all(service["ready"] for service in services) and not unknown_types
     if as_json:
-        print_json({"well": well, "services": services, "processes": processes, "rabbitmq": run.rabbitmq["management"]})
+        told = {"well": well, "services": services, "unknown_types": unknown_types, "processes": processes}
+        print_json(told | {"rabbitmq": run.rabbitmq["management"]})
     else:
         _show(services, processes, run)
+        _show_unknown(unknown_types)
     raise SystemExit(0 if well else 1)
 
 
@@ -81,13 +85,24 @@ def _service(name: str, run: Run) -> dict[str, Any]:
     found: dict[str, Any] = {"name": name, "url": run.services[name], "ready": _is_ready(run.services[name])}
     try:
         with open_database(run, name) as session:
-            outbox, dead_letters = outbox_status(session), count_dead_letters(session)
+            outbox, groups = outbox_status(session), dead_letter_groups(session)
     except DeployError:
-        return found | {"ready": False, "pending": None, "oldest_pending_seconds": None, "dead_letters": None}
+        absent: dict[str, Any] = {
+            "pending": None,
+            "oldest_pending_seconds": None,
+            "dead_letters": None,
+            "unknown_types": [],
+        }
+        return found | {"ready": False} | absent
     return found | {
         "pending": outbox.pending,
         "oldest_pending_seconds": outbox.oldest_pending_seconds,
-        "dead_letters": dead_letters,
+        "dead_letters": sum(group.count for group in groups),
+        "unknown_types": [
+            {"service": name, "type": group.type, "count": group.count}
+            for group in groups
+            if group.reason == UnknownType.reason
+        ],
     }
 
 
@@ -130,3 +145,11 @@ def _show(services: list[dict[str, Any]], processes: list[dict[str, Any]], run: 
         ],
     )
     print(f"RabbitMQ: {run.rabbitmq['management']}   {run.rabbitmq['user']} / {run.rabbitmq['password']}")
+
+
+def _show_unknown(unknown_types: list[dict[str, Any]]) -> None:
+    if not unknown_types:
+        return
+    columns = ("type", "events", "dead letters of")
+    rows = [(unknown["type"], unknown["count"], unknown["service"]) for unknown in unknown_types]
+    print_table("EVENTS OF UNKNOWN TYPES", columns, rows)

@@ -14,6 +14,7 @@ from deploy.errors import DeployError, MissingServerError
 from deploy.ports import LOOPBACK
 from deploy.programs import Program, kill, processes_working_in
 from deploy.servers.base import Server
+from messaging.database import connect
 
 ADMINISTRATOR = "postgres"
 
@@ -21,7 +22,7 @@ ADMINISTRATOR = "postgres"
 _ORPHANS_GRACE = 3.0
 
 #: `synchronous_commit` stays on, as is the default: this database holds money.
-_SETTINGS = {
+SETTINGS = {
     "listen_addresses": LOOPBACK,
     # A socket's path may have 107 characters at most, and the state folder may be anywhere.
     "unix_socket_directories": "",
@@ -33,11 +34,14 @@ _SETTINGS = {
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_line_prefix": "%m [%p] %q%u@%d ",
-    "log_min_duration_statement": "1s",
+    # The statement, and the details of an error, hold values: names, addresses, sums.
+    "log_min_error_statement": "panic",
+    "log_error_verbosity": "terse",
     # Who holds a lock and is gone must let go of it soon.
     "tcp_keepalives_idle": "30",
     "tcp_keepalives_interval": "10",
     "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "60s",
 }
 
 #: From version 14 on. After a crash every file is made sure of before anything else; one call for the whole file system
@@ -102,7 +106,7 @@ class PostgresServer(Server):
 
     def programs(self) -> tuple[Program, ...]:
         """Return the postmaster."""
-        settings = _SETTINGS | {"port": str(self.port)} | (_THROW_AWAY if self._throw_away else {})
+        settings = SETTINGS | {"port": str(self.port)} | (_THROW_AWAY if self._throw_away else {})
         if _version_number((self._data / "PG_VERSION").read_text()) >= 14:
             settings |= _QUICK_RECOVERY
         words = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
@@ -121,7 +125,7 @@ class PostgresServer(Server):
     def is_ready(self) -> bool:
         """Tell whether the administrator can sign in."""
         try:
-            psycopg2.connect(self.url, connect_timeout=2).close()
+            connect(self.url, connect_timeout=2).close()
         except psycopg2.OperationalError as error:
             if "password authentication failed" in str(error):
                 raise DeployError(f"The password in the state folder is not that of {self._data}: {error}") from error

@@ -35,6 +35,7 @@ management.tcp.ip = {address}
 management.tcp.port = {management}
 cluster_name = ates
 load_definitions = {definitions}
+heartbeat = 30
 log.file = false
 log.console = true
 log.console.level = info
@@ -162,7 +163,7 @@ class RabbitServer(Server):
         }
 
     def _write(self, path: Path, text: str) -> None:
-        write_atomically(path, text, mode=0o600)
+        write_atomically(path, text)
         give(path, self._account)
 
 

@@ -20,6 +20,8 @@ from messaging.transport import Publisher, QueueState, Receiver
 
 #: Seconds without a sign of life after which the other side counts as gone.
 _HEARTBEAT = 30
+#: Seconds after which a connection that the broker does not read from, because of an alarm, is opened anew.
+_BLOCKED = 300
 _PRECONDITION_FAILED = 406
 
 
@@ -30,6 +32,7 @@ class RabbitBroker:
         """Take the URL; `name` is what the management console shows for the connections."""
         self._parameters = pika.URLParameters(url)
         self._parameters.heartbeat = _HEARTBEAT
+        self._parameters.blocked_connection_timeout = _BLOCKED
         self._parameters.socket_timeout = 5
         self._parameters.stack_timeout = 10
         self._parameters.client_properties = {"connection_name": name}
@@ -49,7 +52,7 @@ class RabbitBroker:
     def _short_channel(self) -> Iterator[Any]:
         """Yield a channel for a few answers. Raises BrokerUnavailable, or TopologyConflict."""
         try:
-            with pika.BlockingConnection(self._parameters) as connection:
+            with _blocking_connection(self._parameters) as connection:
                 yield connection.channel()
         except ChannelClosedByBroker as error:
             if error.reply_code == _PRECONDITION_FAILED:
@@ -65,6 +68,17 @@ class RabbitBroker:
     def receiver(self, queue: str, prefetch: int) -> Receiver:
         """Return a receiver of the queue."""
         return RabbitReceiver(self._parameters, queue, prefetch)
+
+
+@contextmanager
+def _blocking_connection(parameters: pika.URLParameters) -> Iterator[pika.BlockingConnection]:
+    connection = pika.BlockingConnection(parameters)
+    try:
+        with connection:
+            yield connection
+    finally:
+        # pika forgets to close it if the broker has said goodbye together with its welcome.
+        connection._impl.ioloop.close()
 
 
 def _declare(channel: Any, topology: Topology) -> None:

@@ -7,11 +7,12 @@ here has to give the very bytes that pika gives, and a test compares them.
 from collections.abc import Mapping
 from functools import lru_cache
 from struct import Struct
-from typing import Any
+from typing import Any, NamedTuple
 
 import pika
 from pika.frame import Method
 
+from messaging.errors import CannotBeEncoded
 from messaging.transport import Message
 
 _CLASS_BASIC = 60
@@ -31,19 +32,50 @@ _SMALL = range(-(2**31), 2**31)
 _INTEGER = Struct(">ci")
 
 _CONTENT_TYPE, _HEADERS, _DELIVERY_MODE, _CORRELATION_ID = 1 << 15, 1 << 13, 1 << 12, 1 << 10
-_MESSAGE_ID, _TIMESTAMPED, _TYPE, _APP_ID = 1 << 7, 1 << 6, 1 << 5, 1 << 3
+_MESSAGE_ID, _TIMESTAMPED, _TYPE, _USER_ID, _APP_ID = 1 << 7, 1 << 6, 1 << 5, 1 << 4, 1 << 3
+
+#: Bytes of all properties: they have to fit into one frame, of 128 KiB unless the broker's administrator wants less.
+_MAX_PROPERTIES = 128 * 1024 - _HEADER.size - len(_FRAME_END)
 
 
-def publication(message: Message, *, channel: int, frame_max: int) -> bytes:
-    """Return all frames of `basic.publish`, mandatory and persistent, each of at most `frame_max` bytes.
+class Encoded(NamedTuple):
+    """A message of which nothing is left that could fail: made where it is sent, written where the connection is."""
 
-    Raises ValueError for a short string of more than 255 bytes.
+    tag: int
+    message_id: str
+    exchange: str
+    routing_key: str
+    #: Which properties there are.
+    flags: int
+    properties: bytes
+    body: bytes
+
+
+def encode(message: Message, *, user_id: str) -> Encoded:
+    """Return the message encoded as far as it can be without a connection. Raises CannotBeEncoded.
+
+    `user_id`: who is signed in; the broker takes no other.
     """
-    flags, properties = _properties(message)
-    body = message.body
+    try:
+        flags, properties = _properties(message, user_id)
+        _method(message.exchange, message.routing_key, channel=1)
+    except Exception as error:
+        raise CannotBeEncoded(f"{message.type} {message.message_id}: {error!r}") from error
+    if len(properties) > _MAX_PROPERTIES:
+        why = f"its properties have {len(properties)} bytes, and one frame holds {_MAX_PROPERTIES}"
+        raise CannotBeEncoded(f"{message.type} {message.message_id}: {why}")
+    return Encoded(
+        message.tag, message.message_id, message.exchange, message.routing_key, flags, properties, message.body
+    )
+
+
+def publication(message: Encoded, *, channel: int, frame_max: int) -> bytes:
+    """Return all frames of `basic.publish`, mandatory and persistent, each of at most `frame_max` bytes."""
+    properties, body = message.properties, message.body
+    length = _HEADER_LENGTH + len(properties)
     frames = [
-        _method(message.exchange, message.routing_key, channel),
-        _HEADER.pack(_FRAME_HEADER, channel, _HEADER_LENGTH + len(properties), _CLASS_BASIC, 0, len(body), flags),
+        _method(message.exchange, message.routing_key, channel=channel),
+        _HEADER.pack(_FRAME_HEADER, channel, length, _CLASS_BASIC, 0, len(body), message.flags),
         properties,
         _FRAME_END,
     ]
@@ -55,15 +87,15 @@ def publication(message: Message, *, channel: int, frame_max: int) -> bytes:
 
 
 @lru_cache(maxsize=1024)
-def _method(exchange: str, routing_key: str, channel: int) -> bytes:
+def _method(exchange: str, routing_key: str, *, channel: int) -> bytes:
     method = pika.spec.Basic.Publish(exchange=exchange, routing_key=routing_key, mandatory=True)
     marshalled: bytes = Method(channel, method).marshal()
     return marshalled
 
 
-def _properties(message: Message) -> tuple[int, bytes]:
+def _properties(message: Message, user_id: str) -> tuple[int, bytes]:
     """Return which properties there are, and their values in the order of the flags."""
-    flags = _CONTENT_TYPE | _DELIVERY_MODE
+    flags = _CONTENT_TYPE | _DELIVERY_MODE | _USER_ID
     values = [_short(message.content_type)]
     if message.headers:
         flags |= _HEADERS
@@ -81,14 +113,20 @@ def _properties(message: Message) -> tuple[int, bytes]:
     if message.type:
         flags |= _TYPE
         values.append(_short(message.type))
+    values.append(_short(user_id))
     if message.app_id:
         flags |= _APP_ID
         values.append(_short(message.app_id))
     return flags, b"".join(values)
 
 
+def header_field(name: str, value: Any) -> bytes:
+    """Return a header as it stands in their table."""
+    return _short(name) + _value(value)
+
+
 def _table(headers: Mapping[str, Any]) -> bytes:
-    fields = b"".join([_short(name) + _value(value) for name, value in headers.items()])
+    fields = b"".join([header_field(name, value) for name, value in headers.items()])
     return _LONG.pack(len(fields)) + fields
 
 

@@ -11,7 +11,9 @@ from typing import Any
 
 import pika
 from pika.channel import Channel
-from pika.exceptions import ConnectionWrongStateError
+from pika.exceptions import ChannelClosedByBroker, ConnectionClosedByClient, ConnectionWrongStateError
+
+from messaging.broker.connection import Connection
 
 _log = logging.getLogger(__name__)
 
@@ -19,15 +21,6 @@ _log = logging.getLogger(__name__)
 _RECONNECT_AFTER = (0.1, 0.3, 1.0)
 #: Seconds that the broker has for its part of closing a connection.
 _GOODBYE = 2.0
-
-
-class Connection(pika.SelectConnection):  # type: ignore[misc]
-    """A connection that also sends frames which are encoded already, any number in one system call."""
-
-    def write(self, frames: bytes) -> None:
-        """Send these frames, of a channel that is open."""
-        self.bytes_sent += len(frames)
-        self._adapter_emit_data(frames)
 
 
 class Link:
@@ -45,10 +38,14 @@ class Link:
         self._closing = threading.Event()
         self._connection: Connection | None = None
         self._failures = 0
+        #: What was logged last: the same is said once, however often it happens.
+        self._said = ""
         self.number = 0
         self.ready = threading.Event()
         #: Whether the broker reads nothing from this connection for now, being short of memory or disk.
         self.blocked = False
+        #: Why the channel before this one was of no use, until something works on this one.
+        self.trouble = ""
         self._thread = threading.Thread(target=self._run, name="rabbitmq", daemon=True)
         self._thread.start()
 
@@ -65,8 +62,30 @@ class Link:
 
     def opened(self) -> None:
         """Say that the channel is usable now."""
-        self._failures = 0
+        if not self.trouble:
+            self.works()
         self.ready.set()
+
+    def works(self) -> None:
+        """Say that the broker does what is asked for on this channel: what fails from now on is news."""
+        self._failures = 0
+        self._said = ""
+        self.trouble = ""
+
+    def obstacle(self) -> str:
+        """Say in words what keeps messages from flowing; empty if nothing does."""
+        if self.blocked:
+            return "blocked by the broker's alarm"
+        if self.trouble:
+            return f"waiting for the broker: {self.trouble}"
+        return "" if self.ready.is_set() else "waiting for the broker"
+
+    def reopen(self, why: str) -> None:
+        """Give this channel up for a new one. On the link's thread."""
+        self.ready.clear()
+        self.trouble = why
+        self._say("opening another channel to RabbitMQ: %s", why)
+        self._close_connection()
 
     def close(self) -> None:
         """Close and wait for the thread to end."""
@@ -99,17 +118,8 @@ class Link:
             self._closing.wait(pause)
 
     def _run_connection(self) -> None:
-        connection = Connection(
-            self._parameters,
-            on_open_callback=self._open_channel,
-            on_open_error_callback=self._failed,
-            on_close_callback=self._failed,
-        )
-        self._connection = connection
-        try:
-            connection.ioloop.start()
-        finally:
-            connection.ioloop.close()
+        self._connection = Connection(self._parameters, on_open=self._open_channel, on_failed=self._failed)
+        self._connection.run()
 
     def _open_channel(self, connection: pika.SelectConnection) -> None:
         if self._closing.is_set():
@@ -133,12 +143,20 @@ class Link:
 
     def _channel_closed(self, _channel: Channel, reason: Exception) -> None:
         self.ready.clear()
-        if not self._closing.is_set():
-            _log.warning("RabbitMQ closed the channel: %s", reason)
-        self._close_connection()
+        if isinstance(reason, ChannelClosedByBroker):
+            self.reopen(reason.reply_text)
+        else:
+            self._close_connection()
 
     def _failed(self, connection: pika.SelectConnection, reason: Exception) -> None:
         self.ready.clear()
-        if not self._closing.is_set():
-            _log.warning("no connection to RabbitMQ: %r", reason)
+        if not isinstance(reason, ConnectionClosedByClient):
+            self.trouble = ""
+            self._say("no connection to RabbitMQ: %r", reason)
         connection.ioloop.stop()
+
+    def _say(self, text: str, why: object) -> None:
+        said = text % why
+        if said != self._said and not self._closing.is_set():
+            _log.warning(said)
+        self._said = said

@@ -1,5 +1,6 @@
 """Sends to RabbitMQ with publisher confirms (https://www.rabbitmq.com/docs/confirms), many messages at a time."""
 
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -7,15 +8,21 @@ from typing import Any
 import pika
 from pika.channel import Channel
 
-from messaging.broker.encoding import publication
+from messaging.broker.encoding import Encoded, encode, publication
 from messaging.broker.link import Link
 from messaging.broker.mailbox import Mailbox
+from messaging.errors import CannotBeEncoded
 from messaging.transport import Message, Outcome
 
 #: Messages written before the broker's answers are looked at.
 _WRITE_AT_ONCE = 200
 #: The broker's answers, each for one message or many, that are looked at together.
 _OUTCOMES_AT_ONCE = 10_000
+#: Seconds of nothing but refusals from the same place, after which another channel is tried. A channel that was told
+#: that a quorum queue is full believes it until the queue says otherwise, which it never does if what made it full was
+#: a limit that is gone (`rabbit_fifo_client`, the queue's status).
+_STUBBORN = 15.0
+_LOST = "the connection to the broker was lost"
 
 
 class RabbitPublisher:
@@ -24,27 +31,35 @@ class RabbitPublisher:
     def __init__(self, parameters: pika.URLParameters, on_news: Callable[[], None]) -> None:
         """Start to connect; `on_news` is called on the link's thread."""
         self._on_news = on_news
+        self._user: str = parameters.credentials.username
         self._outcomes: Mailbox[list[Outcome]] = Mailbox()
         #: Handed over and not yet written to a connection.
-        self._handed: deque[Message] = deque()
+        self._handed: deque[Encoded] = deque()
         # The rest belongs to the link's thread. Delivery tags count up from 1 on each channel.
         self._channel: Channel | None = None
         self._sent = 0
-        self._unconfirmed: dict[int, tuple[int, str]] = {}
+        self._unconfirmed: dict[int, Encoded] = {}
         self._returned: dict[str, str] = {}
+        #: By exchange and routing key: since when messages are refused there, by the monotonic clock.
+        self._refusing: dict[tuple[str, str], float] = {}
         self._link = Link(parameters, self._use, self._lost)
 
     def wait_until_connected(self, timeout: float) -> bool:
         """See `Publisher`."""
         return self._link.ready.wait(timeout)
 
-    def blocked(self) -> bool:
+    def obstacle(self) -> str:
         """See `Publisher`."""
-        return self._link.blocked
+        return self._link.obstacle()
 
     def send(self, messages: Sequence[Message]) -> None:
         """See `Publisher`."""
-        self._handed.extend(messages)
+        for message in messages:
+            try:
+                self._handed.append(encode(message, user_id=self._user))
+            except CannotBeEncoded as error:  # here, for on the link's thread it would cost the connection
+                self._outcomes.put([Outcome(message.tag, False, f"cannot be encoded: {error}", hopeless=True)])
+                self._on_news()
         self._link.call(self._publish)  # without a connection, the next one to open takes them along
 
     def outcomes(self, timeout: float) -> list[Outcome]:
@@ -61,6 +76,7 @@ class RabbitPublisher:
 
     def _ready(self, channel: Channel) -> None:
         self._sent = 0
+        self._refusing = {}
         self._channel = channel
         self._link.opened()
         self._on_news()
@@ -68,11 +84,11 @@ class RabbitPublisher:
 
     def _lost(self) -> None:
         self._channel = None
-        unconfirmed = [tag for tag, _ in self._unconfirmed.values()]
+        lost = [Outcome(message.tag, False, _LOST, lost=True) for message in self._unconfirmed.values()]
         self._unconfirmed = {}
         self._returned = {}
-        if unconfirmed:
-            self._outcomes.put([Outcome(tag, False, "the connection to the broker was lost") for tag in unconfirmed])
+        if lost:
+            self._outcomes.put(lost)
         self._on_news()
 
     def _publish(self) -> None:
@@ -82,7 +98,7 @@ class RabbitPublisher:
         messages = [self._handed.popleft() for _ in range(min(len(self._handed), _WRITE_AT_ONCE))]
         for message in messages:
             self._sent += 1
-            self._unconfirmed[self._sent] = (message.tag, message.message_id)
+            self._unconfirmed[self._sent] = message
         number, frame_max = channel.channel_number, channel.connection.params.frame_max
         publications = [publication(message, channel=number, frame_max=frame_max) for message in messages]
         channel.connection.write(b"".join(publications))
@@ -106,10 +122,19 @@ class RabbitPublisher:
             settled = [method.delivery_tag]
         self._outcomes.put([self._settle(number, confirmed) for number in settled])
         self._on_news()
+        if self._link.trouble:
+            self._link.works()
+        if self._refusing and time.monotonic() - min(self._refusing.values()) >= _STUBBORN:
+            self._link.reopen("RabbitMQ refuses what is sent to " + " and ".join(key for _, key in self._refusing))
 
     def _settle(self, number: int, confirmed: bool) -> Outcome:
-        tag, message_id = self._unconfirmed.pop(number)
-        returned = self._returned.pop(message_id, None) if self._returned else None
+        message = self._unconfirmed.pop(number)
+        returned = self._returned.pop(message.message_id, None) if self._returned else None
         if returned is not None:
-            return Outcome(tag, False, f"returned: {returned}")
-        return Outcome(tag, confirmed, "" if confirmed else "refused by the broker")
+            return Outcome(message.tag, False, f"returned: {returned}")
+        if not confirmed:
+            self._refusing.setdefault((message.exchange, message.routing_key), time.monotonic())
+            return Outcome(message.tag, False, "refused by the broker")
+        if self._refusing:
+            self._refusing.pop((message.exchange, message.routing_key), None)
+        return Outcome(message.tag, True)

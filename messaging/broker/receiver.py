@@ -7,12 +7,10 @@ from typing import Any
 import pika
 from pika.channel import Channel
 
+from messaging.broker.decoding import delivery_of
 from messaging.broker.link import Link
 from messaging.broker.mailbox import Mailbox
 from messaging.transport import Delivery
-
-#: Characters of headers that are taken from a message: with four bytes each they are half a frame.
-_ROOM_FOR_HEADERS = 16 * 1024
 
 
 class RabbitReceiver:
@@ -21,9 +19,12 @@ class RabbitReceiver:
     def __init__(self, parameters: pika.URLParameters, queue: str, prefetch: int) -> None:
         """Start to connect and subscribe."""
         self._queue_name = queue
+        self._user: str = parameters.credentials.username
         self._prefetch = prefetch
         self._arrived: Mailbox[Delivery] = Mailbox()
         self._channel: Channel | None = None
+        self._subscriptions = 0
+        self._consumer_tag = ""
         #: Tags handed out and not settled, in order, of the connection they came over.
         self._outstanding: dict[int, None] = {}
         self._outstanding_of = 0
@@ -52,9 +53,15 @@ class RabbitReceiver:
         if channel is not None and (up_to or settled):
             self._link.call(lambda: self._settle(channel, number, up_to, sorted(settled)))
 
-    def connected(self) -> bool:
+    def go_on(self) -> None:
+        """See `Receiver`. The broker counts the prefetch of each subscription anew."""
+        channel, number = self._channel, self._link.number
+        if channel is not None:
+            self._link.call(lambda: self._subscribe_anew(channel, number))
+
+    def obstacle(self) -> str:
         """See `Receiver`."""
-        return self._link.ready.is_set()
+        return self._link.obstacle()
 
     def close(self) -> None:
         """See `Receiver`."""
@@ -76,69 +83,29 @@ class RabbitReceiver:
             channel.basic_ack(tag)
 
     def _use(self, channel: Channel, number: int) -> None:
-        channel.add_on_cancel_callback(lambda _frame: channel.close())  # the queue was deleted
+        channel.add_on_cancel_callback(lambda _frame: self._link.reopen(f"{self._queue_name} was deleted"))
         channel.basic_qos(prefetch_count=self._prefetch, callback=lambda _frame: self._subscribe(channel, number))
 
+    def _subscribe_anew(self, channel: Channel, number: int) -> None:
+        if number == self._link.number and channel.is_open:
+            channel.basic_cancel(self._consumer_tag, callback=lambda _frame: self._subscribe(channel, number))
+
     def _subscribe(self, channel: Channel, number: int) -> None:
+        if not channel.is_open:  # closed while the broker answered
+            return
+
         def arrived(_channel: Channel, method: Any, properties: Any, body: bytes) -> None:
-            self._arrived.put(_delivery(number, method, properties, body))
+            self._arrived.put(delivery_of(number, method, properties, body, own=self._user))
 
         def subscribed(_frame: Any) -> None:
             self._channel = channel
+            self._link.works()
             self._link.opened()
 
-        channel.basic_consume(self._queue_name, arrived, callback=subscribed)
+        # RabbitMQ puts back what is not settled by the order of the tags (for up to 32 of them).
+        self._subscriptions += 1
+        self._consumer_tag = f"{self._subscriptions:06}"
+        channel.basic_consume(self._queue_name, arrived, consumer_tag=self._consumer_tag, callback=subscribed)
 
     def _lost(self) -> None:
         self._channel = None
-
-
-def _delivery(connection: int, method: Any, properties: Any, body: bytes) -> Delivery:
-    return Delivery(
-        tag=method.delivery_tag,
-        connection=connection,
-        body=body,
-        content_type=_text(properties.content_type),
-        routing_key=_text(method.routing_key),
-        message_id=_text(properties.message_id),
-        type=_text(properties.type),
-        app_id=_text(properties.app_id),
-        correlation_id=_text(properties.correlation_id),
-        timestamp=properties.timestamp,
-        headers=_headers(properties.headers or {}),
-        redelivered=bool(method.redelivered),
-    )
-
-
-def _headers(found: dict[str | bytes, Any]) -> dict[str, Any]:
-    """Leave out what is too large: a message that is sent on has more headers than it came with, and one frame for all.
-
-    A broker that is sent a larger frame closes the connection, and again whenever that message is tried again.
-    """
-    kept: dict[str, Any] = {}
-    room = _ROOM_FOR_HEADERS
-    for key, value in found.items():
-        name, plain = _text(key), _plain(value)
-        size = len(name) + len(str(plain))
-        if size <= room:
-            room -= size
-            kept[name] = plain
-    return kept
-
-
-def _text(value: str | bytes | None) -> str:
-    """pika gives bytes where a foreign client sent what is no UTF-8."""
-    return value.decode(errors="ignore") if isinstance(value, bytes) else value or ""
-
-
-def _plain(value: Any) -> Any:
-    """Make a header one that can be sent on: pika reads more kinds of values than it can write."""
-    if isinstance(value, dict):
-        return {_text(name): _plain(inner) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [_plain(inner) for inner in value]
-    if value is None or isinstance(value, str | bool):
-        return value
-    if isinstance(value, int) and abs(value) < 2**63:
-        return value
-    return _text(value) if isinstance(value, bytes) else str(value)

@@ -8,11 +8,13 @@ Whoever decides (a page, REST, the command line) only writes the decision down; 
     decisions.py  a person's side: replay, edit and replay, discard
     orders.py     the desk's side: what is decided and not done yet, and what the queue should hold
     messages.py   a letter as a message, dead or alive
+    outcomes.py   what became of letters that were replayed
     reading.py    lists, groups and single letters as people read them
     retention.py  letters that are done with, after a long time
 """
 
 from messaging.dead_letters.decisions import Actor, Decision, Selection, decide, decide_all, replay_edited
+from messaging.dead_letters.outcomes import Outcome, OutcomeCounts
 from messaging.dead_letters.reading import (
     DeadLetterGroup,
     DeadLetterStory,
@@ -37,6 +39,8 @@ __all__ = [
     "DeadLetterStory",
     "DeadLetterView",
     "Decision",
+    "Outcome",
+    "OutcomeCounts",
     "RecentDecision",
     "Selection",
     "State",

@@ -2,6 +2,7 @@
 
 from messaging.dead_letters.rules import Label, death_headers, living_headers
 from messaging.envelope import CONTENT_TYPE, Event
+from messaging.sender import DESK, SENT_BY
 from messaging.tables import DeadLetter
 from messaging.topology import dead_exchange, events_queue, requeue_exchange
 from messaging.transport import Message
@@ -24,7 +25,7 @@ def living_message(letter: DeadLetter, service: str) -> Message:
         app_id=event.producer,
         correlation_id=str(event.correlation_id),
         timestamp=int(event.time.timestamp()),
-        headers={"subject": event.subject, "sequence": event.sequence},
+        headers={SENT_BY: DESK, "subject": event.subject, "sequence": event.sequence},
     )
 
 
@@ -49,5 +50,6 @@ def _message(letter: DeadLetter, exchange: str, routing_key: str, headers: dict[
         app_id=letter.properties.get("app_id") or "",
         correlation_id=letter.properties.get("correlation_id") or "",
         timestamp=letter.properties.get("timestamp"),
-        headers=headers,
+        # First, since a reader drops the last of too many; known or not, or it would be sent by ourselves.
+        headers={SENT_BY: letter.properties.get("sent_by") or "", **headers},
     )

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Integer, Uuid, any_, bindparam, func, not_, select, text
+from sqlalchemy import ARRAY, Integer, Uuid, any_, bindparam, func, select, text
 from sqlalchemy.orm import Session
 
 from messaging.dead_letters.rules import OPEN, Standing, State
@@ -47,15 +47,13 @@ def standings(session: Session, letter_ids: Collection[UUID]) -> dict[UUID, Stan
     return {letter_id: Standing(State(state), deaths) for letter_id, state, deaths in found}
 
 
-def missing_letters(
-    session: Session, present: Collection[UUID], *, dead_for: timedelta, limit: int
-) -> Sequence[DeadLetter]:
-    """Return open letters that died longer ago than this and whose message is not among those present in the queue."""
-    return session.scalars(
-        select(DeadLetter)
-        .where(DeadLetter.state.in_(OPEN), DeadLetter.died_at < func.now() - dead_for)
-        .where(not_(DeadLetter.id == any_(_IDS)))
-        .order_by(DeadLetter.position)
-        .limit(limit),
-        {"letter_ids": list(present)},
-    ).all()
+def open_letter_ids(session: Session, *, dead_for: timedelta) -> Sequence[UUID]:
+    """Return the ids of the open letters that died longer ago than this, in the order in which they died."""
+    wanted = select(DeadLetter.id).where(DeadLetter.state.in_(OPEN), DeadLetter.died_at < func.now() - dead_for)
+    return session.scalars(wanted.order_by(DeadLetter.position)).all()
+
+
+def open_letters(session: Session, letter_ids: Collection[UUID]) -> Sequence[DeadLetter]:
+    """Return those of these letters that are open still, in the order in which they died."""
+    wanted = select(DeadLetter).where(DeadLetter.id == any_(_IDS), DeadLetter.state.in_(OPEN))
+    return session.scalars(wanted.order_by(DeadLetter.position), {"letter_ids": list(letter_ids)}).all()

@@ -1,7 +1,6 @@
 """The consumer's side: a message died, for the first time or again."""
 
 import hashlib
-import math
 from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID, uuid4, uuid5
@@ -10,9 +9,10 @@ from sqlalchemy import and_, not_, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from messaging.dead_letters.rules import BURIED, Action, State
+from messaging.dead_letters.rules import BURIED, Action, State, storable
 from messaging.envelope import Event
-from messaging.errors import PermanentError
+from messaging.errors import NotFromItsProducer, PermanentError
+from messaging.sender import sent_by
 from messaging.tables import DeadLetter, DeadLetterAction
 from messaging.transport import Delivery
 
@@ -20,10 +20,11 @@ from messaging.transport import Delivery
 HOLDS_BACK = or_(DeadLetter.state.in_(BURIED), DeadLetter.replacement.is_not(None))
 
 
-def letter_ids(delivery: Delivery) -> tuple[UUID, UUID]:
+def letter_ids(delivery: Delivery, error: PermanentError | None = None) -> tuple[UUID, ...]:
     """Return the ids that its letter can have: that of the event or else of the message, or a new one if it has none.
 
-    And in case that another message has taken this one, a second that follows from what it says.
+    And in case that another message has taken this one, a second that follows from what it says. What is not from its
+    producer has an id that no event can claim, or it would hold back the event of which it is a copy.
     """
     try:
         first = Event.from_bytes(delivery.body).id
@@ -33,7 +34,8 @@ def letter_ids(delivery: Delivery) -> tuple[UUID, UUID]:
         except ValueError:
             first = uuid4()
     said = delivery.content_type.encode(errors="replace") + b"\0" + delivery.body
-    return first, uuid5(first, hashlib.sha256(said).hexdigest())
+    second = uuid5(first, hashlib.sha256(said).hexdigest())
+    return (uuid5(second, error.reason),) if isinstance(error, NotFromItsProducer) else (first, second)
 
 
 def record_dead_letter(
@@ -43,10 +45,23 @@ def record_dead_letter(
 
     A letter whose replay failed is dead again, with the new reason, attempts and time. None if one holds copies back.
     """
-    values = {
+    values = letter_values(delivery, error, attempts=attempts)
+    for letter_id in ids:
+        letter = _record(session, letter_id, delivery.body, values)
+        if letter is not None:
+            session.add(DeadLetterAction(letter_id=letter.id, action=Action.DIED, detail=error.reason))
+            return letter
+        if same_message(delivery) in holding_letters(session, ids):
+            return None
+    raise AssertionError(f"two messages have one digest: {ids}")
+
+
+def letter_values(delivery: Delivery, error: PermanentError, *, attempts: int) -> dict[str, Any]:
+    """Return what is kept of a message beside its body, and why it died."""
+    return {
         "type": delivery.type or delivery.routing_key,
         "reason": error.reason,
-        "detail": str(error),
+        "detail": storable(str(error)),
         "attempts": attempts,
         "content_type": delivery.content_type,
         "headers": delivery.headers,
@@ -56,22 +71,14 @@ def record_dead_letter(
             "correlation_id": delivery.correlation_id,
             "timestamp": delivery.timestamp,
             "routing_key": delivery.routing_key,
+            "sent_by": sent_by(delivery),
         },
     }
-    storable = {name: _storable(value) for name, value in values.items()}
-    for letter_id in ids:
-        letter = _record(session, letter_id, delivery.body, storable)
-        if letter is not None:
-            session.add(DeadLetterAction(letter_id=letter.id, action=Action.DIED, detail=storable["reason"]))
-            return letter
-        if same_message(delivery) in holding_letters(session, ids):
-            return None
-    raise AssertionError(f"two messages have one digest: {ids}")
 
 
 def same_message(delivery: Delivery) -> tuple[bytes, str]:
     """Return what copies of a message have in common: not the id, which another one may have taken."""
-    return delivery.body, _storable(delivery.content_type)
+    return delivery.body, delivery.content_type
 
 
 def holding_letters(session: Session, ids: Collection[UUID]) -> dict[tuple[bytes, str], DeadLetter]:
@@ -104,16 +111,3 @@ def _record(session: Session, letter_id: UUID, body: bytes, values: dict[str, An
         ).returning(DeadLetter),
         execution_options={"populate_existing": True},
     ).one_or_none()
-
-
-def _storable(value: Any) -> Any:
-    """Return the value as Postgres can keep it: no NUL, no half of a surrogate pair, no number that is none."""
-    if isinstance(value, str):
-        return value.encode(errors="replace").decode().replace("\0", "?")  # not longer: a header's name has a limit
-    if isinstance(value, dict):
-        return {str(_storable(str(name))): _storable(inner) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [_storable(inner) for inner in value]
-    if value is None or isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
-        return value
-    return _storable(str(value))

@@ -4,7 +4,6 @@ States: dead -> replay_requested -> replayed, or dead -> discard_requested -> di
 dead again. While it is dead, discarded, or sent on edited, copies of its message are held back and change nothing.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,6 +13,8 @@ from uuid import UUID, uuid4
 
 from messaging.envelope import Event
 from messaging.errors import NotAnEvent
+from messaging.sender import SENT_BY
+from messaging.strict_json import read_json, write_json
 
 #: Headers of a message in the dead-letter queue.
 LETTER_ID = "dead-letter-id"
@@ -24,7 +25,9 @@ BACK_AT = "back-at"
 WAITS_SINCE = "waits-since"
 
 #: Headers that a message gets on its way to the dead letters, and loses on its way back to life.
-_OF_DEATH = frozenset({"attempts", "error", "reason", "detail", "routing-key", LETTER_ID, DEATH, BACK_AT, WAITS_SINCE})
+OF_DEATH = frozenset(
+    {"attempts", "error", "reason", "detail", "routing-key", LETTER_ID, DEATH, BACK_AT, WAITS_SINCE, SENT_BY}
+)
 
 #: Characters of a header that holds a text of any length; the database and the log have all of it.
 _MAX_TEXT = 500
@@ -114,8 +117,13 @@ def death_headers(label: Label, *, reason: str, detail: str, attempts: int) -> d
 
 
 def header_text(text: str) -> str:
-    """Return the text as a header can hold it: not too long, and without halves of surrogate pairs."""
-    return text[:_MAX_TEXT].encode(errors="replace").decode()
+    """Return the text as a header can hold it: not too long, and storable."""
+    return storable(text[:_MAX_TEXT])
+
+
+def storable(text: str) -> str:
+    """Return the text as Postgres can keep it: without NUL and halves of surrogate pairs."""
+    return text.encode(errors="replace").decode().replace("\0", "?")
 
 
 def fate_of(label: Label | None, standing: Standing | None) -> Fate:
@@ -128,8 +136,8 @@ def fate_of(label: Label | None, standing: Standing | None) -> Fate:
 
 
 def living_headers(headers: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the headers without those of retries, of death and of the broker: attempts start anew."""
-    return {name: value for name, value in headers.items() if name not in _OF_DEATH and not name.startswith("x-")}
+    """Return the headers as the producer set them: without those of retries, of death and of the broker."""
+    return {name: value for name, value in headers.items() if name not in OF_DEATH and not name.startswith("x-")}
 
 
 def revise(letter_id: UUID, body: bytes, changes: Mapping[str, Any], correlation_id: str = "") -> Event:
@@ -148,17 +156,18 @@ def revise(letter_id: UUID, body: bytes, changes: Mapping[str, Any], correlation
         "correlationid": str(_uuid_or(dead.get("correlationid"), _uuid_or(correlation_id, cause))),
     }
     try:
-        event = Event.from_bytes(json.dumps(revised, ensure_ascii=False, allow_nan=False).encode())
+        written = write_json(revised)
     except (ValueError, RecursionError) as error:
         raise NotAnEvent(f"this cannot be written as JSON: {error}") from error
+    event = Event.from_bytes(written)
     event.to_bytes()  # the canonical form may be longer
     return event
 
 
 def _attributes(body: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(body)
-    except (ValueError, RecursionError):
+        found = read_json(body)
+    except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
 

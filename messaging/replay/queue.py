@@ -55,9 +55,13 @@ class ReplayQueue:
         self.settled += len(deliveries)
         self.progressed.set()
 
-    def connected(self) -> bool:
+    def go_on(self) -> None:
         """See `Receiver`."""
-        return self._receiver.connected()
+        self._receiver.go_on()
+
+    def obstacle(self) -> str:
+        """See `Receiver`."""
+        return self._receiver.obstacle()
 
     def close(self) -> None:
         """See `Receiver`."""

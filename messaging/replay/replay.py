@@ -200,14 +200,14 @@ class Replay:
         """Yield the messages, numbered. Producers are heard in turn, as they were at the time."""
         exchange, number = replay_exchange(self._exchange), 0
         for event in heapq.merge(*(history.events() for history in histories), key=attrgetter("created_at")):
-            as_it_was = outgoing(event, exchange=exchange, routing_key=replay_key(self._service, event.type))
-            message = after_verdict(as_it_was, verdicts)
+            message = after_verdict(outgoing(event, exchange=exchange, routing_key=""), verdicts)
             if message is None:
                 self._report.stayed_dead += 1
                 continue
             number += 1
             self._report.sent[message.app_id] += 1
-            yield numbered(message, run, number)
+            addressed = message._replace(routing_key=replay_key(self._service, message.type))
+            yield numbered(addressed, run, number)
 
     def _finish(self, run: UUID, stop: threading.Event) -> None:
         while True:

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 
+from messaging.errors import CannotBeEncoded
 from messaging.replay.queue import ReplayQueue
 from messaging.transport import Message, Publisher
 
@@ -25,13 +26,15 @@ class Sender:
         self._publishers = publishers
         self._queue = queue
         self._unconfirmed: dict[int, Message] = {}
+        #: Why events were not taken, as it was last logged.
+        self._said = ""
         #: How many were sent, and so the number of the last.
         self.sent = 0
 
     def send_all(self, messages: Iterator[Message], *, look: Callable[[], None]) -> None:
         """Send messages, numbered 1, 2, 3, ... by their tags, and wait until the consumer has settled them.
 
-        `look` is called again and again meanwhile, and may raise.
+        `look` is called again and again meanwhile, and may raise. Raises CannotBeEncoded for what can never be sent.
         """
         more = True
         while more or self._queue.settled < self.sent:
@@ -59,10 +62,14 @@ class Sender:
         outcomes = [outcome for publisher in self._publishers.values() for outcome in publisher.outcomes(0)]
         refused = [self._unconfirmed[outcome.tag] for outcome in outcomes if not outcome.confirmed]
         for outcome in outcomes:
+            if outcome.hopeless:
+                raise CannotBeEncoded(outcome.reason)
             if outcome.confirmed:
                 del self._unconfirmed[outcome.tag]
         if refused:
             why = next(outcome.reason for outcome in outcomes if not outcome.confirmed)
-            _log.warning("%d replayed events were not taken, trying again: %s", len(refused), why)
+            if why != self._said:
+                _log.warning("replayed events were not taken, trying again: %s", why)
+            self._said = why
             self._queue.progressed.wait(_PAUSE)  # and not at once: the reason will not have passed
             self._send(refused)

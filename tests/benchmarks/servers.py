@@ -19,6 +19,8 @@ from deploy.servers import PostgresServer, RabbitServer
 from deploy.settings import SERVICES
 
 PASSWORD = "benchmarks-only"
+#: A producer and consumer that is none of the services.
+SHOP = "shop"
 
 
 @dataclass(frozen=True)
@@ -51,23 +53,20 @@ class Servers:
         )
 
     def new_vhost(self) -> str:
-        """Make a vhost with users, permissions and shared exchanges as in real life."""
+        """Make a vhost with users, permissions and shared exchanges as in real life; in it a shop may do everything."""
         name = f"bench-{uuid4().hex[:8]}"
         for method, path, body in (
             ("PUT", f"vhosts/{name}", None),
             ("POST", "definitions", definitions.vhost(name, SERVICES)),
+            ("PUT", f"permissions/{name}/{SHOP}", {"configure": ".*", "write": ".*", "read": ".*"}),
         ):
             url = f"{self.rabbitmq.management_url}/api/{path}"
             requests.request(method, url, json=body, auth=self.rabbitmq.credentials, timeout=30).raise_for_status()
         return name
 
     def amqp_url(self, vhost: str, service: str) -> str:
-        """Return the URL of the service's own user."""
+        """Return the URL of the user: a service, or the shop."""
         return f"amqp://{service}:{PASSWORD}@{LOOPBACK}:{self.rabbitmq.port}/{vhost}"
-
-    def administrator_url(self, vhost: str) -> str:
-        """Return the URL of the user who may do everything."""
-        return f"amqp://{definitions.ADMINISTRATOR}:{PASSWORD}@{LOOPBACK}:{self.rabbitmq.port}/{vhost}"
 
 
 @contextmanager
@@ -79,7 +78,7 @@ def running_servers() -> Iterator[Servers]:
     rabbit_home, rabbit_account = server_home(folder, "rabbitmq", "rabbitmq")
     logs = folder / "logs"
     postgres = PostgresServer(pg_home, port=pg_port, password=PASSWORD, log=logs / "postgres.log", account=pg_account)
-    users = definitions.users(dict.fromkeys((definitions.ADMINISTRATOR, *SERVICES), PASSWORD))
+    users = definitions.users(dict.fromkeys((definitions.ADMINISTRATOR, SHOP, *SERVICES), PASSWORD))
     rabbitmq = RabbitServer(
         rabbit_home,
         port=port,

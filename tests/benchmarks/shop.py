@@ -16,7 +16,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sess
 from chassis.db import engine_url
 from messaging import Consumer, Event, Observer, RabbitBroker, Relay, SchemaRegistry, bind_outbox, publish, tables
 from messaging.topology import consumer_topology, shared_topology
-from tests.benchmarks.servers import Servers
+from tests.benchmarks.servers import SHOP, Servers
 
 SOLD = "shop.item_sold"
 TYPE = f"{SOLD}.v1"
@@ -84,7 +84,7 @@ class Shop:
         shop = cls(
             servers.new_database("tracker").owner_url,
             servers.new_database("billing").owner_url,
-            servers.administrator_url(servers.new_vhost()),
+            servers.amqp_url(servers.new_vhost(), SHOP),
         )
         for url in (shop.shop_url, shop.bookkeeper_url):
             engine = create_engine(engine_url(url))

@@ -23,7 +23,7 @@ from chassis.webserver import serve
 from deploy.databases import ServiceDatabase
 from deploy.ports import LOOPBACK, pick_free
 from deploy.settings import REPOSITORY
-from messaging import Event
+from messaging import Event, stop_at_signal
 from tests.benchmarks.servers import Servers
 from tests.benchmarks.shop import process
 from tests.chassis_parts import KEY, bearer
@@ -106,8 +106,9 @@ def _serve(environment: dict[str, str], events: bool) -> None:
     configure_logging("tracker", "web", "ERROR")
     if not events:
         tasks.publish = _publish_nothing  # type: ignore[attr-defined]
+    stop = stop_at_signal()
     settings = config.load()
-    serve(lambda: create_app(settings), host=settings.host, port=settings.port)
+    serve(create_app(settings), host=settings.host, port=settings.port, stop=stop)
 
 
 def _publish_nothing(session: Session, event: Event) -> None:

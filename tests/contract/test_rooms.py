@@ -32,8 +32,8 @@ ROOMS = {
     "templates",
     "ui",
 }
-#: What only this house needs: the company that `make up` seeds, letters.
-EXTRA_ROOMS = {"auth_service": {"demo"}, "billing_service": {"mail", "routing"}}
+#: What only this house needs: what looks at photos, the company that `make up` seeds, letters.
+EXTRA_ROOMS = {"auth_service": {"decoder", "demo"}, "billing_service": {"mail", "routing"}}
 
 
 def test_the_list_of_services_in_the_settings_is_complete() -> None:
@@ -83,4 +83,11 @@ def test_only_the_web_process_imports_the_web_application(service: str) -> None:
     assert f"{service.upper()}_DATABASE_URL" in done.stderr  # it came as far as its settings
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
     assert "messaging.relay" in imported
-    assert imported.isdisjoint({"flask", "gunicorn", "alembic", f"{service}_service.app"})
+    assert imported.isdisjoint({"flask", "waitress", "alembic", f"{service}_service.app"})
+
+
+@pytest.mark.parametrize("module", ["auth_service.app", "auth_service.cli", "auth_service.jobs"])
+def test_pictures_are_decoded_nowhere_but_in_a_process_of_their_own(module: str) -> None:
+    program = f"import {module}, sys; print({{'cv2', 'PIL'}} & sys.modules.keys())"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

@@ -56,12 +56,16 @@ def test_every_subscription_has_a_schema(service: str) -> None:
     assert set(subscriptions()[service]) <= set(REGISTRY.names())
 
 
+@pytest.mark.parametrize("service", subscriptions())
+def test_every_service_hears_of_what_ends_a_session(service: str) -> None:
+    assert {"auth.user_blocked", "auth.user_unblocked", "auth.user_signed_out"} <= set(subscriptions()[service])
+
+
 def test_every_business_event_has_a_consumer_except_those_kept_for_audit() -> None:
     consumed = set().union(*subscriptions().values())
     nobody = set(REGISTRY.names()) - consumed
     assert nobody <= {
         "auth.user_signed_in",
-        "auth.user_signed_out",
         "billing.account_opened",
         "billing.account_closed",
         "billing.balance_carried",

@@ -1,5 +1,6 @@
 """People of the demo company who use a running system by REST, as scripts do."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,29 @@ class Parrot:
         self.id: str = person["id"]
         self.name: str = person["name"]
         self.role: str = person["role"]
-        self.token = sign_in(self.services["auth"], Path(person["beak"]))
+        self._beak = Path(person["beak"])
+        self._token = ""
+        self._renew_at = 0.0
+        self._sign_in()
+
+    @property
+    def token(self) -> str:
+        """Return a token that is good for a while yet: the beak is shown again in time."""
+        if time.monotonic() >= self._renew_at:
+            self._sign_in()
+        return self._token
+
+    def _sign_in(self) -> None:
+        signed_in = sign_in(self.services["auth"], self._beak)
+        self._token = signed_in["access_token"]
+        self._renew_at = time.monotonic() + signed_in["expires_in"] / 2
 
     def ask(self, method: str, service: str, path: str, **options: Any) -> requests.Response:
         """Send a request and return whatever the answer is."""
         url = path if path.startswith("http") else f"{self.services[service]}{path}"
-        headers = {"Authorization": f"Bearer {self.token}"} | options.pop("headers", {})
+        headers = options.pop("headers", {})
+        if "Authorization" not in headers:
+            headers = {"Authorization": f"Bearer {self.token}"} | headers
         return requests.request(method, url, headers=headers, timeout=TIMEOUT, **options)
 
     def get(self, service: str, path: str, **parameters: Any) -> Any:
@@ -49,8 +67,8 @@ class Parrot:
                 return
 
 
-def sign_in(auth_url: str, photo: Path) -> str:
-    """Return the access token that auth gives for the photo."""
+def sign_in(auth_url: str, photo: Path) -> dict[str, Any]:
+    """Return what auth answers to the photo: the access token, and for how many seconds it is good."""
     answer = requests.post(
         f"{auth_url}/api/v1/token",
         data=photo.read_bytes(),
@@ -58,8 +76,8 @@ def sign_in(auth_url: str, photo: Path) -> str:
         timeout=TIMEOUT,
     )
     assert answer.status_code == 200, answer.text
-    token: str = answer.json()["access_token"]
-    return token
+    signed_in: dict[str, Any] = answer.json()
+    return signed_in
 
 
 def company(run: dict[str, Any]) -> dict[str, Parrot]:

@@ -57,6 +57,9 @@ def test_it_starts_refuses_a_second_restarts_what_dies_and_leaves_nothing(runnin
     management = run["rabbitmq"]["management"]
     assert requests.get(f"{management}/api/whoami", auth=("guest", "guest"), timeout=30).status_code == 401
 
+    # Nobody else on this machine reads letters, beaks, passwords or logs.
+    assert _open_to_others(system) == {"prometheus.json", "output"}
+
     # ./ates sees the same, and that all is well once the standbys, for whom nobody waits, have started too.
     environment = os.environ | {"ATES_STATE_DIR": str(system.state_dir)}
     told = eventually(lambda: _well(environment), timeout=60)
@@ -139,6 +142,16 @@ def _well(environment: dict[str, str]) -> dict[str, Any] | None:
     told: dict[str, Any] = json.loads(status.stdout)
     assert told["well"] == (status.returncode == 0)
     return told if told["well"] else None
+
+
+def _open_to_others(system: RunningSystem) -> set[str]:
+    """What others may read of the state folder; the servers' homes are closed by their owners."""
+    found = set()
+    for path in system.state_dir.rglob("*"):
+        name = str(path.relative_to(system.state_dir))
+        if not name.startswith(("postgres/", "rabbitmq/")) and path.exists() and path.stat().st_mode & 0o077:
+            found.add(name)
+    return found
 
 
 def _taken(address: str) -> socket.socket:

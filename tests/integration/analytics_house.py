@@ -19,7 +19,8 @@ from chassis.db import Database
 from chassis.settings import Settings
 from messaging import Event, Observer
 from messaging.dispatch import dispatch
-from tests.chassis_parts import bearer, know_keys
+from tests.business_clock import BusinessClock
+from tests.chassis_parts import bearer, know_keys, page_session
 
 ADMIN = UUID(int=1)
 
@@ -27,9 +28,10 @@ ADMIN = UUID(int=1)
 class House:
     """Analytics, with events delivered as the consumer delivers them but for the inbox: nothing is deduplicated."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, at: datetime) -> None:
         know_keys(settings)
         self.database = Database(settings)
+        self.clock = BusinessClock(settings, self.database, at)
         self.app = create_app(settings, self.database)
 
     def close(self) -> None:
@@ -65,7 +67,7 @@ class House:
         """A browser in which somebody of that role is signed in."""
         client = self.app.test_client()
         with client.session_transaction() as cookie:
-            cookie.update(user_id=str(ADMIN), name="Kesha", role=role)
+            cookie.update(page_session(ADMIN, role=role))
         return client
 
 

@@ -40,7 +40,7 @@ class House:
             user = commands.create_user(session, name=name or key, email=f"{key}@uberpopug.example", role=role)
             if beak:
                 photo = draw_parrot(key)
-                commands.enrol_beak(session, BeakMemory(), user.id, photo=photo, content_type="image/png")
+                commands.enrol_beak(session, BeakMemory(), user.id, commands.look_at(photo, "image/png"))
         return user.id
 
     def user(self, user_id: UUID) -> User:
@@ -84,6 +84,14 @@ class House:
             answer = client.post("/sign-in", data={"photo": (BytesIO(draw_parrot(key)), "beak.png", "image/png")})
             assert answer.status_code == 303, answer.text
         return client
+
+    def copy_of(self, browser: FlaskClient) -> FlaskClient:
+        """A browser into which somebody has copied the cookie of this one."""
+        cookie = browser.get_cookie("auth_session")
+        assert cookie is not None
+        thief = self.app.test_client()
+        thief.set_cookie("auth_session", cookie.value)
+        return thief
 
 
 class Api:

@@ -1,5 +1,8 @@
 """A billing service for tests: a migrated database of its own, events to feed it, and what one wants to know of it."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -8,7 +11,6 @@ from random import Random
 from typing import Any
 from uuid import UUID, uuid4
 
-import time_machine
 from flask.testing import FlaskClient
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
@@ -17,13 +19,18 @@ from billing_service import commands, queries
 from billing_service.app import create_app
 from billing_service.config import BillingSettings
 from billing_service.handlers import HANDLERS
-from billing_service.jobs import close_days_up_to
+from billing_service.jobs import close_days, close_days_up_to
 from billing_service.models import Account
 from billing_service.queries import DayReport
+from billing_service.queries.reports import LINES
 from chassis.db import Database
+from chassis.paging import PageRequest
+from chassis.settings import REPOSITORY
 from messaging import Event, Observer
 from messaging.dispatch import dispatch
-from tests.chassis_parts import bearer, know_keys
+from tests.business_clock import BusinessClock
+from tests.chassis_parts import bearer, know_keys, page_session
+from tests.integration.service_processes import variables
 
 #: Noon in Moscow.
 NOON = datetime(2026, 11, 21, 9, tzinfo=UTC)
@@ -32,12 +39,13 @@ ONE_DAY = timedelta(days=1)
 
 
 class House:
-    """The service without its processes."""
+    """The service without its processes. The clock of its database stands still: at noon, or where it was set last."""
 
     def __init__(self, settings: BillingSettings) -> None:
         know_keys(settings)
         self.settings = settings
         self.database = Database(settings)
+        self.clock = BusinessClock(settings, self.database, NOON)
         self.app = create_app(settings, self.database)
         self.roles: dict[UUID, str] = {}
 
@@ -61,27 +69,35 @@ class House:
         self.app.config["WTF_CSRF_ENABLED"] = False
         client = self.app.test_client()
         with client.session_transaction() as cookie:
-            cookie.update(user_id=str(user_id), name="Rio", role=self.roles.get(user_id, "popug"))
+            cookie.update(page_session(user_id, role=self.roles.get(user_id, "popug"), name="Rio"))
         return client
 
     def handle(self, *events: Event, at: datetime = NOON) -> None:
         """Handle the events in one transaction, as a batch of the consumer, at this moment."""
-        with time_machine.travel(at, tick=False), self.database.transaction() as session:
+        self.clock.set(at)
+        with self.database.transaction() as session:
             for event in events:
                 handle(session, event)
 
-    def close(self, day: date, *, at: datetime) -> list[date]:
+    def close(self, day: date, *, at: datetime, confirmed_from: date | None = None) -> list[date]:
         """Close the day and all before it."""
-        return close_days_up_to(self.database, day, now=at)
+        self.clock.set(at)
+        return close_days_up_to(self.database, day, confirmed_from=confirmed_from)
+
+    def robot(self, *, at: datetime) -> None:
+        """Let the robot look."""
+        self.clock.set(at)
+        close_days(self.database)
 
     def report(self, day: date) -> DayReport:
         with self.database.reading() as session:
-            return queries.day_report(session, day)
+            return queries.day_report(session, day, page=PageRequest(LINES))
 
     def post(self, user_id: UUID, cents: int, *, at: datetime = NOON) -> None:
         """Move money without a task: the quickest way to a certain balance."""
+        self.clock.set(at)
         with self.database.transaction() as session:
-            books = commands.open_books(session, now=at)
+            books = commands.open_books(session)
             commands.post_correction(session, books, user_id=user_id, amount_cents=cents, note="test", by=user_id)
 
     def post_to_new(self, user_id: UUID, cents: int) -> None:
@@ -127,6 +143,13 @@ class Api:
 
     def _headers(self) -> dict[str, str]:
         return bearer(sub=str(self._user_id), role=self._role)
+
+
+def operator(house: House, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line as an operator does."""
+    command = [sys.executable, "-m", "billing_service", *words]
+    told = os.environ | variables(house.settings)
+    return subprocess.run(command, cwd=REPOSITORY, env=told, capture_output=True, text=True, check=False)
 
 
 def handle(session: Session, event: Event) -> None:

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import pytest
 
 from deploy.databases import ServiceDatabase
-from deploy.definitions import ADMINISTRATOR
-from tests.conftest import Vhost
+from tests.conftest import SHOP, Vhost
 from tests.integration.messaging_house import House
 from tests.integration.messaging_letters import Moody
 from tests.integration.messaging_processes import Processes
@@ -22,7 +21,7 @@ def in_batches() -> bool:
 @pytest.fixture
 def house(database: Callable[..., ServiceDatabase], vhost: Vhost, in_batches: bool) -> Iterator[House]:
     """A house with nothing in it yet and nothing running."""
-    made = House(_empty_database(database), vhost.administrator_url, in_batches=in_batches)
+    made = House(_empty_database(database), vhost.url(SHOP), in_batches=in_batches)
     yield made
     made.close()
 
@@ -61,8 +60,8 @@ class ConnectionCutter:
     vhost: Vhost
 
     def cut(self) -> None:
-        """Close all connections that there are: by their user, for the list of all lags behind by five seconds."""
-        self.vhost.manage("DELETE", f"connections/username/{ADMINISTRATOR}")
+        """Close the connections of all houses: by their user, for the list of all lags behind by five seconds."""
+        self.vhost.manage("DELETE", f"connections/username/{SHOP}")
 
     def keep_out(self) -> None:
         """Let nobody connect any more, and close what is connected."""

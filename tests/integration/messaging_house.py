@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 from uuid import UUID, uuid4
 
-from sqlalchemy import create_engine, delete, func, insert, select, text
+from sqlalchemy import delete, func, insert, select, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
 
 from messaging import (
@@ -29,6 +29,7 @@ from messaging import (
     publish,
     tables,
 )
+from messaging.database import new_engine
 from messaging.dead_letters import DeadLetterView, list_dead_letters
 from messaging.envelope import CONTENT_TYPE
 from messaging.replay import Producer, Replay
@@ -37,6 +38,8 @@ from messaging.transport import Delivery, Message, Outcome
 from tests.waiting import eventually
 
 SOLD = "shop.sold"
+#: Nobody listens to it.
+COUNTED = "shop.counted"
 SCHEMA = {
     "type": "object",
     "required": ["n"],
@@ -99,10 +102,11 @@ class House:
 
     def __post_init__(self) -> None:
         self.exchange = self.exchange or f"{self.name}.events"
-        self.engine = create_engine(self.database_url, pool_pre_ping=True)
+        self.engine = new_engine(self.database_url, pool_pre_ping=True)
         Base.metadata.create_all(self.engine)
         create_tables(self.engine)
-        self.registry = SchemaRegistry({SOLD: {1: {**SCHEMA}, 2: {**SCHEMA, "required": ["n", "colour"]}}})
+        versions = {1: {**SCHEMA}, 2: {**SCHEMA, "required": ["n", "colour"]}}
+        self.registry = SchemaRegistry({SOLD: versions, COUNTED: versions})
         self.sessions = sessionmaker(self.engine)
         bind_outbox(self.sessions, self.registry, self.engine)
         self.broker = RabbitBroker(self.amqp_url, name=self.name)
@@ -194,12 +198,17 @@ class House:
         with self.sessions.begin() as session:
             return self.sell_in(session, subject, n)
 
-    def sell_in(self, session: Session, subject: str, n: int = 0) -> Event:
+    def count(self, subject: str) -> Event:
+        """Another command, of which nobody wants to hear."""
+        with self.sessions.begin() as session:
+            return self.sell_in(session, subject, name=COUNTED)
+
+    def sell_in(self, session: Session, subject: str, n: int = 0, *, name: str = SOLD) -> Event:
         """The same in the caller's transaction."""
         session.execute(text("INSERT INTO shelf VALUES (:name, 0) ON CONFLICT (name) DO NOTHING"), {"name": subject})
         shelf = session.scalars(select(Shelf).where(Shelf.name == subject).with_for_update()).one()
         shelf.version += 1
-        event = Event.new(f"{SOLD}.v2", subject=subject, sequence=shelf.version, data={"n": n, "colour": "red"})
+        event = Event.new(f"{name}.v2", subject=subject, sequence=shelf.version, data={"n": n, "colour": "red"})
         publish(session, event)
         return event
 

@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy.orm import Session
 
-from messaging import Event, PermanentError
+from messaging import Event, PermanentError, RetryLater
 from messaging.dead_letters import Actor, Decision, State, decide, read_dead_letter
 from messaging.topology import events_queue
 from messaging.transport import Delivery
@@ -24,6 +24,18 @@ class Moody:
     def __call__(self, _session: Session, event: Event) -> None:
         if self.refuses:
             raise PermanentError(f"not in the mood for {event.data['n']}")
+
+
+class FailsAtFirst:
+    """A handler that fails at the first event of each subject, once."""
+
+    def __init__(self) -> None:
+        self._failed: set[str] = set()
+
+    def __call__(self, _session: Session, event: Event) -> None:
+        if event.subject not in self._failed:
+            self._failed.add(event.subject)
+            raise RetryLater("not yet")
 
 
 def sold(n: int = 1, **changes: Any) -> Event:

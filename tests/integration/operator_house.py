@@ -3,17 +3,25 @@
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from click.testing import CliRunner, Result
+from sqlalchemy import func, select
 
+from analytics_service.models import User
 from chassis.db import Database
 from chassis.settings import Settings
 from deploy.cli.__main__ import ates
-from deploy.run_file import Run, write_run
+from deploy.programs import environment_of
+from deploy.run_file import Run, run_file, write_run
+from deploy.settings import REPOSITORY
+from messaging import Event
+from messaging.replay import ongoing
 
 #: Nobody listens on the port "discard".
 AWAY = "http://127.0.0.1:9"
@@ -33,6 +41,44 @@ class Operator:
         result = self.run(*words, "--json")
         assert result.exit_code == exit_code, result.output
         return json.loads(result.stdout)
+
+
+class Replayer:
+    """An operator who replays, beside a system of which nothing runs but its servers."""
+
+    def __init__(self, operator: Operator) -> None:
+        self.databases = operator.databases
+        run = json.loads(run_file(operator.state_dir).read_text())
+        self._environment = environment_of(run["processes"][0]["pid"])
+
+    def ates(self, *words: str, answer: str = "") -> subprocess.CompletedProcess[str]:
+        """Give the command in a process of its own, since it becomes another program."""
+        return self._run("deploy.cli", *words, answer=answer)
+
+    def service(self, name: str, *words: str) -> subprocess.CompletedProcess[str]:
+        """The program that it becomes, without the way there."""
+        return self._run(f"{name}_service", *words)
+
+    def _run(self, module: str, *words: str, answer: str = "") -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", module, "replay", *words]
+        return subprocess.run(
+            command, cwd=REPOSITORY, env=self._environment, input=answer, capture_output=True, text=True, check=False
+        )
+
+    def known_people(self) -> int:
+        with self.databases["analytics"].reading() as session:
+            return session.scalars(select(func.count()).select_from(User)).one()
+
+    def is_paused(self) -> bool:
+        with self.databases["analytics"].reading() as session:
+            return ongoing(session) is not None
+
+
+def registered() -> Event:
+    user_id = str(uuid4())
+    words = {"name": "Kesha", "email": f"{user_id}@x.example", "role": "popug", "status": "active"}
+    data = {"user_id": user_id, **words, "changed_at": "2026-11-21T05:00:00Z", "external_id": None}
+    return Event.new("auth.user_registered.v1", subject=user_id, sequence=1, data=data)
 
 
 @contextmanager

@@ -24,7 +24,7 @@ WEEK = f"from={DAYS[0]}&to={DAYS[-1]}"
 
 @pytest.fixture
 def house(migrated: Callable[..., Settings]) -> Iterator[House]:
-    house = House(migrated("analytics", ATES_URL_AUTH="http://127.0.0.1:1"))
+    house = House(migrated("analytics", ATES_URL_AUTH="http://127.0.0.1:1"), at=NOON + timedelta(days=7))
     yield house
     house.close()
 
@@ -70,8 +70,8 @@ def test_today_is_the_day_in_the_business_time_zone(house: House, billing: Billi
     billing.reward(2, MONDAY, 2500)
     billing.fee(1, TUESDAY, 700)
     house.deliver(*billing.events)
-    with time_machine.travel(datetime(2026, 11, 16, 20, 59, tzinfo=UTC), tick=False):  # 23:59 in Moscow
-        today = house.get("/today").json
+    house.clock.set(datetime(2026, 11, 16, 20, 59, tzinfo=UTC))  # 23:59 in Moscow
+    today = house.get("/today").json
     assert today == {
         "day": "2026-11-16",
         "income_cents": -1000,
@@ -79,8 +79,32 @@ def test_today_is_the_day_in_the_business_time_zone(house: House, billing: Billi
         "rewards_cents": 2500,
         "negative_accounts": 1,
     }
-    with time_machine.travel(datetime(2026, 11, 16, 21, 0, tzinfo=UTC), tick=False):
-        assert house.get("/today").json["income_cents"] == 700
+    house.clock.set(datetime(2026, 11, 16, 21, 0, tzinfo=UTC))
+    assert house.get("/today").json["income_cents"] == 700
+
+
+def test_what_billing_posts_after_it_closed_today_early_is_of_today_here_as_well(
+    house: House, billing: Billing
+) -> None:
+    billing.fee(1, MONDAY, 1500)
+    billing.close(MONDAY)
+    billing.fee(1, TUESDAY, 700)
+    house.deliver(*billing.events)
+    house.clock.set(NOON)
+    assert (house.get("/today").json["day"], house.get("/today").json["income_cents"]) == (str(TUESDAY), 700)
+    assert house.get("/days").json["items"][-1] == {"day": str(TUESDAY), "income_cents": 700, "negative_accounts": 1}
+    assert house.get("/top-tasks").json["items"][-1]["period_end"] == str(TUESDAY)
+    page = house.browser().get("/?lang=en").text
+    assert "Nov 17, 2026" in page
+    assert "$7.00" in page
+
+
+def test_the_clock_of_the_host_decides_no_day(house: House, billing: Billing) -> None:
+    billing.fee(1, MONDAY, 1500)
+    house.deliver(*billing.events)
+    house.clock.set(NOON)
+    with time_machine.travel(NOON + timedelta(days=1000), tick=False):
+        assert house.get("/today").json["day"] == str(MONDAY)
 
 
 def test_accounts_below_zero_are_counted_at_the_end_of_each_day_and_stay_until_cured(
@@ -187,11 +211,11 @@ def test_a_lost_movement_is_noticed_before_and_after_the_close(house: House, bil
     billing.fee(1, MONDAY, 1000)
     lost = next(event for event in billing.events if event.name == "billing.transaction_posted")
     house.deliver(*(event for event in billing.events if event is not lost))
-    with time_machine.travel(NOON + timedelta(seconds=5), tick=False):  # what is missing may still be on its way
-        open_day = house.get("/reconciliation").json["differences"]
+    house.clock.set(NOON + timedelta(seconds=5))  # what is missing may still be on its way
+    open_day = house.get("/reconciliation").json["differences"]
     assert [(found["day"], found["figure"]) for found in open_day] == [(None, "balance_cents")]
-    with time_machine.travel(NOON + timedelta(seconds=15), tick=False):
-        at_rest = house.get("/reconciliation").json["differences"]
+    house.clock.set(NOON + timedelta(seconds=15))
+    at_rest = house.get("/reconciliation").json["differences"]
     assert (str(MONDAY), "fees_cents", 2500, 1000) in [
         (found["day"], found["figure"], found["billing"], found["analytics"]) for found in at_rest
     ]

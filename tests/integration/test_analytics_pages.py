@@ -1,29 +1,23 @@
 """The dashboard."""
 
 from collections.abc import Callable, Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 
 import pytest
-import time_machine
 from sqlalchemy import text
 
 from chassis.settings import Settings
 from tests.integration.analytics_house import Billing, House
 
 MONDAY = date(2026, 11, 16)
+MONDAY_EVENING = datetime(2026, 11, 16, 16, tzinfo=UTC)
 
 
 @pytest.fixture
 def house(migrated: Callable[..., Settings]) -> Iterator[House]:
-    house = House(migrated("analytics", ATES_URL_AUTH="http://127.0.0.1:1"))
+    house = House(migrated("analytics", ATES_URL_AUTH="http://127.0.0.1:1"), at=MONDAY_EVENING)
     yield house
     house.close()
-
-
-@pytest.fixture(autouse=True)
-def _monday_evening() -> Iterator[None]:
-    with time_machine.travel("2026-11-16T16:00:00Z", tick=False):
-        yield
 
 
 def test_the_dashboard_shows_today_the_days_the_top_tasks_and_who_is_below_zero(house: House) -> None:

@@ -2,16 +2,21 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
+import time_machine
 
 from auth_service import commands
 from auth_service.demo.parrot import draw_parrot
 from auth_service.errors import LastAdmin
 from auth_service.queries import BeakMemory
+from chassis.db import utc_now
 from tests.integration.auth_house import House
+from tests.waiting import eventually, somebody_waits_for_a_lock
 
 
 @pytest.fixture
@@ -27,7 +32,7 @@ def test_a_beak_gets_a_token_with_which_its_owner_is_known(house: House) -> None
     assert answer.status_code == 200
     assert answer.headers["Cache-Control"] == "no-store"
     assert answer.json["token_type"] == "Bearer"
-    assert answer.json["expires_in"] == 3600
+    assert answer.json["expires_in"] == 300
     assert answer.json["user"] == {"id": str(kesha), "name": "Кеша", "role": "popug"}
     me = house.api("kesha").get("/me").json
     assert me["email"] == "kesha@uberpopug.example"
@@ -73,8 +78,48 @@ def test_who_is_blocked_is_shut_out_at_once_and_let_in_again(house: House) -> No
     assert root.get(f"/users/{kesha}/permissions").json == {"permissions": []}
     assert root.post(f"/users/{kesha}/block").status_code == 200
     assert root.post(f"/users/{kesha}/unblock").json["status"] == "active"
-    assert mine.get("/me").status_code == 200
+    assert house.api("kesha").get("/me").status_code == 200
     assert house.of_user(kesha) == [("user_registered", 1), ("user_blocked", 2), ("user_unblocked", 3)]
+
+
+def test_what_was_given_out_before_a_block_stays_dead_after_the_unblocking(house: House) -> None:
+    kesha = house.person("kesha")
+    mine, browser, root = house.api("kesha"), house.browser("kesha"), house.api()
+    copied = house.copy_of(browser)
+    root.post(f"/users/{kesha}/block")
+    root.post(f"/users/{kesha}/unblock")
+    assert mine.get("/me").json["type"] == "urn:ates:problem:session-ended"
+    for session in (browser, copied):
+        assert session.get("/").location.startswith("/sign-in")
+    assert house.browser("kesha").get("/").status_code == 200
+
+
+def test_whoever_knows_the_id_of_a_session_can_ask_whether_it_goes_on(house: House) -> None:
+    kesha = house.person("kesha")
+    house.api("kesha")
+    (session_id,) = (event.subject for event in house.published("user_signed_in"))
+    client = house.app.test_client()
+    answer = client.get(f"/api/v1/sessions/{session_id}")
+    assert answer.get_json() == {"active": True}
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert client.get(f"/api/v1/sessions/{uuid4()}").get_json() == {"active": False}
+    with time_machine.travel(utc_now() + timedelta(hours=12)):
+        assert client.get(f"/api/v1/sessions/{session_id}").get_json() == {"active": False}
+    root = house.api()
+    root.post(f"/users/{kesha}/block")
+    root.post(f"/users/{kesha}/unblock")
+    assert client.get(f"/api/v1/sessions/{session_id}").get_json() == {"active": False}
+
+
+def test_who_is_being_blocked_gets_no_session_that_an_unblocking_would_bring_to_life(house: House) -> None:
+    kesha = house.person("kesha")
+    with ThreadPoolExecutor(1) as pool:
+        with house.database.transaction() as session:
+            commands.block_user(session, kesha)
+            signing_in = pool.submit(house.show_beak, "kesha")
+            eventually(lambda: somebody_waits_for_a_lock(house.database.engine))
+        assert signing_in.result(30).json["type"] == "urn:ates:problem:user-is-blocked"
+    assert house.published("user_signed_in") == []
 
 
 def test_a_user_is_registered_enrolled_and_changed(house: House) -> None:
@@ -206,13 +251,16 @@ def test_the_last_active_administrator_stays(house: House) -> None:
     root.post(f"/users/{other}/block")
     assert root.patch(f"/users/{house.root}", {"role": "popug"}).status_code == 409
     root.post(f"/users/{other}/unblock")
+    assert root.patch(f"/users/{house.root}", {"role": "popug"}).status_code == 409  # the other has no beak to show
+    assert root.post(f"/users/{house.root}/block").status_code == 409
+    assert root.put_photo(f"/users/{other}/beak", draw_parrot("other")).status_code == 204
     assert root.patch(f"/users/{house.root}", {"role": "popug"}).status_code == 200
     assert root.get("/users").status_code == 200
     assert root.post(f"/users/{other}/block").status_code == 403
 
 
 def test_two_administrators_who_block_each_other_at_once_do_not_both_succeed(house: House) -> None:
-    other = house.person("other", role="admin", beak=False)
+    other = house.person("other", role="admin")
     ready, outcomes = threading.Barrier(2), []
 
     def block(victim: Any) -> None:
@@ -263,7 +311,7 @@ def test_of_two_like_beaks_enrolled_at_once_one_is_refused(house: House) -> None
 def test_a_beak_whose_enrolment_was_rolled_back_opens_no_door(house: House) -> None:
     gosha, memory = house.person("gosha", beak=False), BeakMemory()
     with house.database.sessions() as session:
-        commands.enrol_beak(session, memory, gosha, photo=draw_parrot("gosha"), content_type="image/png")
+        commands.enrol_beak(session, memory, gosha, commands.look_at(draw_parrot("gosha"), "image/png"))
         session.rollback()
     with house.database.reading() as session:
         assert memory.look(session).owners == (house.root,)

@@ -11,13 +11,11 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import func, select
 
-from auth_service import commands
+from auth_service.demo.parrot import draw_parrot
 from auth_service.demo.people import PEOPLE
-from auth_service.demo.seed import seed
-from auth_service.errors import UnreadableImport
-from auth_service.models import Base, User
+from auth_service.demo.seed import seed, shut_out
+from auth_service.models import Base
 from messaging.tables import metadata as messaging_metadata
 from tests.integration.auth_house import House
 
@@ -29,12 +27,6 @@ def house(migrated: Callable[..., Any]) -> Iterator[House]:
     house = House(migrated("auth"))
     yield house
     house.close()
-
-
-def import_text(house: House, text: str, *, json_format: bool = False) -> dict[str, int]:
-    rows = commands.read_import(text, json_format=json_format)
-    with house.database.transaction() as session:
-        return commands.import_users(session, rows)
 
 
 def test_the_models_are_what_the_migrations_make(house: House) -> None:
@@ -65,51 +57,18 @@ def test_the_seed_leaves_alone_what_was_changed_since_and_draws_a_lost_photo_aga
     assert house.show(Path(again["beak"]).read_bytes()).status_code == 200
 
 
-def test_an_import_creates_updates_and_can_be_repeated(house: House) -> None:
-    text = HEADER + "hr-1,Кеша,kesha@x.example,popug\nhr-2,Гоша,gosha@x.example,boss\n"
-    assert import_text(house, text) == {"created": 2, "updated": 0, "unchanged": 0}
-    assert import_text(house, text) == {"created": 0, "updated": 0, "unchanged": 2}
-    rows = [
-        {"external_id": "hr-1", "name": "Кеша", "email": "kesha@x.example", "role": "manager", "status": "blocked"},
-        {"external_id": "hr-3", "name": "Ара", "email": "ara@x.example", "role": "popug"},
-    ]
-    assert import_text(house, json.dumps(rows), json_format=True) == {"created": 1, "updated": 1, "unchanged": 0}
-    with house.database.reading() as session:
-        kesha = session.scalars(select(User).where(User.external_id == "hr-1")).one()
-    assert (kesha.role, kesha.status) == ("manager", "blocked")
-    assert house.of_user(kesha.id) == [("user_registered", 1), ("user_role_changed", 2), ("user_blocked", 3)]
-    assert house.published("user_registered")[-1].data["external_id"] == "hr-3"
-
-
-@pytest.mark.parametrize(
-    ("text", "where"),
-    [
-        (HEADER + "hr-1,Кеша,kesha@x.example,popug\nhr-1,Гоша,gosha@x.example,boss\n", "row 2"),
-        (HEADER + "hr-1,,kesha@x.example,popug\n", "row 1"),
-        (HEADER + ",Кеша,kesha@x.example,popug\n", "row 1"),
-        (HEADER + "hr-1,Кеша,kesha@x.example\n", "row 1"),
-        (HEADER + "hr-1,Кеша,kesha@x.example,king\n", "row 1"),
-        (HEADER + "hr-1,Кеша,kesha@x.example,popug\nhr-2,К,KESHA@x.example,boss\n", "row 2"),
-        ("id,name\n1,Кеша\n", "row 1"),
-    ],
-)
-def test_an_import_with_a_fault_imports_nothing_and_names_the_row(house: House, text: str, where: str) -> None:
-    with pytest.raises(UnreadableImport) as refused:
-        import_text(house, text)
-    assert where in (refused.value.errors or {})
-    with house.database.reading() as session:
-        assert session.scalar(select(func.count()).select_from(User)) == 1
-
-
-@pytest.mark.parametrize("text", ["{", "{}", "[1]", '[{"external_id": 1}]'])
-def test_json_that_is_no_list_of_users_is_refused(text: str) -> None:
-    with pytest.raises(UnreadableImport):
-        commands.read_import(text, json_format=True)
-
-
-def test_what_is_no_csv_is_refused() -> None:
-    with pytest.raises(UnreadableImport):
-        commands.read_import('external_id,name\n"a"b,c\n', json_format=False)
+def test_where_there_is_no_demo_nobody_gets_in_whom_the_program_can_draw(house: House) -> None:
+    """Of a demo company from before, only who has shown a beak of their own stays known."""
+    people = {Path(person["beak"]).stem: person for person in seed(house.settings, house.database)}
+    photo = draw_parrot("the real Kesha")
+    assert house.api().put_photo(f"/users/{people['kesha']['id']}/beak", photo).status_code == 204
+    assert house.show_beak("arseny").status_code == 200  # so the running service has seen all these beaks
+    shut_out(house.database)
+    for key in people:
+        assert house.show_beak(key).json["type"] == "urn:ates:problem:unknown-beak"
+    assert house.show(photo).json["user"]["id"] == people["kesha"]["id"]
+    seed(house.settings, house.database)
+    assert house.show_beak("arseny").json["user"]["id"] == people["arseny"]["id"]
 
 
 def test_the_operator_seeds_and_imports_by_the_command_line(house: House, tmp_path: Path) -> None:
@@ -121,11 +80,13 @@ def test_the_operator_seeds_and_imports_by_the_command_line(house: House, tmp_pa
         "ATES_STATE_DIR": str(tmp_path),
     }
 
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str, **told: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "auth_service", *arguments]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        return subprocess.run(command, env=environment | told, capture_output=True, text=True, check=False)
 
-    seeded = run("seed")
+    assert json.loads(run("seed", ATES_DEMO="0").stdout) == []
+    assert house.show_beak("arseny").status_code == 401
+    seeded = run("seed", ATES_DEMO="1")
     assert seeded.returncode == 0, seeded.stderr
     assert len(json.loads(seeded.stdout)) == len(PEOPLE)
     file = tmp_path / "people.csv"

@@ -17,7 +17,7 @@ from auth_service.app import create_app
 from auth_service.jobs import forget_expired
 from auth_service.models import AuthorizationCode, SigningKey
 from chassis.db import utc_now
-from tests.integration.auth_house import House
+from tests.integration.auth_house import Api, House
 
 VERIFIER = "v" * 43
 CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
@@ -159,6 +159,9 @@ def test_the_browser_is_never_sent_to_where_no_client_lives(house: House, change
         ({"code_challenge": "short"}, "invalid_request"),
         ({"code_challenge_method": "plain"}, "invalid_request"),
         ({"code_challenge_method": None}, "invalid_request"),
+        ({"nonce": "a\0b"}, "invalid_request"),
+        ({"nonce": "x" * 3_000}, "invalid_request"),
+        ({"scope": "openid\0"}, "invalid_request"),
     ],
 )
 def test_a_faulty_request_of_a_known_client_goes_back_to_it(
@@ -213,6 +216,7 @@ def test_who_was_blocked_since_gets_no_token(house: House) -> None:
     kesha = house.person("kesha")
     code = code_for(house, "kesha")
     house.api().post(f"/users/{kesha}/block")
+    house.api().post(f"/users/{kesha}/unblock")
     assert redeem(house, code).json == {"error": "invalid_grant"}
 
 
@@ -241,6 +245,20 @@ def test_a_revoked_token_counts_no_longer_and_ends_the_scripts_sign_in(house: Ho
     assert [event.sequence for event in house.published("user_signed_out")] == [2]
 
 
+def test_a_revoked_token_opens_nothing_in_auth_itself(house: House) -> None:
+    house.person("kesha")
+    root, other = house.api(), house.api("kesha").token
+    pages_token = redeem(house, code_for(house)).json["access_token"]
+    for token, client_id in ((root.token, None), (pages_token, "tracker")):
+        assert Api(house.app.test_client(), token).get("/users").status_code == 200
+        form = {"token": token} | ({"client_id": client_id} if client_id else {})
+        assert house.app.test_client().post("/oauth/revoke", data=form).status_code == 200
+        revoked = Api(house.app.test_client(), token)
+        assert revoked.get("/users").status_code == 401
+        assert revoked.post("/users", {"name": "M", "email": "m@evil.example", "role": "admin"}).status_code == 401
+        assert revoked.form("/oauth/introspect", token=other).status_code == 401
+
+
 def test_a_token_that_has_expired_is_not_active(house: House) -> None:
     token = redeem(house, code_for(house)).json["access_token"]
     with time_machine.travel(utc_now() + timedelta(minutes=6)):
@@ -254,6 +272,7 @@ def test_signing_out_ends_what_came_of_the_sign_in(house: House) -> None:
     browser.post("/sign-out")
     assert redeem(house, code).json == {"error": "invalid_grant"}
     assert introspect(house, token) == {"active": False}
+    assert Api(house.app.test_client(), token).get("/me").status_code == 401
 
 
 def test_the_keys_are_made_once_and_their_private_part_stays_here(house: House) -> None:

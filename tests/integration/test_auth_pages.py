@@ -3,15 +3,19 @@
 import re
 from base64 import b64encode
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from io import BytesIO
 from typing import Any
 
 import pytest
+import time_machine
 from flask.testing import FlaskClient
 
 from auth_service.demo.parrot import draw_parrot
 from auth_service.demo.people import PEOPLE
 from auth_service.demo.seed import seed
+from chassis import dead_letter_counts
+from chassis.db import utc_now
 from tests.integration.auth_house import House
 
 
@@ -44,6 +48,18 @@ def test_a_chosen_photo_signs_in_and_leads_to_the_services_of_the_role(house: Ho
     home = house.browser("root").get("/").text
     assert 'href="http://127.0.0.1:8004"' in home
     assert "what they could not make sense of" in home
+
+
+def test_the_first_page_tells_an_administrator_of_dead_letters_wherever_they_are(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tracker = "http://127.0.0.1:8002"
+    monkeypatch.setattr(dead_letter_counts, "ask_service", lambda url: 2 if url.startswith(tracker) else 0)
+    home = house.browser("root").get("/").text
+    assert f'<h2><a href="{tracker}/messages">Messages</a></h2>' in home
+    assert '<p class="notice bad">2 dead letters: Tasks 2</p>' in home
+    house.person("kesha")
+    assert "dead letters" not in house.browser("kesha").get("/").text
 
 
 def test_the_photo_just_taken_by_a_telephone_serves_as_well(house: House) -> None:
@@ -117,6 +133,45 @@ def test_signing_out_ends_the_session_and_is_announced(house: House) -> None:
     signed_in, signed_out = house.published("user_signed_in")[-1], house.published("user_signed_out")[-1]
     assert signed_in.subject == signed_out.subject
     assert signed_out.sequence == 2
+
+
+def test_a_cookie_that_was_copied_before_the_sign_out_is_worth_nothing_after_it(house: House) -> None:
+    browser = house.browser("root")
+    copied = house.copy_of(browser)
+    assert copied.get("/users").status_code == 200
+    browser.post("/sign-out")
+    form = {"name": "Mallory", "email": "mallory@evil.example", "role": "admin"}
+    assert copied.post("/users", data=form).location.startswith("/sign-in")
+    assert "Mallory" not in house.browser("root").get("/users").text
+    assert len(house.published("user_registered")) == 1
+
+
+def test_a_session_ends_after_twelve_hours(house: House) -> None:
+    browser = house.browser("root")
+    with time_machine.travel(utc_now() + timedelta(hours=11, minutes=59)):
+        assert browser.get("/").status_code == 200
+    with time_machine.travel(utc_now() + timedelta(hours=12)):
+        assert browser.get("/").location.startswith("/sign-in")
+
+
+def test_three_tabs_in_which_the_sign_in_page_was_opened_at_once_all_sign_in(house: House) -> None:
+    """Each page came with a cookie, and the browser has kept the last one."""
+    house.app.config["WTF_CSRF_ENABLED"] = True
+    pages = [house.app.test_client().get("/sign-in").text for _ in range(2)]
+    browser = house.browser(None)
+    pages.append(browser.get("/sign-in").text)
+    for page in pages:
+        form = {"csrf_token": re.findall(r'name="csrf_token" value="([^"]+)"', page)[0], "photo": photo("root")}
+        answer = browser.post("/sign-in", data=form, headers={"Sec-Fetch-Site": "same-origin"})
+        assert answer.status_code == 303
+    assert browser.get("/").status_code == 200
+
+
+@pytest.mark.parametrize("site", ["same-site", "cross-site", "none"])
+def test_a_form_of_a_page_elsewhere_is_refused(house: House, site: str) -> None:
+    browser = house.browser("root")
+    house.app.config["WTF_CSRF_ENABLED"] = True
+    assert browser.post(f"/users/{house.root}/block", headers={"Sec-Fetch-Site": site}).status_code == 400
 
 
 def test_only_our_own_pages_sign_people_out_without_asking(house: House) -> None:

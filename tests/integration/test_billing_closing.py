@@ -5,10 +5,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-import time_machine
 
 from billing_service.errors import DayNotFound, FutureDay
-from billing_service.jobs import close_days
 from tests.integration.billing_house import DAY, NOON, ONE_DAY, House, assigned, completed, someone, user
 
 EVENING = NOON + ONE_DAY / 2
@@ -223,9 +221,8 @@ def test_the_debt_of_a_blocked_person_stays_in_the_books(house: House) -> None:
 def test_the_robot_closes_every_day_that_is_over_and_leaves_today_alone(house: House) -> None:
     rio = someone()
     house.post_to_new(rio, 4000)
-    with time_machine.travel(NOON + 3 * ONE_DAY, tick=False):
-        close_days(house.settings, house.database)
-        close_days(house.settings, house.database)
+    house.robot(at=NOON + 3 * ONE_DAY)
+    house.robot(at=NOON + 3 * ONE_DAY)
     days = [tuple(row) for row in house.rows("SELECT day, status FROM days ORDER BY day")]
     assert days == [
         (DAY, "closed"),
@@ -239,10 +236,8 @@ def test_the_robot_closes_every_day_that_is_over_and_leaves_today_alone(house: H
 
 
 def test_the_books_of_a_new_house_begin_with_the_day_of_the_robots_first_look(house: House) -> None:
-    with time_machine.travel(NOON, tick=False):
-        close_days(house.settings, house.database)
+    house.robot(at=NOON)
     assert [tuple(row) for row in house.rows("SELECT day, status FROM days")] == [(DAY, "open")]
-    with time_machine.travel(NOON + ONE_DAY, tick=False):
-        close_days(house.settings, house.database)
+    house.robot(at=NOON + ONE_DAY)
     (closed,) = house.events("day_closed")
     assert closed.data["day"] == str(DAY)

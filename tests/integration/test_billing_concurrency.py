@@ -13,6 +13,7 @@ from sqlalchemy import text
 from billing_service import commands
 from billing_service.commands import Movement
 from billing_service.domain import ledger
+from billing_service.jobs import send_next_letter
 from chassis.db import utc_now
 from tests.integration.billing_house import (
     DAY,
@@ -102,7 +103,7 @@ def test_a_posting_that_is_under_way_holds_up_the_close_of_its_day_and_is_part_o
     house.handle(user(rio), at=NOON)
     with ExitStack() as stack, ThreadPoolExecutor(1) as pool:
         session = stack.enter_context(house.database.transaction())
-        books = commands.open_books(session, now=NOON)
+        books = commands.open_books(session)
         done = completed(task, rio)
         prices = commands.price_tasks(session, books, {task: done})[task]
         reward = Movement(transaction=ledger.reward(prices.reward_cents), user_id=rio, task_id=task, cause=done)
@@ -155,12 +156,16 @@ def test_one_letter_is_not_sent_by_two_at_once(house: House) -> None:
     class Slow:
         """Lets another sender look while the letter is on its way."""
 
+        lease = ONE_DAY
+        repeatable = False
+
+        def connect(self) -> None:
+            pass
+
         def deliver(self, letter: object) -> None:
             delivered.append(letter)
             if len(delivered) == 1:
-                with house.database.transaction() as other:
-                    assert not commands.send_next_letter(other, self, now=NOON)
+                assert not send_next_letter(house.database, self)
 
-    with house.database.transaction() as session:
-        assert commands.send_next_letter(session, Slow(), now=NOON)
+    assert send_next_letter(house.database, Slow())
     assert len(delivered) == 1

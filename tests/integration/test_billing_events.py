@@ -11,6 +11,7 @@ import pytest
 
 from billing_service import commands
 from billing_service.domain.pricing import PricingRules
+from messaging import Event, PermanentError
 from tests.integration.billing_house import (
     DAY,
     NOON,
@@ -45,7 +46,7 @@ def set_rules(house: House, *, fee_cents: int, reward_cents: int) -> None:
         fee_min_cents=fee_cents, fee_max_cents=fee_cents, reward_min_cents=reward_cents, reward_max_cents=reward_cents
     )
     with house.database.transaction() as session:
-        commands.set_pricing_rules(session, rules, by=someone(), now=NOON)
+        commands.set_pricing_rules(session, rules, by=someone())
 
 
 def test_an_assignment_costs_the_fee_and_a_completion_earns_the_reward(house: House) -> None:
@@ -134,6 +135,29 @@ def _check_money(house: House) -> None:
     income = house.events("management_income_changed")[-1].data
     assert (income["fees_cents"], income["rewards_cents"]) == (fees, rewards)
     assert income["income_cents"] == fees - rewards
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        (assigned, "fee of task {task}, assignment 1, was posted before, -.* cents for {rio}: .* for {kea}"),
+        (completed, "reward of task {task} was posted before, .* cents for {rio}: .* for {kea}"),
+    ],
+)
+def test_a_charge_or_a_reward_that_was_posted_to_somebody_else_is_refused_and_says_so(
+    house: House, made: Callable[[UUID, UUID], Event], words: str, known: bool
+) -> None:
+    rio, kea, task = someone(), someone(), someone()
+    house.handle(user(rio), made(task, rio))
+    if known:
+        house.handle(user(kea))
+    before = house.balance(rio), house.events()
+    with pytest.raises(PermanentError, match=words.format(task=task, rio=rio, kea=kea)):
+        house.handle(made(task, kea))
+    house.handle(made(task, rio))  # the same once more, as another event
+    assert (house.balance(rio), house.events()) == before
+    assert house.problems() == []
 
 
 def test_the_sequence_of_every_aggregate_has_no_gap_and_goes_up_in_the_order_of_sending(house: House) -> None:

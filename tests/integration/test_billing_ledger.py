@@ -6,10 +6,10 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from chassis.db import engine_url
+from tests.business_clock import owner_engine
 from tests.integration.billing_house import DAY, NOON, ONE_DAY, House, assigned, completed, someone, user
 
 
@@ -27,8 +27,7 @@ def house(migrated: Callable[..., Any]) -> Iterator[House]:
 @pytest.fixture(scope="module")
 def owner(house: House) -> Iterator[Engine]:
     """The owner of the tables, who has every right to break things by mistake."""
-    url = engine_url(house.settings.database_url)
-    engine = create_engine(url.set(username=str(url.username).replace("_app", "_owner")))
+    engine = owner_engine(house.settings)
     yield engine
     engine.dispose()
 

@@ -6,7 +6,6 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-import time_machine
 
 from tests.integration.billing_house import DAY, NOON, ONE_DAY, House, assigned, completed, created, someone
 
@@ -14,8 +13,7 @@ from tests.integration.billing_house import DAY, NOON, ONE_DAY, House, assigned,
 @pytest.fixture
 def house(migrated: Callable[..., Any]) -> Iterator[House]:
     house = House(migrated("billing", ATES_URL_AUTH="http://127.0.0.1:1"))
-    with time_machine.travel(NOON, tick=False):
-        yield house
+    yield house
     house.dispose()
 
 

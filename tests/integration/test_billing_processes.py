@@ -27,23 +27,21 @@ def house(migrated: Callable[..., Any]) -> Iterator[House]:
 
 def send(vhost: Vhost, events: Sequence[Event]) -> None:
     """Publish the events as auth's and the tracker's relays do."""
-    publisher = RabbitBroker(vhost.administrator_url, name="test").publisher()
+    publishers = {name: RabbitBroker(vhost.url(name), name="test").publisher() for name in ("auth", "tracker")}
     try:
-        assert publisher.wait_until_connected(10)
-        publisher.send(
-            [
-                Message(number, EXCHANGE, event.type, event.to_bytes(), CONTENT_TYPE, message_id=str(event.id))
-                for number, event in enumerate(events)
-            ]
-        )
+        for publisher in publishers.values():
+            assert publisher.wait_until_connected(10)
+        for number, event in enumerate(events):
+            message = Message(number, EXCHANGE, event.type, event.to_bytes(), CONTENT_TYPE, message_id=str(event.id))
+            publishers[event.producer].send([message])
         confirmed = 0
         while confirmed < len(events):
-            outcomes = publisher.outcomes(10)
-            assert outcomes
+            outcomes = [outcome for publisher in publishers.values() for outcome in publisher.outcomes(0.1)]
             assert all(outcome.confirmed for outcome in outcomes)
             confirmed += len(outcomes)
     finally:
-        publisher.close()
+        for publisher in publishers.values():
+            publisher.close()
 
 
 def count(house: House, what: str) -> int:

@@ -1,21 +1,16 @@
 """Whether a fault in the books is found. The faults are made by the owner, with the guards taken away."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-import time_machine
-from sqlalchemy import create_engine, text
+from sqlalchemy import text
 
 from billing_service import commands
-from billing_service.jobs import PROBLEMS, close_days
-from chassis.db import engine_url, utc_now
-from chassis.settings import REPOSITORY
-from tests.integration.billing_house import DAY, NOON, ONE_DAY, House, assigned, completed, someone, user
+from billing_service.jobs import PROBLEMS
+from tests.business_clock import owner_engine
+from tests.integration.billing_house import DAY, NOON, ONE_DAY, House, assigned, completed, operator, someone, user
 
 
 @pytest.fixture
@@ -30,10 +25,9 @@ def house(migrated: Callable[..., Any]) -> Iterator[House]:
 
 
 def damage(house: House, sql: str) -> None:
-    url = engine_url(house.settings.database_url)
-    engine = create_engine(url.set(username=str(url.username).replace("_app", "_owner")))
+    engine = owner_engine(house.settings)
     with engine.begin() as connection:
-        for table in ("ledger_entries", "ledger_transactions", "days"):
+        for table in ("ledger_entries", "ledger_transactions", "statements", "days"):
             connection.execute(text(f"ALTER TABLE {table} DISABLE TRIGGER USER"))
         connection.execute(text(sql))
     engine.dispose()
@@ -68,6 +62,11 @@ FAULTS = {
     "UPDATE days SET fees_cents = fees_cents + 1 WHERE status = 'closed'": [
         "the management's income of a day is not its fees minus its rewards"
     ],
+    "UPDATE statements SET fees_cents = fees_cents + 1": ["a statement is not what the ledger says"],
+    "DELETE FROM statements": ["a statement is not what the ledger says"],
+    "INSERT INTO statements SELECT day + 1, account_id, opening_cents + 1, 0, 0, 0, 0 FROM statements": [
+        "a statement does not begin with what the one before it left"
+    ],
     "DELETE FROM payouts; DELETE FROM ledger_entries WHERE transaction_id IN "
     "(SELECT id FROM ledger_transactions WHERE kind = 'payout')": ["a closed day left a positive balance unpaid"],
 }
@@ -85,11 +84,10 @@ def test_a_fault_is_found_and_named(house: House, sql: str) -> None:
 
 
 def test_the_robot_says_so_when_the_latest_closed_day_does_not_balance(house: House) -> None:
-    with time_machine.travel(NOON + ONE_DAY, tick=False):
-        close_days(house.settings, house.database)
-        assert PROBLEMS._value.get() == 0
-        damage(house, "DELETE FROM payouts")
-        close_days(house.settings, house.database)
+    house.robot(at=NOON + ONE_DAY)
+    assert PROBLEMS._value.get() == 0
+    damage(house, "DELETE FROM payouts")
+    house.robot(at=NOON + ONE_DAY)
     (run,) = house.rows("SELECT checked_day, problems FROM robot_run")
     assert run.checked_day == DAY
     assert "a payout is not what the ledger says" in run.problems
@@ -98,48 +96,32 @@ def test_the_robot_says_so_when_the_latest_closed_day_does_not_balance(house: Ho
 
 def test_the_robot_notices_that_its_last_run_died(house: House, capsys: pytest.CaptureFixture[str]) -> None:
     with house.database.transaction() as session:
-        assert commands.start_run(session, now=NOON)
+        assert commands.start_run(session)
     with house.database.transaction() as session:
-        assert not commands.start_run(session, now=NOON)
-    with time_machine.travel(NOON + ONE_DAY, tick=False):
-        close_days(house.settings, house.database)
+        assert not commands.start_run(session)
+    house.robot(at=NOON + ONE_DAY)
     assert "last_robot_run_did_not_finish" in capsys.readouterr().out
     with house.database.transaction() as session:
-        assert commands.start_run(session, now=NOON)
-
-
-def run(house: House, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run the command line as an operator does."""
-    environment = os.environ | {
-        "BILLING_DATABASE_URL": house.settings.database_url,
-        "BILLING_AMQP_URL": house.settings.amqp_url,
-        "BILLING_SECRET_KEY": house.settings.secret_key,
-    }
-    command = [sys.executable, "-m", "billing_service", *words]
-    return subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
+        assert commands.start_run(session)
 
 
 def test_an_operator_verifies_the_books(house: House) -> None:
-    good = run(house, "verify", "--json")
+    good = operator(house, "verify", "--json")
     assert (good.returncode, json.loads(good.stdout)) == (0, {"balances": True, "problems": []})
     damage(house, "DELETE FROM payouts")
-    bad = run(house, "verify", "--json")
+    bad = operator(house, "verify", "--json")
     assert bad.returncode == 1
     assert json.loads(bad.stdout)["problems"][0]["fault"] == "a payout is not what the ledger says"
-    assert "a payout is not what the ledger says" in run(house, "verify").stdout
+    assert "a payout is not what the ledger says" in operator(house, "verify").stdout
 
 
 def test_an_operator_closes_a_day(migrated: Callable[..., Any]) -> None:
     house = House(migrated("billing"))
-    now = utc_now()
-    rio = someone()
-    house.handle(user(rio), at=now)
-    house.post(rio, 700, at=now)
-    (today,) = (row.day for row in house.rows("SELECT day FROM days"))
-    done = run(house, "close-day", str(today), "--json")
+    house.post_to_new(someone(), 700)
+    done = operator(house, "close-day", str(DAY), "--json")
     answer = json.loads(done.stdout.splitlines()[-1])
-    assert answer == {"day": str(today), "status": "closed", "closed_now": [str(today)], "payout_cents": 700}
-    future = run(house, "close-day", "2999-01-01")
+    assert answer == {"day": str(DAY), "status": "closed", "closed_now": [str(DAY)], "payout_cents": 700}
+    future = operator(house, "close-day", "2999-01-01")
     assert future.returncode == 1
     assert "has not begun yet" in future.stderr
     house.dispose()

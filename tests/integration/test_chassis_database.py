@@ -1,23 +1,41 @@
 """The database helpers against a real Postgres: replica of users, pages of a list, transactions, messages."""
 
+import importlib
 import random
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import permutations
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import Engine, create_engine, select, text
-from sqlalchemy.exc import InternalError
+import time_machine
+from sqlalchemy import Engine, create_engine, delete, select, text, update
+from sqlalchemy.exc import InternalError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from chassis.db import Database, Versioned, new_metadata
-from chassis.errors import Invalid
-from chassis.paging import PageRequest, fetch_page
-from chassis.people import LocalUser, UserReplica, find_user_in, upsert_user
+from chassis.database_errors import refusal_of_database
+from chassis.db import Database, Versioned, new_metadata, utc_now
+from chassis.errors import Busy, Invalid, TakesTooLong, Unavailable
+from chassis.paging import Order, PageRequest, fetch_page
+from chassis.people import (
+    Claims,
+    EndedSessionReplica,
+    LocalUser,
+    Role,
+    UserReplica,
+    end_session,
+    find_user_in,
+    upsert_user,
+)
+from chassis.runtime import EXTENSION
+from chassis.settings import DEFAULT_PORTS
 from deploy.databases import ServiceDatabase
 from messaging import Event, ForeignEvent, outbox_status, publish, tables
 from tests.chassis_parts import KESHA, People, bearer, demo_app, settings
+
+CHANGED_AT = datetime(2026, 11, 21, 5, tzinfo=UTC)
 
 
 class Base(DeclarativeBase):
@@ -26,6 +44,10 @@ class Base(DeclarativeBase):
 
 class User(UserReplica, Base):
     __tablename__ = "users"
+
+
+class EndedSession(EndedSessionReplica, Base):
+    __tablename__ = "ended_sessions"
 
 
 class Perch(Versioned, Base):
@@ -56,9 +78,22 @@ def user_event(sequence: int, **changes: str) -> Event:
         "email": "kesha@popug.example",
         "role": "popug",
         "status": "active",
-        "changed_at": "2026-11-21T05:00:00Z",
+        "changed_at": CHANGED_AT.isoformat(),
     }
     return Event.new("auth.user_updated.v1", subject=str(KESHA), sequence=sequence, data={**data, **changes})
+
+
+def sign_out_event(session_id: UUID, at: datetime) -> Event:
+    data = {"sign_in_id": str(session_id), "user_id": str(KESHA), "signed_out_at": at.isoformat()}
+    return Event.new("auth.user_signed_out.v1", subject=str(session_id), sequence=2, data=data)
+
+
+def found(
+    house: Database, issued_at: datetime, *, user_id: UUID = KESHA, session_id: UUID | None = None
+) -> LocalUser | None:
+    """Look up the holder of what was issued then."""
+    claims = Claims(user_id, "", Role.POPUG, session_id or uuid4(), issued_at=issued_at, confirmed_at=issued_at)
+    return find_user_in(house, User, EndedSession)(claims)
 
 
 def task_event(sequence: int) -> Event:
@@ -70,8 +105,39 @@ def test_a_user_is_copied_and_kept_up_to_date(house: Database) -> None:
     with house.transaction() as session:
         assert upsert_user(session, User, user_event(1))
         assert upsert_user(session, User, user_event(2, role="boss", status="blocked"))
-    assert find_user_in(house, User)(KESHA) == LocalUser(KESHA, "Kesha", "boss", "blocked")
-    assert find_user_in(house, User)(uuid4()) is None
+    assert found(house, CHANGED_AT + timedelta(seconds=1)) == LocalUser(KESHA, "Kesha", "boss", "blocked")
+    assert found(house, CHANGED_AT, user_id=uuid4()) is None
+
+
+@pytest.mark.parametrize("order", list(permutations((1, 2, 3))))
+def test_what_was_issued_before_a_block_stays_dead_in_whatever_order_the_events_come(
+    house: Database, order: tuple[int, ...]
+) -> None:
+    times = {n: (CHANGED_AT + timedelta(seconds=10 * n)).isoformat() for n in order}
+    statuses = {1: "active", 2: "blocked", 3: "active"}
+    for n in order:
+        with house.transaction() as session:
+            upsert_user(session, User, user_event(n, status=statuses[n], changed_at=times[n]))
+    blocked_at = CHANGED_AT + timedelta(seconds=20)
+    for issued_at, ended in ((blocked_at, True), (blocked_at + timedelta(seconds=1), False)):
+        user = found(house, issued_at)
+        assert user is not None
+        assert (user.status, user.session_ended) == ("active", ended)
+
+
+def test_a_session_that_was_signed_out_is_known_as_long_as_something_of_it_may_be_left(house: Database) -> None:
+    now = utc_now()
+    old, new = uuid4(), uuid4()
+    with house.transaction() as session:
+        upsert_user(session, User, user_event(1))
+        end_session(session, EndedSession, sign_out_event(new, now))
+        end_session(session, EndedSession, sign_out_event(new, now))
+        end_session(session, EndedSession, sign_out_event(old, now - timedelta(minutes=11)))
+    assert found(house, now, session_id=new) == LocalUser(KESHA, "Kesha", "popug", "active", session_ended=True)
+    assert found(house, now, session_id=old) == LocalUser(KESHA, "Kesha", "popug", "active")
+    with time_machine.travel(now + timedelta(minutes=11)), house.transaction() as session:
+        end_session(session, EndedSession, sign_out_event(other := uuid4(), utc_now()))
+        assert session.scalars(select(EndedSession.session_id)).all() == [other]
 
 
 def test_an_older_event_about_a_user_changes_nothing(house: Database) -> None:
@@ -99,9 +165,9 @@ def test_whatever_order_the_events_arrive_in_the_newest_wins(house: Database) ->
     for event in events:
         with house.transaction() as session:
             upsert_user(session, User, event)
-    found = find_user_in(house, User)(KESHA)
-    assert found is not None
-    assert found.name == "Kesha 7"
+    user = found(house, utc_now())
+    assert user is not None
+    assert user.name == "Kesha 7"
 
 
 def test_a_list_page_by_page_is_the_whole_list_in_order(house: Database) -> None:
@@ -111,7 +177,7 @@ def test_a_list_page_by_page_is_the_whole_list_in_order(house: Database) -> None
         with house.reading() as session:
             pages, page = [], PageRequest(limit=5)
             while True:
-                found = fetch_page(session, select(Perch), Perch.height, Perch.id, page=page, descending=descending)
+                found = fetch_page(session, select(Perch), Order((Perch.height, Perch.id), descending), page)
                 pages.append(found.items)
                 if found.next_cursor is None:
                     break
@@ -121,18 +187,65 @@ def test_a_list_page_by_page_is_the_whole_list_in_order(house: Database) -> None
         assert seen == sorted(set(seen), reverse=descending)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_what_is_in_a_list_from_the_first_page_to_the_last_is_on_one_page(house: Database, seed: int) -> None:
+    chance = random.Random(seed)
+    with house.transaction() as session:
+        perches = [Perch(height=height) for height in range(30)]
+        session.add_all(perches)
+    seen: list[UUID] = []
+    gone: set[UUID] = set()
+    page: PageRequest | None = PageRequest(limit=4)
+    while page is not None:
+        with house.transaction() as session:
+            found = fetch_page(session, select(Perch), Order((Perch.id,)), page)
+            seen += [perch.id for perch in found.items]
+            for perch in chance.sample(perches, 3):  # what a list is not ordered by may change
+                session.execute(update(Perch).where(Perch.id == perch.id).values(height=chance.randrange(100)))
+            lost = chance.choice(perches).id
+            session.execute(delete(Perch).where(Perch.id == lost))
+            gone.add(lost)
+            session.add(Perch(height=chance.randrange(100)))
+        page = PageRequest(4, found.next_cursor) if found.next_cursor else None
+    assert len(seen) == len(set(seen))
+    assert {perch.id for perch in perches} - gone <= set(seen)
+
+
+def test_who_waits_too_long_for_somebody_else_is_told_so(house: Database) -> None:
+    with house.transaction() as first, house.reading() as second:
+        first.execute(text("LOCK TABLE perches"))
+        second.execute(text("SET LOCAL lock_timeout = '20ms'"))
+        with pytest.raises(OperationalError) as waited:
+            second.execute(select(Perch))
+    assert isinstance(refusal_of_database(waited.value), Busy)
+
+
+def test_who_asks_for_too_much_is_told_so(house: Database) -> None:
+    with house.reading() as session:
+        session.execute(text("SET LOCAL statement_timeout = '20ms'"))
+        with pytest.raises(OperationalError) as given_up:
+            session.execute(text("SELECT count(*) FROM generate_series(1, 1000000000)"))
+    assert isinstance(refusal_of_database(given_up.value), TakesTooLong)
+
+
+def test_a_database_that_is_away_is_told_from_one_that_is_busy(tmp_path: Path) -> None:
+    with pytest.raises(OperationalError) as nobody_there:
+        Database(settings(tmp_path)).engine.connect()
+    assert type(refusal_of_database(nobody_there.value)) is Unavailable
+
+
 def test_a_list_of_several_columns_gives_rows(house: Database) -> None:
     with house.transaction() as session:
         session.add(Perch(height=2))
     with house.reading() as session:
-        page = fetch_page(session, select(Perch.height, Perch.version), Perch.id, page=PageRequest())
+        page = fetch_page(session, select(Perch.height, Perch.version), Order((Perch.id,)), PageRequest())
     assert page.items == [(2, 0)]
     assert page.next_cursor is None
 
 
 def test_a_cursor_of_another_list_is_refused(house: Database) -> None:
     with house.reading() as session, pytest.raises(Invalid):
-        fetch_page(session, select(Perch), Perch.id, page=PageRequest(cursor="WyJhcmEiXQ"))
+        fetch_page(session, select(Perch), Order((Perch.id,)), PageRequest(cursor="WyJhcmEiXQ"))
 
 
 def test_a_transaction_that_fails_leaves_nothing(house: Database) -> None:
@@ -242,3 +355,15 @@ def test_dead_letters_are_listed_by_reason_page_by_page(house: Database, tmp_pat
     assert [letter["event"]["n"] for letter in first["items"] + second["items"]] == [0, 2, 4]
     assert second["next_cursor"] is None
     assert set(first["items"][0]) >= {"id", "event", "reason", "attempts", "died_at"}
+
+
+@pytest.mark.parametrize("service", list(DEFAULT_PORTS))
+def test_a_request_does_not_wait_for_ever_for_a_statement_while_other_processes_may(
+    service: str, migrated: Callable[..., Any]
+) -> None:
+    given = migrated(service)
+    web = importlib.import_module(f"{service}_service.app").create_app(given).extensions[EXTENSION].database
+    for database, timeout in ((web, "30s"), (Database(given), "0")):
+        with database.reading() as session:
+            assert session.scalar(text("SHOW statement_timeout")) == timeout
+        database.engine.dispose()

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -10,11 +11,15 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 
+from chassis import messages_ui
+from chassis.db import utc_now
 from chassis.settings import Settings
 from messaging import Event, PermanentError
 from messaging.dead_letters import State, letter_ids, list_dead_letters, record_dead_letter
+from messaging.dead_letters.orders import mark_carried_out, open_orders
 from messaging.envelope import CONTENT_TYPE, MAX_BYTES
-from messaging.errors import SchemaInvalid, TooLarge
+from messaging.errors import SchemaInvalid, TooLarge, UnknownType
+from messaging.inbox import remember
 from messaging.transport import Delivery
 from tests.integration.tracker_house import House
 
@@ -52,6 +57,7 @@ def bury(house: House, body: bytes, error: PermanentError | None = None, type: s
         timestamp=1_763_700_000,
         headers={"subject": "x", "sequence": 1},
         redelivered=False,
+        user_id="analytics",
     )
     with house.database.transaction() as session:
         error = error or SchemaInvalid("data.fee_cents: 'many' is not of type 'integer'")
@@ -83,6 +89,19 @@ def test_only_administrators_see_and_decide(house: House, role: str) -> None:
         assert browser.get(f"/messages{path}").status_code == 403, path
     assert house.app.test_client().get("/messages").status_code == 302
     assert states(house) == {letter: State.DEAD}
+
+
+def test_the_number_of_open_letters_is_told_without_a_token(house: House, admin: UUID) -> None:
+    letters = [bury(house, priced().to_bytes()) for _ in range(3)]
+    house.api(admin).post(f"{LETTERS}/{letters[0]}/discard")
+    carry_out(house)
+    answer = house.app.test_client().get(f"/api/v1{LETTERS}/count")
+    assert (answer.status_code, answer.json) == (200, {"open": 2})
+    page = house.browser(admin).get("/messages").text
+    assert re.search(r'aria-current="true">Tasks <span class="badge bad">2</span></a>', page)
+    assert re.search(
+        r'title="2 dead letters: Tasks 2. No answer from: [^"]*">Messages <span class="badge bad">2\?<', page
+    )
 
 
 def test_a_decision_is_accepted_once_and_a_second_one_is_a_conflict(house: House, admin: UUID) -> None:
@@ -127,6 +146,9 @@ def test_a_letter_is_shown_with_headers_readable_body_and_history(house: House, 
     assert api.post(f"{LETTERS}/{letter}/replay").status_code == 202
     story = api.get(f"{LETTERS}/{letter}").json
     assert (story["id"], story["event"]) == (str(event.id), json.loads(event.to_bytes()))
+    assert story["properties"]["sent_by"] == "analytics"
+    page = house.browser(admin).get(f"/messages/{letter}?lang=en").text
+    assert "<dt>Sent by</dt><dd><code>analytics</code></dd>" in page
     assert '\n    "fee_cents": "many",' in story["text"]
     assert (story["headers"], story["properties"]["app_id"]) == ({"subject": "x", "sequence": 1}, "billing")
     assert [(entry["action"], entry["actor_name"], entry["actor_id"]) for entry in story["history"]] == [
@@ -173,6 +195,10 @@ def test_an_edited_event_is_validated_again(house: House, admin: UUID) -> None:
         (envelope, "fee_cents"),
         ({**envelope, "type": "billing.task_burnt.v1"}, "no schema"),
         ({**envelope, "sequence": "first"}, "sequence"),
+        ({**envelope, "time": "0001-01-01T00:00:00+05:00"}, "time"),
+        ({**envelope, "time": "9999-12-31T23:59:59-14:00"}, "time"),
+        ({**envelope, "time": "0001-01-01T00:00:00Z"}, "time"),
+        ({**envelope, "traceparent": "\ud800"}, "surrogates"),
         ([], "JSON object"),
     ):
         refused = api.post(url, changes)
@@ -243,8 +269,115 @@ def test_the_page_shows_groups_letters_and_who_decided(house: House, admin: UUID
     done = browser.post("/messages/replay", data=fields, follow_redirects=True).text
     assert "30 letters are on their way." in done
     assert states(house)[later] == State.DEAD
-    assert re.search(r"<td>Ara</td>\s*<td>replay requested</td>\s*<td class=\"number\">30</td>", done)
+    assert re.search(r"<td><bdi>Ara</bdi></td>\s*<td>replay requested</td>\s*<td class=\"number\">30</td>", done)
     assert 'hx-trigger="every 2s"' in done
+
+
+def carry_out(house: House) -> None:
+    """As the desk does, without a broker."""
+    with house.database.transaction() as session:
+        mark_carried_out(session, open_orders(session, 1000))
+
+
+def handle(house: House, *event_ids: UUID) -> None:
+    """As the consumer does with the events that were sent again."""
+    with house.database.transaction() as session:
+        remember(session, event_ids)
+
+
+def die_again(house: House, *events: Event) -> None:
+    for event in events:
+        bury(house, event.to_bytes(), SchemaInvalid("still wrong"))
+
+
+REFRESHES = ('hx-trigger="every 2s"', 'http-equiv="refresh"')
+
+
+def test_after_a_replay_the_page_of_the_letter_tells_how_it_went(house: House, admin: UUID) -> None:
+    event = priced()
+    letter = bury(house, event.to_bytes())
+    api, browser = house.api(admin), house.browser(admin)
+    assert api.get(f"{LETTERS}/{letter}").json["outcome"] is None
+
+    page = browser.post(f"/messages/{letter}/replay", follow_redirects=True).text
+    assert "Under way." in page
+    carry_out(house)
+    page = browser.get(f"/messages/{letter}").text
+    assert "Under way." in page
+    assert all(refresh in page for refresh in REFRESHES)
+    assert api.get(f"{LETTERS}/{letter}").json["outcome"] == "under_way"
+
+    die_again(house, event)
+    page = browser.get(f"/messages/{letter}").text
+    assert "Dead again: does not fit its schema</strong><br>still wrong" in page
+    assert not any(refresh in page for refresh in REFRESHES)
+    assert api.get(f"{LETTERS}/{letter}").json["outcome"] == "dead_again"
+
+    browser.post(f"/messages/{letter}/replay")
+    carry_out(house)
+    assert "Under way." in browser.get(f"/messages/{letter}").text
+    handle(house, event.id)
+    page = browser.get(f"/messages/{letter}").text
+    assert "The replay has had its effect." in page
+    assert "Under way." not in page
+    assert not any(refresh in page for refresh in REFRESHES)
+    assert api.get(f"{LETTERS}/{letter}").json["outcome"] == "handled"
+
+
+def test_the_outcome_of_an_edited_replay_is_that_of_the_event_that_was_sent(house: House, admin: UUID) -> None:
+    api, browser = house.api(admin), house.browser(admin)
+    letters = [bury(house, priced(fee_cents="many").to_bytes()) for _ in range(2)]
+    sent = [api.post(f"{LETTERS}/{letter}/replay", {"data": priced().data}).json["event_id"] for letter in letters]
+    replacements = [api.get(f"{LETTERS}/{letter}").json["replacement"] for letter in letters]
+    carry_out(house)
+    handle(house, UUID(sent[0]))
+    die_again(house, Event.from_bytes(replacements[1].encode()))
+    assert "The replay has had its effect." in browser.get(f"/messages/{letters[0]}").text
+    page = browser.get(f"/messages/{letters[1]}").text
+    assert f'<a href="/messages/{sent[1]}">The event that was sent in its place died as well.' in page
+    assert "1 handled" in browser.get("/messages").text
+    assert "1 dead again" in browser.get("/messages").text
+
+
+def test_after_a_group_was_replayed_the_page_tells_how_many_were_handled_and_how_many_died_again(
+    house: House, admin: UUID
+) -> None:
+    events = [priced() for _ in range(40)]
+    for event in events:
+        bury(house, event.to_bytes())
+    browser = house.browser(admin)
+    page = browser.post("/messages/replay", follow_redirects=True).text
+    assert re.search(r"Of 40 letters that Ara had replayed:\s*<strong>40 under way</strong>", page)
+    carry_out(house)
+    handle(house, *(event.id for event in events[:30]))
+    page = browser.get("/messages").text
+    assert "<strong>30 handled, 10 under way</strong>" in page
+    assert all(refresh in page for refresh in REFRESHES)
+    handle(house, *(event.id for event in events[:38]))
+    die_again(house, *events[38:])
+    page = browser.get("/messages").text
+    assert page.count("38 handled, 2 dead again") == 2  # above the list, and among the decisions
+    assert not any(refresh in page for refresh in REFRESHES)
+
+
+def test_a_page_does_not_refresh_itself_for_ever(house: House, admin: UUID, monkeypatch: pytest.MonkeyPatch) -> None:
+    letter = bury(house, priced().to_bytes())
+    browser = house.browser(admin)
+    browser.post("/messages/replay")
+    monkeypatch.setattr(messages_ui, "utc_now", lambda: utc_now() + timedelta(minutes=3))
+    for path in ("/messages", f"/messages/{letter}"):
+        page = browser.get(path).text
+        assert not any(refresh in page for refresh in REFRESHES)
+        assert ">Refresh</a>" in page
+
+
+def test_the_page_names_the_types_that_nobody_knows(house: House, admin: UUID) -> None:
+    browser = house.browser(admin)
+    bury(house, priced().to_bytes())
+    assert "of types that nobody knows here" not in browser.get("/messages").text
+    bury(house, b"{}", UnknownType("nobody listens to 'tracker.task_burnt.v1'"), type="tracker.task_burnt.v1")
+    page = browser.get("/messages").text
+    assert re.search(r"of types that nobody knows here:\s*<code>tracker.task_burnt.v1</code></p>", page)
 
 
 def test_discarding_a_group_is_asked_about_first(house: House, admin: UUID) -> None:

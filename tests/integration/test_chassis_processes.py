@@ -81,6 +81,7 @@ def test_a_process_is_alive_without_its_servers_and_ends_within_seconds(
         eventually(lambda: is_waiting(name, port), timeout=30)
         metrics = requests.get(f"http://127.0.0.1:{port}/metrics", timeout=30).text
         assert 'health_ready{service="tracker"} 0.0' in metrics
+        assert "Umask:\t0077\n" in Path(f"/proc/{running.pid}/status").read_text()  # its files are private
         running.send_signal(told)
         _, log = running.communicate(timeout=20)
     assert running.returncode == 0
@@ -117,4 +118,4 @@ def test_the_web_server_says_no_more_than_is_wanted(tmp_path: Path, level: str, 
             eventually(lambda: is_alive(port))
         finally:
             running.terminate()
-    assert ("Booting worker" in log.read_text()) == says
+    assert ('"serving"' in log.read_text()) == says

@@ -4,25 +4,30 @@ import base64
 import hashlib
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
+from uuid import UUID, uuid4
 
 import pytest
+import time_machine
 from flask import Flask, Response, jsonify, request
 from flask.testing import FlaskClient
 from joserfc.jwk import KeySet, KeySetSerialization
 from werkzeug.serving import make_server
-from werkzeug.test import TestResponse
+from werkzeug.test import Cookie, TestResponse
 
-from tests.chassis_parts import KEY, People, demo_app, settings, token
+from chassis.db import utc_now
+from tests.chassis_parts import KESHA, KEY, People, bearer, demo_app, page_session, settings, token
 
 
 class Auth:
     """An authorization server with one code to give: it checks PKCE as RFC 7636 says."""
 
     def __init__(self) -> None:
-        self.challenge = ""
-        self.claims: dict[str, object] = {}
+        self.challenges: set[str] = set()
+        self.claims: dict[str, object] = {"sid": str(uuid4())}
+        self.session_goes_on = True
         self.asked: list[dict[str, str]] = []
 
     def app(self) -> Flask:
@@ -33,13 +38,17 @@ class Auth:
             self.asked.append(request.form.to_dict())
             hashed = hashlib.sha256(request.form["code_verifier"].encode()).digest()
             challenge = base64.urlsafe_b64encode(hashed).decode().rstrip("=")
-            if request.form["code"] != "the-code" or challenge != self.challenge:
+            if request.form["code"] != "the-code" or challenge not in self.challenges:
                 return jsonify(error="invalid_grant"), 400
             return jsonify(access_token=token(KEY, **self.claims), token_type="Bearer", expires_in=300)
 
         @app.get("/.well-known/jwks.json")
         def jwks() -> KeySetSerialization:
             return KeySet([KEY]).as_dict(private=False)
+
+        @app.get("/api/v1/sessions/<uuid:session_id>")
+        def session(session_id: UUID) -> dict[str, bool]:
+            return {"active": self.session_goes_on and str(session_id) == self.claims["sid"]}
 
         return app
 
@@ -75,7 +84,7 @@ def begin(client: FlaskClient, auth: Auth, path: str = "/sign-in") -> dict[str, 
     url = urlsplit(client.get(path).headers["Location"])
     assert url.path == "/oauth/authorize"
     query = {name: values[0] for name, values in parse_qs(url.query).items()}
-    auth.challenge = query["code_challenge"]
+    auth.challenges.add(query["code_challenge"])
     return query
 
 
@@ -118,12 +127,49 @@ def test_a_sign_in_serves_once(client: FlaskClient, auth: Auth) -> None:
 
 def test_two_sign_ins_in_two_tabs_both_work(client: FlaskClient, auth: Auth) -> None:
     first = begin(client, auth)
-    challenge = auth.challenge
     second = begin(client, auth)
-    auth.challenge = challenge
-    assert come_back(client, first).status_code == 302
+    assert come_back(client, first).headers["Location"] == "/"
     assert come_back(client, second).headers["Location"] == "/"
     assert client.get("/").text == "hello Kesha, popug"
+
+
+def started(client: FlaskClient) -> list[Cookie]:
+    """The cookies of sign-ins that this browser has begun and not finished."""
+    return [cookie for cookie in (client._cookies or {}).values() if cookie.key.startswith("tracker_sign_in_")]
+
+
+def test_three_tabs_that_were_opened_at_once_on_a_slow_line_all_sign_in(
+    client: FlaskClient, auth: Auth, address: str
+) -> None:
+    """None of the requests knows the cookies of the others, and each goes back to the page that it wanted."""
+    tabs = []
+    for day in (1, 2, 3):
+        tab = client.application.test_client()
+        tabs.append((day, begin(tab, auth, f"/sign-in?next=/?day={day}")))
+        (cookie,) = started(tab)
+        client.set_cookie(cookie.key, cookie.value, path=cookie.path)
+    for day, query in tabs:
+        assert come_back(client, query).headers["Location"] == f"/?day={day}"
+        assert client.get("/").text == "hello Kesha, popug"
+    assert started(client) == []
+
+
+def test_sign_ins_that_nobody_finishes_do_not_pile_up_in_the_browser(client: FlaskClient, auth: Auth) -> None:
+    queries = [begin(client, auth) for _ in range(15)]
+    assert len(started(client)) == 5
+    assert come_back(client, queries[0]).status_code == 400
+    assert come_back(client, queries[-1]).status_code == 302
+
+
+def test_a_page_with_an_endless_address_does_not_make_the_sign_in_impossible(client: FlaskClient, auth: Auth) -> None:
+    query = begin(client, auth, f"/sign-in?next=/{'x' * 5000}")
+    assert come_back(client, query).headers["Location"] == "/"
+
+
+def test_a_sign_in_is_to_be_finished_within_ten_minutes(client: FlaskClient, auth: Auth) -> None:
+    query = begin(client, auth)
+    with time_machine.travel(utc_now() + timedelta(minutes=11)):
+        assert come_back(client, query).status_code == 400
 
 
 def test_a_code_that_auth_does_not_know_signs_nobody_in(client: FlaskClient, auth: Auth) -> None:
@@ -133,7 +179,7 @@ def test_a_code_that_auth_does_not_know_signs_nobody_in(client: FlaskClient, aut
 
 
 def test_a_token_that_is_not_for_us_signs_nobody_in(client: FlaskClient, auth: Auth) -> None:
-    auth.claims = {"aud": "somebody-else"}
+    auth.claims["aud"] = "somebody-else"
     query = begin(client, auth)
     assert come_back(client, query).status_code == 400
     assert client.get("/").status_code == 302
@@ -168,3 +214,70 @@ def test_signing_out_ends_the_session_here_and_goes_on_to_auth(client: FlaskClie
     assert "billing_session=;" in ended
     assert "analytics_session=;" in ended
     assert client.get("/").status_code == 302
+
+
+def signed_in(client: FlaskClient, auth: Auth, *, ago: float = 0) -> None:
+    """Let a person have signed in so many seconds ago, and have done nothing since."""
+    come_back(client, begin(client, auth))
+    with client.session_transaction() as cookie:
+        cookie["confirmed_at"] -= ago
+
+
+def send_form(client: FlaskClient) -> TestResponse:
+    return client.post("/feed", headers={"Sec-Fetch-Site": "same-origin"})
+
+
+def test_who_was_blocked_or_has_signed_out_is_shut_out_within_a_minute_without_any_event(
+    client: FlaskClient, auth: Auth
+) -> None:
+    signed_in(client, auth, ago=45)
+    auth.session_goes_on = False
+    assert send_form(client).status_code == 302
+    assert client.get("/").status_code == 302
+    auth.session_goes_on = True
+    auth.claims["sid"] = str(uuid4())
+    signed_in(client, auth)
+    assert client.get("/").status_code == 200
+
+
+def test_a_token_is_checked_with_auth_within_a_minute_too(client: FlaskClient, auth: Auth) -> None:
+    issued_at = int(utc_now().timestamp()) - 45
+    headers = bearer(**auth.claims, iat=issued_at, exp=issued_at + 300)
+    assert client.get("/api/v1/things/whoami", headers=headers).status_code == 200
+    of_another_session = bearer(sid=str(uuid4()), iat=issued_at, exp=issued_at + 300)
+    answer = client.get("/api/v1/things/whoami", headers=of_another_session)
+    assert answer.status_code == 401
+    assert answer.get_json()["type"] == "urn:ates:problem:session-ended"
+
+
+def test_a_form_that_took_an_hour_to_fill_in_is_not_lost(client: FlaskClient, auth: Auth) -> None:
+    signed_in(client, auth, ago=3600)
+    assert send_form(client).text == "fed"
+    with client.session_transaction() as cookie:
+        assert utc_now().timestamp() - cookie["confirmed_at"] < 60
+
+
+def test_a_form_that_comes_late_while_auth_is_away_can_be_sent_again(people: People, tmp_path: Path) -> None:
+    app = demo_app(settings(tmp_path, ATES_URL_AUTH="http://127.0.0.1:1"), people, jwks=None)
+    client = app.test_client()
+    with client.session_transaction() as cookie:
+        cookie.update(page_session(KESHA))
+        cookie["confirmed_at"] -= 240
+    assert send_form(client).text == "fed"
+    with client.session_transaction() as cookie:
+        cookie["confirmed_at"] -= 240
+    answer = send_form(client)
+    assert answer.status_code == 503
+    assert "Retry-After" in answer.headers
+
+
+def test_a_copied_cookie_is_worth_nothing_after_the_sign_out_of_its_owner(client: FlaskClient, auth: Auth) -> None:
+    signed_in(client, auth)
+    with client.session_transaction() as cookie:
+        copied = dict(cookie)
+    thief = client.application.test_client()
+    with thief.session_transaction() as cookie:
+        cookie.update(copied)
+    assert thief.get("/").status_code == 200
+    client.post("/sign-out", headers={"Sec-Fetch-Site": "same-origin"})
+    assert thief.get("/").status_code == 302

@@ -8,18 +8,20 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from flask import Flask
 from sqlalchemy import text
 from werkzeug.serving import make_server
 
-from auth_service.models import User
+from auth_service.demo.parrot import draw_parrot
+from auth_service.models import Beak, User
 from chassis.db import Database, utc_now
 from deploy.ports import LOOPBACK, pick_free
 from deploy.processes import all_process_names
 from deploy.run_file import Run, run_file, write_run
+from deploy.settings import SERVICES
 from messaging import Event, publish
 from tests.integration.operator_house import AWAY, Operator, at_work
 
@@ -86,6 +88,25 @@ def test_users_are_imported_all_or_none(operate: Operate, tmp_path: Path) -> Non
         assert [user.external_id for user in session.query(User).filter(User.external_id.is_not(None))] == ["hr-1"]
 
 
+def test_the_first_administrator_is_made_with_a_beak(operate: Operate, tmp_path: Path) -> None:
+    operator = operate("auth")
+    photo = tmp_path / "vera.png"
+    photo.write_bytes(draw_parrot("vera"))
+    words = ("users", "create-admin", "--name", "Вера", "--email", "vera@x.example", "--beak", photo)
+    admin = operator.json(*words)
+    assert (admin["name"], admin["email"], admin["role"]) == ("Вера", "vera@x.example", "admin")
+    with operator.databases["auth"].reading() as session:
+        assert session.get_one(User, UUID(admin["id"])).role == "admin"
+        assert session.get(Beak, UUID(admin["id"])) is not None
+    refused = operator.run(*words)
+    assert (refused.exit_code, "Another user has this e-mail address." in refused.output) == (1, True)
+    photo.write_bytes(b"a picture of nothing")
+    refused = operator.run("users", "create-admin", "--name", "Г", "--email", "g@x.example", "--beak", photo)
+    assert (refused.exit_code, "This is not a picture" in refused.output) == (1, True)
+    with operator.databases["auth"].reading() as session:
+        assert session.query(User).count() == 1
+
+
 def test_a_day_is_closed_by_the_clock_of_the_running_system(operate: Operate, monkeypatch: pytest.MonkeyPatch) -> None:
     now = utc_now()
     # It is midday in the running system, so the day does not end meanwhile: it is the day of Greenwich too. By our own
@@ -100,8 +121,28 @@ def test_a_day_is_closed_by_the_clock_of_the_running_system(operate: Operate, mo
     assert operator.run("close-day", "tomorrow").exit_code == 2
 
 
+def test_many_days_are_closed_only_when_the_first_of_them_is_named(operate: Operate) -> None:
+    operator = operate("billing")
+    execute(
+        operator.databases["billing"],
+        "INSERT INTO days (day) SELECT date '2026-01-01' + n FROM generate_series(0, 3) n",
+    )
+    refused = operator.run("close-day", "2026-01-04")
+    assert refused.exit_code == 1
+    assert "4 days would be closed at once, from 2026-01-01 to 2026-01-04" in refused.output
+    closed = operator.json("close-day", "2026-01-04", "--from", "2026-01-01")["closed_now"]
+    assert closed == ["2026-01-01", "2026-01-02", "2026-01-03", "2026-01-04"]
+
+
+def test_letters_are_sent_again_by_the_kind_of_their_failure(operate: Operate) -> None:
+    operator = operate("billing")
+    assert operator.json("letters", "send-again", "unknown") == {"letters": 0}
+    assert "Letters on their way: 0." in operator.run("letters", "send-again", "failed").output
+    assert operator.run("letters", "send-again", "sent").exit_code == 2
+
+
 def test_books_that_do_not_balance_and_figures_that_do_not_agree_are_told(operate: Operate) -> None:
-    operator = operate("billing", "analytics")
+    operator = operate(*SERVICES)
     execute(operator.databases["billing"], "INSERT INTO days (day) VALUES ('2026-11-21'), ('2026-11-25')")
     values = f"('{uuid4()}', '{uuid4()}', 700, 1)"
     accounts = f"INSERT INTO accounts (account_id, user_id, balance_cents, sequence) VALUES {values}"
@@ -113,6 +154,7 @@ def test_books_that_do_not_balance_and_figures_that_do_not_agree_are_told(operat
         "  a day is missing, or was closed before an earlier one: 2026-11-25",
         "Analytics does not agree:",
         "  somebody: balance_cents is 700 in billing, 0 in analytics",
+        "Every event has arrived.",
     ]
 
 
@@ -171,6 +213,30 @@ def test_a_process_that_was_dead_when_run_json_was_written_is_missing(operate: O
     told = operator.json("status", exit_code=1)
     assert [(one["name"], one["doing"]) for one in told["processes"] if not one["running"]] == [(name, "missing")]
     assert "missing" in operator.run("status").output
+
+
+def test_events_of_unknown_types_are_named_and_nothing_is_well_until_somebody_decides(
+    operate: Operate, ready: str
+) -> None:
+    operator = operate("analytics")
+    run = json.loads(run_file(operator.state_dir).read_text())
+    processes = healthy(os.getpid(), ready)
+    write_run(operator.state_dir, Run(**{**run, "services": {"analytics": ready}, "processes": processes}))
+    letter = "INSERT INTO dead_letter (id, type, reason, detail, attempts, body, content_type, headers) VALUES "
+    execute(
+        operator.databases["analytics"], f"{letter} ('{uuid4()}', 'a.b.v1', 'schema-invalid', '', 1, '', '', '{{}}')"
+    )
+    told = operator.json("status")
+    assert (told["well"], told["unknown_types"], told["services"][0]["dead_letters"]) == (True, [], 1)
+
+    execute(operator.databases["analytics"], f"{letter} ('{uuid4()}', 'b.c.v1', 'unknown-type', '', 1, '', '', '{{}}')")
+    told = operator.json("status", exit_code=1)
+    assert told["unknown_types"] == [{"service": "analytics", "type": "b.c.v1", "count": 1}]
+    assert not told["well"]
+    shown = operator.run("status").output
+    assert "EVENTS OF UNKNOWN TYPES" in shown
+    assert "b.c.v1" in shown
+    assert "a.b.v1" not in shown
 
 
 @pytest.mark.parametrize("words", ["status", "outbox", "dead-letters list", "close-day", "verify"])

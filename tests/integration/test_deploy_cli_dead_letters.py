@@ -28,7 +28,19 @@ class Office:
 
     def bury(self, service: str, event: Event, error: type = SchemaInvalid) -> UUID:
         delivery = Delivery(
-            1, 1, event.to_bytes(), CONTENT_TYPE, event.type, str(event.id), event.type, "", "", None, {}, False
+            1,
+            1,
+            event.to_bytes(),
+            CONTENT_TYPE,
+            event.type,
+            str(event.id),
+            event.type,
+            "",
+            "",
+            None,
+            {},
+            False,
+            "analytics",
         )
         with self.databases[service].transaction() as session:
             letter = record_dead_letter(session, letter_ids(delivery), delivery, error("what is wrong"), attempts=1)
@@ -72,7 +84,10 @@ def test_a_letter_is_shown_whole(office: Office) -> None:
     shown = office.json("show", letter)
     assert (shown["service"], shown["letter"]["event"]["data"]["fee_cents"]) == ("tracker", "many")
     assert [entry["action"] for entry in shown["history"]] == ["died"]
-    assert '"fee_cents": "many"' in office.run("show", letter).output
+    assert shown["properties"]["sent_by"] == "analytics"
+    words = office.run("show", letter).output
+    assert '"fee_cents": "many"' in words
+    assert "sent_by" in words
 
 
 def test_decisions_are_written_down_with_who_took_them(office: Office) -> None:

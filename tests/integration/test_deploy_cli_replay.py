@@ -2,63 +2,19 @@
 
 import json
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any
-from uuid import uuid4
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import text
 
-from analytics_service.models import User
-from deploy.programs import environment_of
-from deploy.run_file import run_file
-from deploy.settings import REPOSITORY, SERVICES
-from messaging import Event, publish
-from messaging.replay import ongoing
+from deploy.settings import SERVICES
+from messaging import publish
 from messaging.replay.pause import begin
-from tests.integration.operator_house import Operator, at_work
+from tests.integration.operator_house import Replayer, at_work, registered
 
 #: Published by auth.
 PEOPLE = 5
-
-
-class Replayer:
-    """An operator who replays, beside a system of which nothing runs but its servers."""
-
-    def __init__(self, operator: Operator) -> None:
-        self.databases = operator.databases
-        run = json.loads(run_file(operator.state_dir).read_text())
-        self._environment = environment_of(run["processes"][0]["pid"])
-
-    def ates(self, *words: str, answer: str = "") -> subprocess.CompletedProcess[str]:
-        """Give the command in a process of its own, since it becomes another program."""
-        return self._run("deploy.cli", *words, answer=answer)
-
-    def service(self, name: str, *words: str) -> subprocess.CompletedProcess[str]:
-        """The program that it becomes, without the way there."""
-        return self._run(f"{name}_service", *words)
-
-    def _run(self, module: str, *words: str, answer: str = "") -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", module, "replay", *words]
-        return subprocess.run(
-            command, cwd=REPOSITORY, env=self._environment, input=answer, capture_output=True, text=True, check=False
-        )
-
-    def known_people(self) -> int:
-        with self.databases["analytics"].reading() as session:
-            return session.scalars(select(func.count()).select_from(User)).one()
-
-    def is_paused(self) -> bool:
-        with self.databases["analytics"].reading() as session:
-            return ongoing(session) is not None
-
-
-def registered() -> Event:
-    user_id = str(uuid4())
-    words = {"name": "Kesha", "email": f"{user_id}@x.example", "role": "popug", "status": "active"}
-    data = {"user_id": user_id, **words, "changed_at": "2026-11-21T05:00:00Z", "external_id": None}
-    return Event.new("auth.user_registered.v1", subject=user_id, sequence=1, data=data)
 
 
 @pytest.fixture(scope="module")

@@ -24,6 +24,7 @@ def variables(
     monkeypatch.setenv("ATES_POSTGRES_URL", postgres.url)
     monkeypatch.setenv("ATES_RABBITMQ_URL", f"amqp://ates:{PASSWORD}@{LOOPBACK}/ates")
     monkeypatch.setenv("ATES_STATE_DIR", str(tmp_path))
+    monkeypatch.setenv("ATES_DEMO", "1")
     for service in SERVICES:
         prefix = service.upper()
         at = f"{PASSWORD}@{LOOPBACK}:{postgres.port}/compose_{service}"
@@ -64,6 +65,8 @@ def test_a_node_takes_the_definitions_as_they_are(
         )
         assert answer.ok, answer.text
         queues = requests.get(f"{url}/queues/ates", auth=rabbitmq.credentials, timeout=60).json()
-        assert {"ates.unrouted", "billing.events", "analytics.dead"} <= {queue["name"] for queue in queues}
+        assert {"ates.unrouted", "ates.unread", "billing.events", "analytics.dead"} <= {
+            queue["name"] for queue in queues
+        }
     finally:
         requests.delete(f"{url}/vhosts/ates", auth=rabbitmq.credentials, timeout=60)

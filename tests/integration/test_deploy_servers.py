@@ -46,6 +46,16 @@ def test_a_service_does_not_get_into_the_database_of_another(
         psycopg2.connect(stranger)
 
 
+@pytest.mark.parametrize("database_name", ["postgres", "template1"])
+@pytest.mark.parametrize("role", ["owner", "app"])
+def test_no_role_of_a_service_gets_into_the_databases_of_the_server(
+    tracker: ServiceDatabase, role: str, database_name: str
+) -> None:
+    url = {"owner": tracker.owner_url, "app": tracker.app_url}[role]
+    with pytest.raises(psycopg2.OperationalError, match="permission denied"):
+        psycopg2.connect(f"{url.rpartition('/')[0]}/{database_name}")
+
+
 def test_making_a_database_again_keeps_what_is_in_it(postgres: PostgresServer, tracker: ServiceDatabase) -> None:
     _execute(tracker.app_url, "INSERT INTO task (title) VALUES ('kept')")
     name = tracker.app_url.rpartition("/")[2]
@@ -92,12 +102,28 @@ def test_guest_is_gone(rabbitmq: RabbitServer, vhost: Vhost) -> None:
     assert "/" not in {found["name"] for found in vhost.manage("GET", "vhosts").json()}
 
 
-def test_an_event_that_nobody_bound_is_kept_as_unrouted(channel: pika.channel.Channel, vhost: Vhost) -> None:
+def test_an_event_of_an_unknown_type_is_kept_as_unrouted_and_is_a_dead_letter(
+    channel: pika.channel.Channel, vhost: Vhost
+) -> None:
     channel.basic_publish("ates.events", "tracker.nothing_like_it.v1", b"{}", mandatory=True)
     administrator = pika.BlockingConnection(pika.URLParameters(vhost.administrator_url))
-    method, _, body = administrator.channel().basic_get("ates.unrouted", auto_ack=True)
+    for queue in ("ates.unrouted", "analytics.dead"):
+        method, _, body = administrator.channel().basic_get(queue, auto_ack=True)
+        assert (method.routing_key, body) == ("tracker.nothing_like_it.v1", b"{}")
     administrator.close()
-    assert (method.routing_key, body) == ("tracker.nothing_like_it.v1", b"{}")
+
+
+def test_an_event_that_is_known_and_read_by_nobody_is_not_among_the_unrouted(
+    channel: pika.channel.Channel, vhost: Vhost
+) -> None:
+    channel.basic_publish("ates.events", "tracker.reassignment_finished.v1", b"{}", mandatory=True)
+    administrator = pika.BlockingConnection(pika.URLParameters(vhost.administrator_url))
+    found = {
+        queue: administrator.channel().basic_get(queue, auto_ack=True)[2]
+        for queue in ("ates.unread", "ates.unrouted", "analytics.dead")
+    }
+    administrator.close()
+    assert found == {"ates.unread": b"{}", "ates.unrouted": None, "analytics.dead": None}
 
 
 def test_a_service_cannot_publish_the_events_of_another(channel: pika.channel.Channel) -> None:
@@ -105,9 +131,13 @@ def test_a_service_cannot_publish_the_events_of_another(channel: pika.channel.Ch
         channel.basic_publish("ates.events", "billing.task_priced.v1", b"{}", mandatory=True)
 
 
-def test_a_service_declares_and_binds_its_own_queue_and_no_other(channel: pika.channel.Channel) -> None:
-    channel.queue_declare("tracker.extra", durable=True, arguments={"x-queue-type": "quorum"})
-    channel.queue_bind("tracker.extra", "ates.events", "auth.user_registered.*")
+def test_a_service_binds_its_own_queue_to_what_it_listens_to_and_no_other(channel: pika.channel.Channel) -> None:
+    channel.queue_bind("tracker.events", "ates.events", "auth.user_registered.*")
+    with pytest.raises(ChannelClosedByBroker, match="ACCESS_REFUSED"):
+        channel.queue_bind("tracker.events", "ates.events", "auth.user_signed_in.*")
+
+
+def test_a_service_declares_no_queue_of_another(channel: pika.channel.Channel) -> None:
     with pytest.raises(ChannelClosedByBroker, match="ACCESS_REFUSED"):
         channel.queue_declare("billing.events", durable=True)
 

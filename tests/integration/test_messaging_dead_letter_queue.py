@@ -3,6 +3,7 @@
 import json
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import select, text
@@ -18,8 +19,10 @@ from messaging.dead_letters import (
     decide_all,
     read_dead_letter,
 )
+from messaging.dead_letters.orders import standings
+from messaging.dead_letters.rules import Standing
 from messaging.tables import DeadLetter, InboxEvent
-from messaging.topology import consumer_topology
+from messaging.topology import Binding, Topology, consumer_topology, dead_queue, unrouted_name
 from messaging.transport import Message, QueueState
 from tests.conftest import Vhost
 from tests.integration.conftest import ConnectionCutter
@@ -126,6 +129,22 @@ def test_a_message_that_nobody_recorded_gets_a_letter_when_the_desk_sees_it(hous
     eventually(lambda: house.dead_in_queue() == 1)
 
 
+def test_an_event_of_an_unknown_type_is_a_dead_letter_where_the_unrouted_are_bound_to(house: House) -> None:
+    house.consumer()
+    unrouted = Binding(unrouted_name(house.exchange), dead_queue(house.service), "")
+    house.broker.declare(Topology((), (), (unrouted,)))
+    house.desk()
+    event = sold(5, type="shop.item_burnt.v1")
+    house.send_raw(event.to_bytes(), type=event.type)
+    (letter,) = eventually(house.dead_letters)
+    assert (letter.id, letter.type, letter.reason) == (event.id, event.type, "unknown-type")
+    assert letter.detail == "nobody listens to 'shop.item_burnt.v1'"
+    eventually(lambda: house.dead_in_queue() == 1)
+    replay(house, event.id)
+    (again,) = eventually(lambda: [letter for letter in house.dead_letters() if letter.deaths == 2])
+    assert (again.state, again.reason) == (State.DEAD, "unknown-type")
+
+
 def test_a_letter_whose_message_was_taken_out_of_the_queue_is_put_back(house: House, moody: Moody) -> None:
     house.consumer()
     taken, fresh = bury(house, sold(1), sold(2))
@@ -190,6 +209,49 @@ def test_the_order_in_the_queue_stays_when_the_desk_has_looked(house: House, moo
     house.stop_last()
     bodies = house.queued(f"{house.service}.dead", 20)
     assert [json.loads(body)["data"]["n"] for body in bodies] == [n for n in range(30) if n % 3]
+
+
+def test_a_queue_is_kept_in_line_by_a_desk_that_has_a_small_part_of_it_in_memory(
+    house: House, moody: Moody, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk, "_CHUNK", 4)
+    monkeypatch.setattr(desk, "_AT_ONCE", 3)
+    house.consumer()
+    letters = bury(house, *(sold(n) for n in range(11)))
+    with house.sessions.begin() as session:
+        for letter_id in letters:
+            session.get_one(DeadLetter, letter_id).died_at -= timedelta(minutes=2)
+    house.queued(f"{house.service}.dead", 11)  # takes them away
+    eventually(lambda: house.broker.queue_state(f"{house.service}.dead").consumers == 0)
+    house.desk()
+    eventually(lambda: house.dead_in_queue() == 11)
+    with house.sessions.begin() as session:
+        for letter_id in letters[::5]:
+            decide(session, letter_id, Decision.DISCARD, by=ADA)
+    eventually(lambda: house.dead_in_queue() == 8)
+    house.stop_last()
+    bodies = house.queued(f"{house.service}.dead", 8)
+    assert [json.loads(body)["data"]["n"] for body in bodies] == [n for n in range(11) if n % 5]
+
+
+def test_a_decision_about_an_old_letter_does_not_make_the_desk_read_the_whole_queue(
+    house: House, moody: Moody, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk, "_CHUNK", 4)
+    house.consumer()
+    letters = bury(house, *(sold(n) for n in range(20)))
+    read: list[int] = []
+
+    def count(session: Session, letter_ids: set[UUID]) -> dict[UUID, Standing]:
+        read.append(len(letter_ids))
+        return standings(session, letter_ids)
+
+    monkeypatch.setattr(desk, "standings", count)
+    house.desk()
+    with house.sessions.begin() as session:
+        decide(session, letters[5], Decision.DISCARD, by=ADA)
+    eventually(lambda: house.dead_in_queue() == 19)
+    assert read == [4, 4]
 
 
 def test_of_two_desks_one_works_and_the_other_takes_over(house: House, moody: Moody) -> None:

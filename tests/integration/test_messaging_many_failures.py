@@ -21,13 +21,15 @@ GOOD = 5_000
 KILLERS = 5
 #: How many of each kind of message that can never be handled: 500 in all.
 INVALID = {
-    "not-an-event": 120,
-    "wrong-content-type": 120,
-    "unknown-type": 120,
-    "schema-invalid": 120,
+    "not-an-event": 96,
+    "wrong-content-type": 96,
+    "not-from-its-producer": 96,
+    "unknown-type": 96,
+    "schema-invalid": 96,
     "too-large": 20,
 }
 _KILLS = "black"
+_UNKNOWN = f"{SOLD}.v9"
 
 pytestmark = pytest.mark.parametrize("in_batches", [False, True], ids=["one by one", "in batches"])
 
@@ -47,16 +49,18 @@ def invalid(reason: str, n: int) -> Message:
     forms: dict[str, tuple[bytes, ...]] = {
         "not-an-event": (b"parrot", b"", b"{}", b"[1, 2]", b"\xff\xfe", b'{"specversion": "1.0"}'),
         "wrong-content-type": (sold(n),),
-        "unknown-type": (sold(n, type=f"{SOLD}.v9"), sold(n, type="shop.burnt.v1")),
+        "not-from-its-producer": (sold(n, type="mill.sold.v2"), sold(n, type="shop.burnt.v1")),
+        "unknown-type": (sold(n, type=_UNKNOWN),),
         "schema-invalid": (sold(n, n="many"), sold(n, colour=None), sold(n, extra=1)),
         "too-large": (b" " * (MAX_BYTES + 1),),
     }
     body = forms[reason][n % len(forms[reason])]
-    return message(body, "text/plain" if reason == "wrong-content-type" else CONTENT_TYPE)
+    content_type = "text/plain" if reason == "wrong-content-type" else CONTENT_TYPE
+    return message(body, content_type, type=_UNKNOWN if reason == "unknown-type" else f"{SOLD}.v2")
 
 
-def message(body: bytes, content_type: str = CONTENT_TYPE) -> Message:
-    return Message(0, "", f"{SOLD}.v2", body, content_type, message_id=str(uuid4()), type=f"{SOLD}.v2")
+def message(body: bytes, content_type: str = CONTENT_TYPE, *, type: str = f"{SOLD}.v2") -> Message:
+    return Message(0, "", type, body, content_type, message_id=str(uuid4()), type=type)
 
 
 def mixed(good: list[Message], bad: list[Message]) -> list[Message]:

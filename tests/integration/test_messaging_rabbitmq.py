@@ -3,19 +3,28 @@
 import pytest
 
 from chassis.settings import EXCHANGE
+from deploy.definitions import ADMINISTRATOR
 from messaging import RabbitBroker
 from messaging.errors import BrokerUnavailable
 from messaging.topology import Binding, Exchange, Queue, Topology, consumer_topology
 from messaging.transport import Broker, Message
 from tests.broker_suite import BrokerSuite, a_message, outcomes_of
-from tests.conftest import Vhost
+from tests.conftest import SHOP, Vhost
 from tests.waiting import eventually
 
 
 class TestRabbitMQ(BrokerSuite):
     @pytest.fixture
+    def user(self) -> str:
+        return ADMINISTRATOR
+
+    @pytest.fixture
     def broker(self, vhost: Vhost) -> Broker:
         return RabbitBroker(vhost.administrator_url, name="suite")
+
+    @pytest.fixture
+    def another(self, vhost: Vhost) -> Broker:
+        return RabbitBroker(vhost.url(SHOP), name="suite")
 
 
 @pytest.fixture
@@ -68,6 +77,14 @@ def test_a_service_can_publish_nothing_in_the_name_of_another(
     publisher.close()
 
 
+def test_a_service_that_publishes_nothing_cannot_write_to_the_events_even_under_its_own_name(vhost: Vhost) -> None:
+    publisher = RabbitBroker(vhost.url("analytics"), name="analytics").publisher()
+    publisher.send([a_message(1, exchange="ates.events", routing_key="analytics.figures_made.v1")])
+    (outcome,) = outcomes_of(publisher, 1)
+    assert not outcome.confirmed
+    publisher.close()
+
+
 def test_a_service_can_publish_its_own_events(billing: RabbitBroker) -> None:
     publisher = billing.publisher()
     publisher.send([Message(1, "ates.events", "billing.task_priced.v1", b"{}", "application/json")])
@@ -93,8 +110,30 @@ def test_a_service_can_read_no_other_queue(vhost: Vhost, billing: RabbitBroker) 
     for queue in ("tracker.events", "tracker.replay", "tracker.dead", "ates.unrouted"):
         receiver = billing.receiver(queue, prefetch=1)
         assert receiver.receive(1, 0.5) == []
-        assert not receiver.connected()
+        assert receiver.obstacle()
         receiver.close()
+
+
+def test_a_connection_notices_a_broker_that_is_gone_or_takes_nothing_for_minutes(billing: RabbitBroker) -> None:
+    publisher = billing.publisher()
+    assert publisher.wait_until_connected(20)
+    agreed = publisher._link._connection.params  # type: ignore[attr-defined]
+    assert (agreed.heartbeat, agreed.blocked_connection_timeout) == (30, 300)
+    publisher.close()
+
+
+def test_what_cannot_be_encoded_is_refused_at_once_and_costs_nobody_the_connection(billing: RabbitBroker) -> None:
+    publisher = billing.publisher()
+    fine = Message(1, "ates.events", "billing.task_priced.v1", b"{}", "application/json")
+    publisher.send([fine, fine._replace(tag=2, timestamp=-1), fine._replace(tag=3)])
+    outcomes = sorted(outcomes_of(publisher, 3))
+    publisher.close()
+    assert [(outcome.tag, outcome.confirmed, outcome.hopeless) for outcome in outcomes] == [
+        (1, True, False),
+        (2, False, True),
+        (3, True, False),
+    ]
+    assert "cannot be encoded" in outcomes[1].reason
 
 
 def test_guest_is_gone(vhost: Vhost) -> None:

@@ -20,7 +20,7 @@ import messaging
 from deploy.databases import ServiceDatabase
 from deploy.ports import LOOPBACK, is_answered, pick_free
 from tests.code_blocks import code_blocks
-from tests.conftest import PASSWORD, Vhost
+from tests.conftest import PASSWORD, SHOP, Vhost
 from tests.waiting import eventually
 
 PACKAGE = Path(messaging.__file__).parent
@@ -105,7 +105,8 @@ def users(vhost: Vhost) -> Iterator[dict[str, str]]:
     name = quote(vhost.name, safe="")
     yield {user: f"amqp://{user}:{PASSWORD}@{LOOPBACK}:{vhost.server.port}/{name}" for user in made}
     for user in made:
-        vhost.manage("DELETE", f"users/{user}")
+        if user != SHOP:  # other tests have it, too
+            vhost.manage("DELETE", f"users/{user}")
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """What a replay means to the live consumers, and what becomes of events that fail in it."""
 
 import threading
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -9,10 +10,12 @@ from sqlalchemy.orm import Session
 
 from messaging import Consumer, Event, PermanentError, RetryLater
 from messaging.dead_letters import Actor, Decision, decide, replay_edited
+from messaging.envelope import CONTENT_TYPE
 from messaging.errors import ReplayRefused
 from messaging.replay import abandon
 from messaging.replay.pause import begin
 from messaging.topology import events_queue
+from messaging.transport import Message
 from tests.integration.messaging_house import SOLD, House
 from tests.integration.messaging_replays import (
     ODD,
@@ -160,3 +163,19 @@ def test_what_is_dead_stays_dead_and_what_was_edited_comes_edited(house: House) 
     report = rebuild(house)
     assert (report.outcomes, report.stayed_dead) == ({"done": 98}, 2)
     assert content(house) == before
+
+
+def test_whoever_claims_the_id_of_an_event_does_not_keep_it_from_a_rebuild(house: House) -> None:
+    house.relay()
+    stock(house, shelves=1, each=1)
+    with house.engine.connect() as connection:
+        ((event_id, body),) = connection.execute(text("SELECT event_id, body FROM outbox"))
+    own = Event.from_bytes(bytes(body))
+    house.consumer()
+    claims = (b"parrot", replace(own, type="mill.sold.v2").to_bytes(), own.to_bytes())
+    house.send(
+        Message(0, house.exchange, f"{SOLD}.v1", claim, kind, message_id=str(event_id))
+        for claim, kind in zip(claims, (CONTENT_TYPE, CONTENT_TYPE, "text/plain"), strict=True)
+    )
+    eventually(lambda: len(house.dead_letters()) == len(claims))
+    assert rebuild(house).outcomes == {"done": 1}

@@ -1,6 +1,7 @@
 """Trying again: what costs an attempt and what does not, and who waits meanwhile."""
 
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -100,6 +101,26 @@ def test_an_event_in_whose_handling_the_process_died_again_and_again_is_taken_ou
     assert [effect.n for effect in house.effects()] == [5]
     with house.engine.begin() as connection:
         eventually(lambda: connection.execute(text("SELECT count(*) FROM suspect")).scalar() == 0)
+
+
+@pytest.mark.parametrize("ending", [Session.commit, Session.rollback, Session.close])
+def test_a_handler_that_ends_its_transaction_takes_no_neighbours_along(
+    house: House, ending: Callable[[Session], None]
+) -> None:
+    culprit = sold(666)
+
+    def end(session: Session, event: Event) -> None:
+        if event.id == culprit.id:
+            ending(session)
+
+    house.handler = end
+    house.subscribe()
+    house.send_raw(*(event.to_bytes() for event in (sold(1), culprit, sold(2), sold(3))))
+    house.consumer()
+    house.wait_for_effects(3)
+    assert [effect.n for effect in house.effects()] == [1, 2, 3]
+    (letter,) = eventually(house.dead_letters)
+    assert (letter.id, letter.reason, letter.attempts) == (culprit.id, "ends-the-transaction", 1)
 
 
 def test_a_database_that_is_away_costs_no_attempts(house: House) -> None:

@@ -5,8 +5,10 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from chassis.db import utc_now
 from chassis.settings import Settings
 from messaging import Event
+from tests.chassis_parts import bearer
 from tests.integration.tracker_house import House
 
 
@@ -105,7 +107,37 @@ def test_a_blocked_person_is_shut_out_whatever_the_token_says(house: House) -> N
     assert house.api(popug).get("/tasks").status_code == 401
 
 
-def test_own_tasks_come_page_by_page_open_ones_first_and_newest_first(house: House) -> None:
+def test_a_session_that_was_signed_out_opens_nothing_any_more(house: House) -> None:
+    popug, session_id = house.person(), uuid4()
+    headers = bearer(sub=str(popug), sid=str(session_id))
+    browser = house.browser(popug)
+    with browser.session_transaction() as cookie:
+        cookie["session_id"] = str(session_id)
+    assert house.app.test_client().get("/api/v1/tasks", headers=headers).status_code == 200
+    assert browser.get("/").status_code == 200
+
+    data = {"sign_in_id": str(session_id), "user_id": str(popug), "signed_out_at": utc_now().isoformat()}
+    house.deliver(Event.new("auth.user_signed_out.v1", subject=str(session_id), sequence=2, data=data))
+    refused = house.app.test_client().get("/api/v1/tasks", headers=headers)
+    assert refused.status_code == 401
+    assert refused.get_json()["type"] == "urn:ates:problem:session-ended"
+    assert browser.get("/").location.startswith("/sign-in")
+    assert house.api(popug).get("/tasks").status_code == 200
+
+
+def test_an_unblocking_does_not_revive_what_was_issued_before_the_block(house: House) -> None:
+    popug = house.person()
+    mine, browser = house.api(popug), house.browser(popug)
+    for status, event in (("blocked", "blocked"), ("active", "unblocked")):
+        house.hear_of(popug, status=status, event=event)
+    assert mine.get("/tasks").status_code == 401
+    assert browser.get("/").location.startswith("/sign-in")
+    in_a_second = int(utc_now().timestamp()) + 1
+    signed_in_again = bearer(sub=str(popug), iat=in_a_second, exp=in_a_second + 300)
+    assert house.app.test_client().get("/api/v1/tasks", headers=signed_in_again).status_code == 200
+
+
+def test_own_tasks_come_page_by_page_newest_first(house: House) -> None:
     popug = house.person()
     api = house.api(popug)
     created = [api.create(f"Task {number}")["id"] for number in range(7)]
@@ -119,9 +151,21 @@ def test_own_tasks_come_page_by_page_open_ones_first_and_newest_first(house: Hou
         assert len(page["items"]) <= 3
         found += [task["id"] for task in page["items"]]
         query = page["next_cursor"] and f"/tasks?limit=3&cursor={page['next_cursor']}"
-    assert found == [created[number] for number in (6, 4, 3, 1, 0, 5, 2)]
+    assert found == created[::-1]
     assert [task["id"] for task in api.get("/tasks?status=done").json["items"]] == [created[5], created[2]]
     assert api.get(f"/tasks?assignee={popug}").json == api.get("/tasks").json
+
+
+def test_a_task_that_is_completed_or_priced_between_two_pages_is_on_one_of_them(house: House) -> None:
+    api = house.api(house.person())
+    created = [api.create(f"Task {number}")["id"] for number in range(6)]
+    first = api.get("/tasks?limit=2").json
+    for task in (created[5], created[0]):  # one that was shown, one that will be
+        api.post(f"/tasks/{task}/complete")
+    second = api.get(f"/tasks?limit=2&cursor={first['next_cursor']}").json
+    api.post(f"/tasks/{created[3]}/complete")
+    third = api.get(f"/tasks?limit=2&cursor={second['next_cursor']}").json
+    assert [task["id"] for page in (first, second, third) for task in page["items"]] == created[::-1]
 
 
 def test_somebody_elses_tasks_are_listed_by_managers_and_admins_only(house: House) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from uuid import UUID
 
 import pytest
 
@@ -34,6 +35,21 @@ def test_a_task_is_created_shown_and_marked_done(house: House) -> None:
     assert house.tasks()[0].status == "done"
     answer = browser.post(f"/tasks/{task.public_id}/complete", follow_redirects=True)
     assert "done already" in answer.text
+
+
+def test_a_click_that_lost_the_race_against_a_reassignment_is_told_on_the_list_who_has_the_task_now(
+    house: House,
+) -> None:
+    old, admin = house.person(), house.person("admin")
+    task_id = house.api(old).create("Fly")["id"]
+    house.person(name="Rio")
+    while str(house.tasks()[0].assignee_id) == str(old):
+        run_id = UUID(house.api(admin).post("/reassignments").json["id"])
+        list(house.work_through(run_id))
+    answer = house.browser(old).post(f"/tasks/{task_id}/complete", follow_redirects=True)
+    assert (answer.status_code, answer.request.path) == (200, "/")
+    assert "“Fly” was reassigned: Rio has it now." in answer.text
+    assert house.tasks()[0].status == "open"
 
 
 def test_the_form_keeps_what_was_typed_and_says_at_the_field_what_is_wrong(house: House) -> None:
@@ -116,6 +132,35 @@ def test_many_tasks_come_page_by_page(house: House) -> None:
     link = re.search(r'href="([^"]*cursor=[^"]*)" rel="next"', first)
     assert link
     assert "Task no. 0." in browser.get(link[1].replace("&amp;", "&")).text
+
+
+def test_what_is_done_has_pages_of_its_own_and_repeats_nothing_that_is_to_do(house: House) -> None:
+    popug = house.person()
+    for number in range(27):
+        task = house.api(popug).create(f"Task no. {number}.")
+        if number < 26:
+            house.api(popug).post(f"/tasks/{task['id']}/complete")
+    browser = house.browser(popug)
+    first = browser.get("/").text
+    to_do, done = first.split('id="done"')
+    assert "Task no. 26." in to_do
+    assert done.count("Task no. ") == 25
+    link = re.search(r'href="([^"]*done=[^"]*)#done" rel="next"', done)
+    assert link
+    second = browser.get(link[1].replace("&amp;", "&")).text
+    assert "Task no. 26." in second.split('id="done"')[0]
+    assert second.split('id="done"')[1].count("Task no. ") == 1
+
+
+def test_names_and_titles_turn_nothing_around_them(house: House) -> None:
+    popug = house.person(name="כוכבית")
+    title = "לעוף\u202e הביתה"
+    browser = house.browser(popug)
+    page = browser.post("/tasks", data={"title": title}, follow_redirects=True).text
+    assert "\u202e" not in page
+    assert "<bdi>לעוף הביתה</bdi>" in page
+    assert "“\u2068לעוף הביתה\u2069”" in page
+    assert '<bdi class="name">כוכבית</bdi>' in page
 
 
 def test_pages_speak_russian(house: House) -> None:

@@ -3,6 +3,7 @@
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -149,26 +150,30 @@ def test_a_task_completed_meanwhile_is_left_alone(house: House) -> None:
 
 
 def test_who_completes_a_task_while_its_batch_is_under_way_waits_and_is_told_the_truth(house: House) -> None:
-    old, new = house.person(), house.person()
+    old, new = house.person(), house.person(name="Rio")
     house.hear_of(old, role="manager", event="updated")  # so that the other one is drawn
     fill(house, old, 1)
     (task,) = house.tasks()
     press(house, house.person("manager"))
     (request,) = house.published("reassignment_requested")
-    statuses: list[int] = []
+    answers: list[Any] = []
 
     def complete() -> None:
-        statuses.append(house.api(old).post(f"/tasks/{task.public_id}/complete").status_code)
+        answers.append(house.api(old).post(f"/tasks/{task.public_id}/complete"))
 
     click = threading.Thread(target=complete)
     with house.database.transaction() as session:
         commands.reassign_batch(session, UUID(request.subject), sequence=1)
         click.start()
         eventually(house.somebody_waits_for_a_lock)
-        assert statuses == []
+        assert answers == []
     click.join()
-    assert statuses == [403]
     assert house.tasks()[0].assignee_id == new
+    (answer,) = answers
+    assert (answer.status_code, answer.json["type"]) == (409, "urn:ates:problem:task-reassigned")
+    assert answer.json["assignee"] == {"id": str(new), "name": "Rio"}
+    assert "Rio has it now" in answer.json["detail"]
+    assert house.api(house.person()).post(f"/tasks/{task.public_id}/complete").status_code == 403
 
 
 def test_tasks_created_after_the_request_are_none_of_its_business(house: House) -> None:

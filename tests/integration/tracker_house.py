@@ -12,7 +12,8 @@ from chassis.settings import Settings
 from messaging import Event, Observer
 from messaging.dispatch import dispatch
 from messaging.tables import OutboxEvent
-from tests.chassis_parts import bearer, know_keys
+from tests.chassis_parts import bearer, know_keys, page_session
+from tests.waiting import somebody_waits_for_a_lock
 from tracker_service.app import create_app
 from tracker_service.handlers import HANDLERS
 from tracker_service.models import Reassignment, Task
@@ -93,9 +94,7 @@ class House:
 
     def somebody_waits_for_a_lock(self) -> bool:
         """Whether a transaction waits for another one."""
-        query = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-        with self.database.engine.connect() as connection:
-            return connection.exec_driver_sql(query).first() is not None
+        return somebody_waits_for_a_lock(self.database.engine)
 
     def api(self, user_id: UUID) -> "Api":
         """The REST API as this person calls it."""
@@ -106,7 +105,7 @@ class House:
         self.app.config["WTF_CSRF_ENABLED"] = False
         client = self.app.test_client()
         with client.session_transaction() as cookie:
-            cookie.update(user_id=str(user_id), name="Kesha", role=self.roles.get(user_id, "popug"))
+            cookie.update(page_session(user_id, role=self.roles.get(user_id, "popug")))
         return client
 
 

@@ -226,14 +226,21 @@ class MemoryPendingEvents:
         return self._outbox.locked_by is self
 
     def fetch(
-        self, limit: int, *, max_bytes: int, besides: Sequence[int], not_of: Sequence[str] = ()
+        self,
+        limit: int,
+        *,
+        max_bytes: int,
+        besides: Sequence[int],
+        not_of: Sequence[str] = (),
+        not_with: Sequence[str] = (),
     ) -> list[PendingEvent]:
         self._ask()
         self._seen = set(self._outbox.committed)
         found: list[PendingEvent] = []
-        for row_id in self._outbox.pending():
-            event = self._outbox.rows[row_id]
-            if row_id in besides or event.subject in not_of:
+        pending = [self._outbox.rows[row_id] for row_id in self._outbox.pending()]
+        held = {*not_of, *(event.subject for event in pending if event.type in not_with)}
+        for event in pending:
+            if event.id in besides or event.subject in held:
                 continue
             if len(found) < limit and sum(len(event.body) for event in found) < max_bytes:
                 found.append(event)

@@ -16,8 +16,8 @@ Answer = Literal["confirmed", "refused", "returned"]
 class UnreliableBroker(StubBroker):
     """Queues have a single active consumer; nothing is sent, confirmed or acked before the test lets it be."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
-        super().__init__(clock)
+    def __init__(self, clock: Callable[[], float], *, user: str) -> None:
+        super().__init__(clock, user=user)
         self.publishers: list[UnreliablePublisher] = []
         #: By queue, in the order of subscription: the first one is active.
         self.receivers: dict[str, list[UnreliableReceiver]] = {}
@@ -98,7 +98,7 @@ class UnreliablePublisher:
         """Lose the connection, and with it what is on the wire either way."""
         unanswered = [message.tag for message in self._wire] + [answer.tag for answer in self._answers]
         self._wire, self._answers = [], []
-        self._tell([Outcome(tag, False, "lost") for tag in unanswered])
+        self._tell([Outcome(tag, False, "lost", lost=True) for tag in unanswered])
 
     def _tell(self, outcomes: list[Outcome]) -> None:
         self._outcomes += outcomes
@@ -108,8 +108,8 @@ class UnreliablePublisher:
     def wait_until_connected(self, timeout: float) -> bool:  # noqa: ARG002
         return True
 
-    def blocked(self) -> bool:
-        return False
+    def obstacle(self) -> str:
+        return ""
 
     def send(self, messages: Sequence[Message]) -> None:
         self._wire += messages

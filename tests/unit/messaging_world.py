@@ -3,7 +3,7 @@
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from datetime import UTC, datetime
 from random import Random
 from typing import Any, NoReturn
@@ -34,6 +34,8 @@ _WINDOW_BYTES = 2_000
 _FIRST_FETCH = 3
 #: Events of one aggregate that a relay has in its hands.
 _LINE = 3
+#: Refused events of one type that a relay keeps.
+_KEPT = 1
 #: Of one service.
 CONSUMERS = 2
 _DELAYS_MS = (200, 5_000, 120_000)
@@ -59,7 +61,7 @@ class World:
         self._registry = SchemaRegistry({SOLD: {1: {"type": "object"}}})
         self.outbox = MemoryOutbox()
         self.databases = {service: MemoryDatabase() for service in SERVICES}
-        self.broker = UnreliableBroker(lambda: time.time())
+        self.broker = UnreliableBroker(lambda: time.time(), user="shop")
         self.broker.declare(shared_topology(EXCHANGE))
         for service in SERVICES:
             self.broker.declare(consumer_topology(service, [SOLD], exchange=EXCHANGE, delays_ms=_DELAYS_MS))
@@ -73,9 +75,13 @@ class World:
         self._replace("messaging.relay.PendingEvents", lambda url: MemoryPendingEvents(self.outbox))
         self._replace("messaging.relay._WINDOW_BYTES", _WINDOW_BYTES)
         self._replace("messaging.relay._FIRST_FETCH", _FIRST_FETCH)
-        self._replace("messaging.relay._LINE", _LINE)
+        self._replace("messaging.lines._LINE", _LINE)
+        self._replace("messaging.refusals._PAUSES", (0.0,))
+        self._replace("messaging.refusals._KEPT", _KEPT)
         self._replace("messaging.handling.inbox", MemoryInbox)
         self._replace("messaging.handling.suspects", MemorySuspects)
+        self._replace("messaging.handling.guard_transactions", lambda sessions: None)
+        self._replace("messaging.handling.unbroken", nullcontext)
         self._replace("messaging.handling.Burial", _nothing_may_die)
         self.relays = [self._new_relay(window) for window in WINDOWS]
         self.consumers = {service: [self._new_consumer(service) for _ in range(CONSUMERS)] for service in SERVICES}

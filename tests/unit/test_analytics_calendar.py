@@ -1,24 +1,24 @@
 """Business days, weeks and months."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from itertools import pairwise
-from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics_service.domain.calendar import Period, Span, business_day, period_of, periods_in, span
+from analytics_service.domain.calendar import Period, Span, current_day, period_of, periods_in, span
 from analytics_service.errors import RangeRunsBackwards, RangeTooLong
 
 TODAY = date(2026, 11, 21)
 DAYS = st.dates(date(2000, 1, 1), date(2999, 12, 31))
 
 
-def test_a_business_day_ends_at_midnight_of_its_own_zone() -> None:
-    late = datetime(2026, 11, 20, 21, 0, tzinfo=UTC)
-    assert business_day(late, ZoneInfo("Europe/Moscow")) == date(2026, 11, 21)
-    assert business_day(late - timedelta(seconds=1), ZoneInfo("Europe/Moscow")) == date(2026, 11, 20)
+def test_today_is_the_calendars_day_or_the_one_after_a_day_that_was_closed_early() -> None:
+    assert current_day(TODAY, None) == TODAY
+    assert current_day(TODAY, TODAY - timedelta(days=3)) == TODAY
+    assert current_day(TODAY, TODAY - timedelta(days=1)) == TODAY
+    assert current_day(TODAY, TODAY) == TODAY + timedelta(days=1)
 
 
 def test_without_ends_the_last_thirty_days_are_meant() -> None:

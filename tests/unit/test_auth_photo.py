@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from auth_service.domain.beak import distances
-from auth_service.domain.photo import MAX_BYTES, decode
+from auth_service.domain.photo import decode
+from auth_service.domain.photo_file import MAX_BYTES
 from auth_service.errors import MovingPicture, NotAPicture, PhotoTooLarge, UnsupportedPhoto
 from tests.unit.auth_photos import JPEG, MAGIC, PNG, chunk, encoded, parrot, png_of_size, shape_of
 

@@ -29,7 +29,9 @@ def test_what_is_no_address_is_refused(email: str) -> None:
     assert "email" in (refused.value.errors or {})
 
 
-@pytest.mark.parametrize("name", ["", "  ", "a\nb", "a\0b", "a\u2028b", "\ud800", "x" * 201])
+@pytest.mark.parametrize(
+    "name", ["", "  ", "a\nb", "a\0b", "a\u2028b", "\ud800", "x" * 201, "\u200b", "\u3164", "\u0301"]
+)
 def test_what_is_no_name_is_refused(name: str) -> None:
     with pytest.raises(InvalidUser) as refused:
         person(name, "k@x.example", "popug")

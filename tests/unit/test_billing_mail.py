@@ -31,6 +31,11 @@ def test_the_letter_names_the_sum_and_the_day_in_both_languages() -> None:
     assert "$1,234.56" in message["Subject"]
 
 
+def test_a_name_from_right_to_left_turns_nothing_around_it() -> None:
+    text = compose(replace(LETTER, name="כוכבית\u202e"), SENDER).get_content()
+    assert "Hello, \u2068כוכבית\u2069!" in text
+
+
 def test_the_message_id_is_the_payouts_own_however_often_it_is_written() -> None:
     first, second = compose(LETTER, SENDER), compose(LETTER, SENDER)
     assert first["Message-ID"] == second["Message-ID"] == f"<payout-{UUID(int=7)}@uberpopug.example>"
@@ -55,6 +60,7 @@ def test_money_is_written_in_dollars(cents: int, words: str) -> None:
 
 def test_without_a_mail_server_letters_become_files_and_a_second_attempt_makes_no_second_one(tmp_path: Path) -> None:
     post = FolderPost(tmp_path / "letters", SENDER)
+    post.connect()
     post.deliver(LETTER)
     post.deliver(LETTER)
     (only,) = (tmp_path / "letters").iterdir()
@@ -67,9 +73,9 @@ def test_without_a_mail_server_letters_become_files_and_a_second_attempt_makes_n
 def test_a_folder_that_cannot_be_written_is_a_post_that_is_away(tmp_path: Path) -> None:
     (tmp_path / "letters").write_text("not a folder")
     with pytest.raises(PostIsAway):
-        FolderPost(tmp_path / "letters", SENDER).deliver(LETTER)
+        FolderPost(tmp_path / "letters", SENDER).connect()
 
 
 def test_a_mail_server_that_does_not_answer_is_a_post_that_is_away(tmp_path: Path) -> None:
     with open_post("smtp://127.0.0.1:9", tmp_path, SENDER) as post, pytest.raises(PostIsAway):
-        post.deliver(LETTER)
+        post.connect()

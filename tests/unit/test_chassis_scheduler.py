@@ -11,7 +11,8 @@ import structlog
 from prometheus_client import REGISTRY
 
 from chassis.db import Database, utc_now
-from chassis.scheduler import JobScheduler, build_scheduler
+from chassis.observe.probes import WAITING_FOR_PERSON
+from chassis.scheduler import JobScheduler, JobWaitsForPerson, build_scheduler
 from messaging import current_context
 from tests.chassis_parts import settings
 from tests.waiting import eventually
@@ -96,6 +97,29 @@ def test_a_job_that_failed_is_no_longer_failing_once_it_is_done(scheduler: Sched
     mended.set()
     eventually(lambda: number("scheduler_job_failing", job="mended") == 0)
     made.remove_job("mended")
+
+
+def test_a_job_that_waits_for_a_person_makes_the_scheduler_not_ready_until_it_is_done(
+    scheduler: Scheduled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, thread = scheduler
+    done = threading.Event()
+    made.remove_job("heartbeat")
+    monkeypatch.setattr("chassis.scheduler._HEARTBEAT", 0.05)
+    made.add_heartbeat(lambda: True)
+
+    def work() -> None:
+        if not done.is_set():
+            raise JobWaitsForPerson("say yes")
+
+    made.add_job(work, "interval", seconds=0.05, next_run_time=utc_now(), id="asking")
+    thread.start()
+    eventually(lambda: made.condition.doing == f"{WAITING_FOR_PERSON}: say yes")
+    assert not made.condition.ready
+    eventually(lambda: number("scheduler_job_failing", job="asking") == 1)
+    done.set()
+    eventually(lambda: made.condition.ready)
+    made.remove_job("asking")
 
 
 def test_a_job_that_is_due_while_it_still_runs_is_counted_as_skipped(scheduler: Scheduled) -> None:

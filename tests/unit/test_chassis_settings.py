@@ -51,6 +51,7 @@ def test_every_missing_variable_is_named_at_once() -> None:
         ("ATES_RETENTION_DAYS", "0"),
         ("ATES_RETRY_ATTEMPTS", "0"),
         ("ATES_HEALTH_PORT", "70000"),
+        ("ATES_TRUSTED_PROXY", "proxy.popug"),
     ],
 )
 def test_an_unusable_value_is_refused_by_the_name_of_its_variable(variable: str, value: str) -> None:

@@ -3,24 +3,33 @@
 import base64
 import hmac
 import json
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import requests
 from joserfc.jwk import ECKey, KeySet
 
 from chassis.errors import Unauthorized, Unavailable
-from chassis.people import Principal, Role
+from chassis.people import Claims, Role
 from chassis.tokens import RemoteKeys, TokenVerifier
 from tests.chassis_parts import KESHA, KEY, claims, token
+from tests.waiting import eventually
 
 VERIFIER = TokenVerifier(lambda key_id: KeySet([KEY]))
 
 
 def test_a_good_token_says_who_comes() -> None:
-    assert VERIFIER.verify(token(role="accountant")) == Principal(KESHA, "Kesha", Role.ACCOUNTANT)
+    token_id, session_id = uuid4(), uuid4()
+    issued_at = int(time.time())
+    text = token(role="accountant", jti=str(token_id), sid=str(session_id), iat=issued_at)
+    at = datetime.fromtimestamp(issued_at, UTC)
+    assert VERIFIER.verify(text) == Claims(KESHA, "Kesha", Role.ACCOUNTANT, session_id, at, at, token_id)
 
 
 @pytest.mark.parametrize(
@@ -36,6 +45,11 @@ def test_a_good_token_says_who_comes() -> None:
         {"sub": "kesha"},
         {"role": "emperor"},
         {"role": None},
+        {"sid": None},
+        {"sid": "kesha"},
+        {"jti": None},
+        {"iat": None},
+        {"iat": 10**17},
     ],
     ids=lambda changes: "-".join(
         f"{name}={'missing' if value is None else 'wrong'}" for name, value in changes.items()
@@ -69,15 +83,20 @@ def test_what_is_no_token_is_refused(text: str) -> None:
 
 
 class Auth:
-    """auth's JWKS, which counts how often it is asked and can be away."""
+    """auth's JWKS, which counts how often it is asked, can be away, and can be frozen."""
 
     def __init__(self, *keys: ECKey) -> None:
         self.keys = keys
         self.asked = 0
         self.away = False
+        #: Set while it answers.
+        self.running = threading.Event()
+        self.running.set()
 
     def __call__(self, _url: str) -> Any:
         self.asked += 1
+        if not self.running.wait(30):
+            raise requests.Timeout("frozen")
         if self.away:
             raise requests.ConnectionError("away")
         return KeySet(list(self.keys)).as_dict(private=False)
@@ -137,23 +156,83 @@ def test_a_token_of_a_new_key_makes_the_keys_come_again(remote: RemoteKeys, auth
     TokenVerifier(remote).verify(token())
     auth.keys = (KEY, new)
     clock.now += 60
-    assert TokenVerifier(remote).verify(token(key=new)).user_id == KESHA
+    assert eventually(lambda: is_good(remote, token(key=new)))
+
+
+def is_good(remote: RemoteKeys, text: str) -> bool:
+    try:
+        TokenVerifier(remote).verify(text)
+    except Unauthorized:
+        return False
+    return True
+
+
+def invented(key_id: str) -> str:
+    """A token that names a key which auth never had."""
+    return token(key=ECKey.generate_key("P-256", {"kid": key_id}))
 
 
 def test_tokens_with_invented_keys_do_not_flood_auth(remote: RemoteKeys, auth: Auth) -> None:
-    stranger = ECKey.generate_key("P-256", {"kid": "stranger"})
-    for _ in range(20):
-        with pytest.raises(Unauthorized):
-            TokenVerifier(remote).verify(token(key=stranger))
+    for number in range(20):
+        assert not is_good(remote, invented(f"stranger {number}"))
+    assert auth.asked == 1
+
+
+def test_the_same_invented_key_is_asked_for_once_a_minute(remote: RemoteKeys, auth: Auth, clock: Clock) -> None:
+    text = invented("stranger")
+    for second in range(60):
+        clock.now += 1
+        assert not is_good(remote, text)
+        eventually(fetches_nothing)
+        assert auth.asked == (1 if second < 5 else 2)
+    clock.now += 10
+    assert not is_good(remote, text)
+    eventually(fetches_nothing)
+    assert auth.asked == 3
+
+
+def fetches_nothing() -> bool:
+    return not any(thread.name == "jwks" for thread in threading.enumerate())
+
+
+def test_nobody_waits_for_a_frozen_auth_once_keys_are_known(remote: RemoteKeys, auth: Auth, clock: Clock) -> None:
+    assert is_good(remote, token())
+    auth.running.clear()
+    for second in range(20):
+        clock.now += 60
+        assert not is_good(remote, invented(f"stranger {second}"))
+        assert is_good(remote, token())
+    assert auth.asked == 2  # one question waits for its answer, and nobody waits for the question
+    auth.running.set()
+    eventually(fetches_nothing)
+
+
+def test_a_copy_from_before_serves_while_auth_is_frozen(
+    remote: RemoteKeys, auth: Auth, clock: Clock, tmp_path: Path
+) -> None:
+    remote("first")
+    auth.running.clear()
+    restarted = RemoteKeys("http://auth/jwks", tmp_path / "jwks" / "tracker.json", fetch=auth, clock=clock)
+    assert is_good(restarted, token())
+    auth.running.set()
+    eventually(fetches_nothing)
+
+
+def test_all_who_need_the_first_keys_wait_for_the_same_answer(remote: RemoteKeys, auth: Auth) -> None:
+    auth.running.clear()
+    with ThreadPoolExecutor(8) as pool:
+        found = [pool.submit(is_good, remote, token()) for _ in range(8)]
+        eventually(lambda: auth.asked == 1)
+        auth.running.set()
+        assert all(each.result(30) for each in found)
     assert auth.asked == 1
 
 
 def test_a_key_that_auth_withdrew_is_not_trusted_for_long(remote: RemoteKeys, auth: Auth, clock: Clock) -> None:
-    TokenVerifier(remote).verify(token())
+    assert is_good(remote, token())
     auth.keys = (ECKey.generate_key("P-256", {"kid": "second"}),)
     clock.now += 601
-    with pytest.raises(Unauthorized):
-        TokenVerifier(remote).verify(token())
+    eventually(lambda: not is_good(remote, token()))
 
 
 def test_old_keys_serve_on_while_auth_is_away(remote: RemoteKeys, auth: Auth, clock: Clock) -> None:

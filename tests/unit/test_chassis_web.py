@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 from chassis.signin import local_path
 from messaging import current_context
-from tests.chassis_parts import People, bearer, demo_app, settings
+from tests.chassis_parts import KESHA, People, bearer, demo_app, settings
 
 PROBLEM = "application/problem+json"
 
@@ -170,8 +170,13 @@ def test_a_page_runs_no_script_but_ours(client: FlaskClient) -> None:
     assert "frame-ancestors 'none'" in policy
 
 
-def test_a_page_is_kept_nowhere(client: FlaskClient) -> None:
-    assert client.get("/nowhere").headers["Cache-Control"] == "no-store"
+@pytest.mark.parametrize("path", ["/", "/nowhere", "/enter", "/api/v1/things/whoami", "/api/nowhere", "/readyz"])
+def test_nothing_about_people_is_kept_anywhere(client: FlaskClient, path: str) -> None:
+    for headers in ({}, bearer()):
+        assert client.get(path, headers=headers).headers["Cache-Control"] == "no-store"
+
+
+def test_what_is_the_same_for_everybody_may_be_kept(client: FlaskClient) -> None:
     with client.get("/static/ates.css") as style:
         assert "no-store" not in style.headers["Cache-Control"]
 
@@ -203,7 +208,7 @@ def test_the_header_leads_to_what_the_role_may_see(
     people.know(role=role)
     client.get("/enter")
     navigation = client.get("/nowhere").text.split("<nav")[1].split("</nav>")[0]
-    assert re.findall(r">([^<>\s]+)</a>", navigation) == texts
+    assert re.findall(r">([^<>\s]+)(?: <span[^>]*>[^<>]*</span>)?</a>", navigation) == texts
 
 
 def test_the_correlation_id_of_the_caller_is_kept(client: FlaskClient) -> None:
@@ -226,6 +231,17 @@ def test_events_made_in_a_request_carry_its_correlation_id(app: Flask) -> None:
 def test_a_service_is_alive_though_not_ready_without_its_database(client: FlaskClient) -> None:
     assert client.get("/livez").status_code == 200
     assert client.get("/readyz").status_code == 503
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics"])
+def test_probes_and_metrics_tell_nothing_of_people_to_whoever_asks(client: FlaskClient, path: str) -> None:
+    client.get(f"/api/v1/things/{uuid4()}", headers=bearer(name="Swordfish"))
+    client.get("/enter?email=swordfish@uberpopug.example")
+    client.get("/swordfish")
+    told = client.get(path).text.lower()
+    assert "swordfish" not in told
+    assert str(KESHA) not in told
+    assert not re.search(r"[0-9a-f]{8}-[0-9a-f]{4}", told)
 
 
 def test_requests_are_counted_by_route(client: FlaskClient) -> None:

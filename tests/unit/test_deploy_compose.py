@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from chassis.settings import load_settings
 from deploy.compose import compose
 from deploy.processes import process_names
+from deploy.servers.postgres import SETTINGS
 from deploy.settings import REPOSITORY, SERVICES
 
 PROCESSES = [name for kind in ("web", "relay", "consumer", "scheduler") for name in process_names(kind)]
@@ -70,6 +71,21 @@ def test_a_container_is_healthy_when_its_process_says_so(containers: dict[str, A
     service, _, kind = name.partition(".")
     port, page = (SERVICES[service], "readyz") if kind == "web" else (told(container)["ATES_HEALTH_PORT"], "livez")
     assert container["healthcheck"]["test"][-1] == f"http://127.0.0.1:{port}/{page}"
+
+
+def test_postgres_lets_go_of_lost_clients_and_keeps_values_out_of_its_log_as_under_make_up(
+    containers: dict[str, Any],
+) -> None:
+    given = dict(word.removeprefix("-c").split("=") for word in containers["postgres"]["command"][1:])
+    wanted = {name: value for name, value in SETTINGS.items() if name.startswith(("tcp_", "log_min", "log_error"))}
+    assert len(wanted) == 6
+    assert wanted.items() <= given.items()
+
+
+def test_somebody_makes_again_what_is_deleted_in_rabbitmq(containers: dict[str, Any]) -> None:
+    container = containers["topology"]
+    assert container["command"] == ["python", "-m", "deploy.compose", "topology"]
+    assert "ATES_RABBITMQ_URL" in told(container)
 
 
 def test_nothing_is_reached_from_other_machines(containers: dict[str, Any]) -> None:

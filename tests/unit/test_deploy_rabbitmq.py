@@ -40,6 +40,7 @@ CONFIGURATION = {
     "management.tcp.ip",
     "management.tcp.port",
     "cluster_name",
+    "heartbeat",
     "load_definitions",
     "log.file",
     "log.console",

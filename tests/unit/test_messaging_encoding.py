@@ -1,6 +1,7 @@
 """What is sent is, byte for byte, what pika would send."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pika
 import pytest
@@ -9,7 +10,8 @@ from hypothesis import strategies as st
 from pika.exceptions import ShortStringTooLong
 from pika.frame import Body, Header, Method
 
-from messaging.broker.encoding import publication
+from messaging.broker.encoding import encode, publication
+from messaging.errors import CannotBeEncoded
 from messaging.transport import Message
 
 CHANNEL = 1
@@ -45,12 +47,13 @@ messages = st.builds(
 )
 
 
-def as_pika_sends_it(message: Message) -> bytes:
+def as_pika_sends_it(message: Message, user_id: str) -> bytes:
     properties = pika.BasicProperties(
         content_type=message.content_type,
         delivery_mode=pika.DeliveryMode.Persistent.value,
         message_id=message.message_id or None,
         type=message.type or None,
+        user_id=user_id,
         app_id=message.app_id or None,
         correlation_id=message.correlation_id or None,
         timestamp=message.timestamp,
@@ -63,13 +66,34 @@ def as_pika_sends_it(message: Message) -> bytes:
     return b"".join(frame.marshal() for frame in [*frames, *(Body(CHANNEL, part) for part in parts)])
 
 
-@given(messages)
-@example(Message(1, "events", "shop.sold.v1", b"{}", "application/json", headers={"subject": "ä", "sequence": 2**40}))
-def test_a_message_is_encoded_as_pika_encodes_it_or_refused_as_by_pika(message: Message) -> None:
+@given(messages, st.text(min_size=1, max_size=20))
+@example(
+    Message(1, "events", "shop.sold.v1", b"{}", "application/json", headers={"subject": "ä", "sequence": 2**40}), "shop"
+)
+def test_a_message_is_encoded_as_pika_encodes_it_or_refused_as_by_pika(message: Message, user_id: str) -> None:
     try:
-        expected = as_pika_sends_it(message)
+        expected = as_pika_sends_it(message, user_id)
     except ShortStringTooLong:
-        with pytest.raises((ValueError, ShortStringTooLong)):
-            publication(message, channel=CHANNEL, frame_max=FRAME_MAX)
+        with pytest.raises(CannotBeEncoded):
+            encode(message, user_id=user_id)
     else:
-        assert publication(message, channel=CHANNEL, frame_max=FRAME_MAX) == expected
+        assert publication(encode(message, user_id=user_id), channel=CHANNEL, frame_max=FRAME_MAX) == expected
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"timestamp": -1},
+        {"timestamp": 2**64},
+        {"message_id": "\ud800"},
+        {"routing_key": "x" * 256},
+        {"headers": {"n": 2**63}},
+        {"headers": {"n": 0.5}},
+        {"headers": {"note": "x" * 128 * 1024}},
+    ],
+    ids=str,
+)
+def test_what_amqp_cannot_say_is_refused_before_it_is_sent(changes: dict[str, Any]) -> None:
+    message = Message(1, "events", "shop.sold.v1", b"{}", "application/json", type="shop.sold.v1")
+    with pytest.raises(CannotBeEncoded, match=r"shop\.sold\.v1"):
+        encode(message._replace(**changes), user_id="shop")

@@ -78,8 +78,15 @@ def test_events_made_in_a_context_carry_correlation_and_cause() -> None:
         ({"subject": ""}, "subject"),
         ({"subject": "a" * 256}, "subject"),
         ({"subject": "a\0b"}, "subject"),
-        ({"subject": "\ud800"}, "subject"),
+        ({"subject": "\ud800"}, "surrogate"),
         ({"time": "nope"}, "time"),
+        ({"time": "0001-01-01T00:00:00+05:00"}, "time"),
+        ({"time": "9999-12-31T23:59:59-14:00"}, "time"),
+        ({"time": "1969-12-31T23:59:59Z"}, "time .* 1970-01-01"),
+        ({"time": "9999-12-31T00:00:00Z"}, "time .* 9999-12-30"),
+        ({"traceparent": "0" * 256}, "traceparent"),
+        ({"traceparent": "a\nb"}, "traceparent"),
+        ({"type": f"tracker.{'x' * 200}.v1"}, "type"),
         ({"time": "2026-01-01T00:00:00"}, "offset"),
         ({"sequence": "1"}, "sequence"),
         ({"sequence": 0}, "sequence"),
@@ -95,7 +102,9 @@ def test_a_wrong_attribute_is_named(changes: dict[str, Any], complaint: str) -> 
         Event.from_bytes(envelope(**changes))
 
 
-@pytest.mark.parametrize("body", [b"", b"\xff\xfe", b"[]", b"null", b"{", b"[" * 100_000])
+@pytest.mark.parametrize(
+    "body", [b"", b"\xff\xfe", b"[]", b"null", b"{", b"[" * 100_000, b"9" * 5000, '{"id": "é"}'.encode("utf-16")]
+)
 def test_what_is_no_json_object_is_refused(body: bytes) -> None:
     with pytest.raises(NotAnEvent):
         Event.from_bytes(body)
@@ -112,6 +121,29 @@ def test_an_event_may_not_be_larger_than_the_limit_in_either_direction() -> None
         an_event(data={"text": "x" * MAX_BYTES}).to_bytes()
     with pytest.raises(TooLarge, match=str(MAX_BYTES)):
         Event.from_bytes(b" " * (MAX_BYTES + 1))
+
+
+@pytest.mark.parametrize("value", ["NaN", "-Infinity", "1e400", r'"\ud800"', "[" * 99 + "]" * 99, "9" * 5000])
+def test_data_that_could_not_be_written_again_is_refused(value: str) -> None:
+    body = an_event(data={"x": "here"}).to_bytes().replace(b'"here"', value.encode())
+    with pytest.raises(NotAnEvent, match="the body is not JSON"):
+        Event.from_bytes(body)
+
+
+def test_data_is_written_as_deep_as_it_can_be_read_and_no_deeper() -> None:
+    deep: list[Any] = []
+    for _ in range(97):  # two levels are the envelope's
+        deep = [deep]
+    event = an_event(data={"deep": deep})
+    assert Event.from_bytes(event.to_bytes()) == event
+    with pytest.raises(ValueError, match="deep"):
+        an_event(data={"deep": [deep]}).to_bytes()
+
+
+def test_what_a_complaint_shows_of_an_attribute_is_short() -> None:
+    with pytest.raises(NotAnEvent) as refused:
+        Event.from_bytes(envelope(id="x" * 100_000))
+    assert len(str(refused.value)) < 500
 
 
 def test_numbers_that_json_does_not_have_are_not_sent() -> None:

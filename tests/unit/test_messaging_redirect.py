@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from messaging import Condition
+from messaging.errors import CannotBeEncoded
 from messaging.redirect import Redirector
 from messaging.stub import StubBroker, StubPublisher
 from messaging.topology import Topology
@@ -18,14 +19,11 @@ from tests.waiting import eventually
 class Unheard(StubPublisher):
     """Of a broker that does not answer."""
 
-    connected, alarmed = True, False
+    in_the_way = ""
     sent: Sequence[Message] = ()
 
-    def wait_until_connected(self, timeout: float) -> bool:  # noqa: ARG002
-        return self.connected
-
-    def blocked(self) -> bool:
-        return self.alarmed
+    def obstacle(self) -> str:
+        return self.in_the_way
 
     def send(self, messages: Sequence[Message]) -> None:
         self.sent = messages
@@ -60,15 +58,11 @@ def waiting(broker: UnheardBroker, condition: Condition) -> Iterator[None]:
         thread.join()
 
 
-@pytest.mark.parametrize(
-    ("connected", "alarmed", "doing"),
-    [(False, False, "waiting for the broker"), (True, True, "blocked by the broker's alarm")],
-)
-def test_who_waits_for_a_confirm_says_why_it_does_not_come(connected: bool, alarmed: bool, doing: str) -> None:
+def test_who_waits_for_a_confirm_says_why_it_does_not_come() -> None:
     broker, condition = UnheardBroker(), Condition()
-    broker.made.connected, broker.made.alarmed = connected, alarmed
+    broker.made.in_the_way = "blocked by the broker's alarm"
     with waiting(broker, condition):
-        eventually(lambda: condition.doing == doing)
+        eventually(lambda: condition.doing == "blocked by the broker's alarm")
         assert not condition.ready
 
 
@@ -78,6 +72,15 @@ def test_who_waits_for_a_confirm_goes_on_coming_round(monkeypatch: pytest.Monkey
     with waiting(UnheardBroker(), condition):
         assert rounds.acquire(timeout=10)
         assert rounds.acquire(timeout=10)
+
+
+def test_what_can_never_be_sent_is_an_error_and_is_not_sent_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    broker = UnheardBroker()
+    monkeypatch.setattr(broker.made, "outcomes", lambda timeout: [Outcome(1, False, "cannot be", hopeless=True)])
+    redirector = Redirector(broker, "billing", Topology((), (), ()), threading.Event())
+    redirector.send(Message(0, "", "billing.dead", b"", "text/plain"))
+    with pytest.raises(CannotBeEncoded, match="cannot be"):
+        redirector.confirmed()
 
 
 @pytest.mark.parametrize(("words", "header"), [("\ud800", "ValueError: ?"), ("x" * 10_000, "ValueError: " + "x" * 488)])

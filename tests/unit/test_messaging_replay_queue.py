@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from messaging import Event
 from messaging.replay.queue import NUMBER, ReplayQueue, numbered
 from messaging.replay.sending import WINDOW, Sender
-from messaging.replay.verdicts import after_verdict
+from messaging.replay.verdicts import after_verdict, digest
 from messaging.stub import StubBroker, StubPublisher
 from messaging.topology import Binding, Exchange, Queue, Topology
 from messaging.transport import Message, Outcome
@@ -149,15 +149,23 @@ def an_event() -> Event:
     return Event.new("shop.sold.v1", subject="apples", sequence=1, data={"n": 1})
 
 
+def the_message(event: Event, *, producer: str = "shop") -> Message:
+    return a_message(1)._replace(body=event.to_bytes(), message_id=str(event.id), app_id=producer)
+
+
 def test_an_event_that_was_edited_twice_comes_as_it_was_edited_last() -> None:
-    first, second, third = an_event(), an_event(), an_event()
-    verdicts = {str(first.id): second.to_bytes(), str(second.id): third.to_bytes()}
-    found = after_verdict(a_message(1, str(first.id)), verdicts)
+    first, second, third = (an_event().to_bytes() for _ in range(3))
+    found = after_verdict(the_message(Event.from_bytes(first)), {digest(first): second, digest(second): third})
     assert found is not None
-    assert (found.body, found.message_id) == (third.to_bytes(), str(third.id))
+    assert (found.body, found.message_id) == (third, str(Event.from_bytes(third).id))
 
 
 def test_an_event_whose_edited_form_died_too_is_not_sent() -> None:
-    first, second = an_event(), an_event()
-    verdicts = {str(first.id): second.to_bytes(), str(second.id): None}
-    assert after_verdict(a_message(1, str(first.id)), verdicts) is None
+    first, second = (an_event().to_bytes() for _ in range(2))
+    assert after_verdict(the_message(Event.from_bytes(first)), {digest(first): second, digest(second): None}) is None
+
+
+def test_an_edited_event_of_another_producer_is_not_sent_in_its_name() -> None:
+    event = an_event()
+    verdicts = {digest(event.to_bytes()): an_event().to_bytes()}
+    assert after_verdict(the_message(event, producer="mill"), verdicts) is None

@@ -1,5 +1,7 @@
 """Who gets a task, and who may do what with one."""
 
+import subprocess
+import sys
 from collections import Counter
 from random import Random
 from uuid import UUID, uuid4
@@ -8,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chassis.settings import REPOSITORY
 from tracker_service.domain.draw import can_be_assigned, draw_assignees, draw_position
 from tracker_service.domain.rights import may_edit, may_list_tasks_of, may_reassign
 from tracker_service.errors import NobodyToAssign
@@ -48,6 +51,30 @@ def test_everyone_is_equally_likely() -> None:
         assert len(counts) == 8
         # Each expects 10,000 with a standard deviation of 94.
         assert all(abs(count - 10_000) < 5 * 94 for count in counts)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "tracker_service.commands.create_task",
+        "tracker_service.commands.reassign_batch",
+        "billing_service.commands.pricing.price_task",
+    ],
+)
+def test_two_processes_that_were_forked_after_the_import_draw_differently(command: str) -> None:
+    """As the workers of a web server are."""
+    draw = f"""
+import inspect, os, sys
+from pkgutil import resolve_name
+random = inspect.signature(resolve_name({command!r})).parameters["random"].default
+child = os.fork()
+sys.stdout.write(f"{{random.getrandbits(64)}}\\n")
+sys.stdout.flush()
+if child:
+    os.waitpid(child, 0)
+"""
+    done = subprocess.run([sys.executable, "-c", draw], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert len(set(done.stdout.split())) == 2
 
 
 @pytest.mark.parametrize("role", ROLES)

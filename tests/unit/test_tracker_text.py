@@ -29,7 +29,9 @@ def test_a_title_with_a_bracket_is_refused_with_the_hint_to_use_jira_id(title: s
     assert "jira_id" in TITLE_HAS_BRACKETS
 
 
-@pytest.mark.parametrize("title", ["", "   ", "\n\t"])
+@pytest.mark.parametrize(
+    "title", ["", "   ", "\n\t", "\u200b", "\u2060\ufeff\u00ad", "\u202e", "\ufe0f", "\u3164", "\u2800", "\u0301"]
+)
 def test_a_task_needs_a_title(title: str) -> None:
     assert faults(title=title) == {"title": [TITLE_MISSING]}
 
@@ -60,8 +62,14 @@ def test_titles_and_keys_are_one_line(two_lines: str) -> None:
     assert set(faults(title=two_lines, jira_id=two_lines, description="two\nlines\tare\nfine")) == {"title", "jira_id"}
 
 
-def test_an_empty_key_is_no_key() -> None:
-    assert task_text("Fly", "  ").jira_id is None
+@pytest.mark.parametrize("key", ["  ", "\u200b", "\u202e"])
+def test_an_empty_key_is_no_key(key: str) -> None:
+    assert task_text("Fly", key).jira_id is None
+
+
+def test_what_turns_the_direction_of_text_around_is_taken_out() -> None:
+    text = task_text("Fly\u202e home", "POPUG\u2067-1", "\u202dhigh")
+    assert (text.title, text.jira_id, text.description) == ("Fly home", "POPUG-1", "high")
 
 
 @given(st.text(), st.text(), st.text())

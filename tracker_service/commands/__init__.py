@@ -1,16 +1,26 @@
 """What can be done with tasks. The caller owns the transaction; nothing here commits."""
 
-from tracker_service.commands.draw import close_the_draw
+from tracker_service.commands.draw import close_the_draw, is_first_to_assign
 from tracker_service.commands.once import forget_old_keys
-from tracker_service.commands.reassignments import BATCH, reassign_batch, request_reassignment, take_tasks_from
+from tracker_service.commands.reassignments import (
+    BATCH,
+    ask_again,
+    give_away_waiting_tasks,
+    reassign_batch,
+    request_reassignment,
+    take_tasks_from,
+)
 from tracker_service.commands.tasks import complete_task, create_task, price_task, update_task
 
 __all__ = [
     "BATCH",
+    "ask_again",
     "close_the_draw",
     "complete_task",
     "create_task",
     "forget_old_keys",
+    "give_away_waiting_tasks",
+    "is_first_to_assign",
     "price_task",
     "reassign_batch",
     "request_reassignment",

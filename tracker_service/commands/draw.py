@@ -1,7 +1,7 @@
 """Drawing assignees from the people in the database, and keeping out whoever is about to leave."""
 
 from collections.abc import Sequence
-from random import Random
+from random import Random, SystemRandom
 from uuid import UUID
 
 from sqlalchemy import func, select
@@ -9,6 +9,9 @@ from sqlalchemy.orm import Session
 
 from tracker_service.domain.draw import draw_position
 from tracker_service.models import CAN_BE_ASSIGNED, User
+
+#: Whence the draws come: the operating system, so that no process repeats what its twin draws after a fork.
+CHANCE = SystemRandom()
 
 #: Names the advisory lock between drawing an assignee and taking somebody out of the draw.
 _DRAW_LOCK = 7_201
@@ -27,6 +30,12 @@ def read_crowd(session: Session) -> Sequence[UUID]:
     """Everyone who can be assigned now."""
     _enter_the_draw(session)
     return session.scalars(select(User.user_id).where(CAN_BE_ASSIGNED).order_by(User.user_id)).all()
+
+
+def is_first_to_assign(session: Session, user_id: UUID) -> bool:
+    """Tell whether nobody but this person can be assigned a task."""
+    others = select(User.user_id).where(CAN_BE_ASSIGNED, User.user_id != user_id).limit(1)
+    return session.scalar(others) is None
 
 
 def close_the_draw(session: Session) -> None:

@@ -1,26 +1,35 @@
 """Runs that give open tasks new assignees, batch by batch."""
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from random import Random
 from uuid import UUID, uuid4
 
-from sqlalchemy import BigInteger, Uuid, column, func, select, update, values
+from sqlalchemy import BigInteger, Row, Uuid, column, func, select, update, values
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from chassis.db import utc_now
+from chassis.people import BLOCKED
 from messaging import publish
 from tracker_service import events
-from tracker_service.commands.draw import read_crowd
+from tracker_service.commands.draw import CHANCE, read_crowd
 from tracker_service.commands.once import first_made
 from tracker_service.domain.draw import draw_assignees
 from tracker_service.domain.rights import may_reassign
 from tracker_service.errors import NotYoursToReassign, ReassignmentNotFound
-from tracker_service.models import FINISHED, OPEN, Reassignment, Task
+from tracker_service.models import CAN_BE_ASSIGNED, FINISHED, OPEN, RUNNING, FormerAssignee, Reassignment, Task, User
 
 #: Tasks that get their new assignees in one transaction: small enough that nobody who completes a task waits for long.
 BATCH = 500
 
-_random = Random()
+#: A run that has not come further for so long has lost its request.
+_PATIENCE = timedelta(minutes=10)
+
+#: Runs started or asked for again in one transaction; the next one follows in a minute.
+_RUNS_AT_ONCE = 100
+#: Names the advisory lock that keeps two processes from giving the same tasks away.
+_GIVING_AWAY_LOCK = 7_202
 
 
 def request_reassignment(session: Session, *, requested_by: UUID, role: str, key: str | None = None) -> Reassignment:
@@ -47,8 +56,53 @@ def take_tasks_from(session: Session, user_id: UUID) -> Reassignment | None:
     return _start_run(session, uuid4(), requested_by=None, only_assignee_id=user_id)
 
 
+def give_away_waiting_tasks(session: Session) -> int:
+    """Start a run for each blocked person who still has open tasks; return how many.
+
+    Such tasks wait because nobody could be assigned when their assignee was blocked. They wait on while that is so.
+    """
+    session.execute(select(func.pg_advisory_xact_lock(_GIVING_AWAY_LOCK)))
+    if session.scalar(select(User.user_id).where(CAN_BE_ASSIGNED).limit(1)) is None:
+        return 0
+    has_open = select(Task.id).where(Task.assignee_id == User.user_id, Task.status == OPEN).exists()
+    has_run = (
+        select(Reassignment.id)
+        .where(Reassignment.status == RUNNING, Reassignment.only_assignee_id == User.user_id)
+        .exists()
+    )
+    waiting = select(User.user_id).where(User.status == BLOCKED, has_open, ~has_run).limit(_RUNS_AT_ONCE)
+    user_ids = session.scalars(waiting).all()
+    for user_id in user_ids:
+        _start_run(session, uuid4(), requested_by=None, only_assignee_id=user_id)
+    return len(user_ids)
+
+
+def ask_again(session: Session, *, now: datetime) -> int:
+    """Publish the request of each run that stands still once more; return how many there were.
+
+    The request was discarded, is dead, or went with its queue. If it comes back after all it is not obeyed, since a
+    newer one has been published. A run that still does not move is asked again after twice the time, and so on: a
+    handler that is broken makes a few dead letters, not one every ten minutes.
+    """
+    standing_still = (
+        select(Reassignment)
+        .where(
+            Reassignment.status == RUNNING,
+            Reassignment.asked_at <= now - _PATIENCE,
+            Reassignment.asked_at + (Reassignment.asked_at - Reassignment.started_at) <= now,
+        )
+        .order_by(Reassignment.asked_at)
+        .limit(_RUNS_AT_ONCE)
+        .with_for_update(skip_locked=True)
+    )
+    runs = session.scalars(standing_still).all()
+    for run in runs:
+        _ask(session, run)
+    return len(runs)
+
+
 def reassign_batch(
-    session: Session, run_id: UUID, *, sequence: int, random: Random = _random, limit: int = BATCH
+    session: Session, run_id: UUID, *, sequence: int, random: Random = CHANCE, limit: int = BATCH
 ) -> Reassignment:
     """Give the next tasks of a run new assignees; ask for the batch after it, or finish. Raises ReassignmentNotFound.
 
@@ -60,18 +114,20 @@ def reassign_batch(
         raise ReassignmentNotFound
     if run.status == FINISHED or run.version != sequence:
         return run
-    task_numbers = _lock_batch(session, run, limit)
-    if task_numbers:
+    batch = _lock_batch(session, run, limit)
+    if batch:
         crowd = read_crowd(session)
         run.nobody_to_assign = not crowd
         if crowd:
-            _assign(session, run, task_numbers, draw_assignees(crowd, len(task_numbers), random))
-            run.cursor = task_numbers[-1]
-            run.done += len(task_numbers)
-    if len(task_numbers) < limit or run.nobody_to_assign:
+            assignees = draw_assignees(crowd, len(batch), random)
+            _remember_former(session, batch, assignees)
+            _assign(session, run, [task.id for task in batch], assignees)
+            run.cursor = batch[-1].id
+            run.done += len(batch)
+    if len(batch) < limit or run.nobody_to_assign:
         _finish(session, run)
     else:
-        publish(session, events.reassignment_requested(run, sequence=run.next_version()))
+        _ask(session, run)
     return run
 
 
@@ -82,18 +138,26 @@ def _start_run(
     if only_assignee_id is not None:
         open_tasks = open_tasks.where(Task.assignee_id == only_assignee_id)
     total, upper_bound = session.execute(open_tasks).one()
+    now = utc_now()
     run = Reassignment(
         id=run_id,
         requested_by=requested_by,
         only_assignee_id=only_assignee_id,
         total=total,
         upper_bound=upper_bound,
-        started_at=utc_now(),
+        started_at=now,
+        asked_at=now,
     )
     session.add(run)
     session.flush()
-    publish(session, events.reassignment_requested(run, sequence=run.next_version()))
+    _ask(session, run)
     return run
+
+
+def _ask(session: Session, run: Reassignment) -> None:
+    """Have the next batch handled. The caller holds the lock on the run, or has just added it."""
+    run.asked_at = utc_now()
+    publish(session, events.reassignment_requested(run, sequence=run.next_version()))
 
 
 def _finish(session: Session, run: Reassignment) -> None:
@@ -102,10 +166,10 @@ def _finish(session: Session, run: Reassignment) -> None:
     publish(session, events.reassignment_finished(run, sequence=run.next_version(), finished_at=now))
 
 
-def _lock_batch(session: Session, run: Reassignment, limit: int) -> Sequence[int]:
-    """The numbers of the run's next open tasks, locked: a task completed meanwhile drops out."""
+def _lock_batch(session: Session, run: Reassignment, limit: int) -> Sequence[Row[int, UUID]]:
+    """Number and assignee of the run's next open tasks, locked: a task completed meanwhile drops out."""
     batch = (
-        select(Task.id)
+        select(Task.id, Task.assignee_id)
         .where(Task.status == OPEN, Task.id > run.cursor, Task.id <= run.upper_bound)
         .order_by(Task.id)
         .limit(limit)
@@ -113,7 +177,17 @@ def _lock_batch(session: Session, run: Reassignment, limit: int) -> Sequence[int
     )
     if run.only_assignee_id is not None:
         batch = batch.where(Task.assignee_id == run.only_assignee_id)
-    return session.scalars(batch).all()
+    return session.execute(batch).all()
+
+
+def _remember_former(session: Session, batch: Sequence[Row[int, UUID]], assignees: Sequence[UUID]) -> None:
+    lost = [
+        {"task_number": number, "user_id": former}
+        for (number, former), drawn in zip(batch, assignees, strict=True)
+        if former != drawn
+    ]
+    if lost:
+        session.execute(insert(FormerAssignee).on_conflict_do_nothing(), lost)
 
 
 def _assign(session: Session, run: Reassignment, task_numbers: Sequence[int], assignees: Sequence[UUID]) -> None:

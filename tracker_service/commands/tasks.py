@@ -7,16 +7,21 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from chassis.db import utc_now
+from chassis.errors import ServiceError
 from messaging import publish
 from tracker_service import events
-from tracker_service.commands.draw import draw_one
+from tracker_service.commands.draw import CHANCE, draw_one
 from tracker_service.commands.once import first_made
 from tracker_service.domain.rights import may_edit
 from tracker_service.domain.text import task_text
-from tracker_service.errors import NotYoursToComplete, NotYoursToEdit, TaskIsDone, TaskNotFound
-from tracker_service.models import DONE, Task
-
-_random = Random()
+from tracker_service.errors import (
+    NotYoursToComplete,
+    NotYoursToEdit,
+    TaskIsDone,
+    TaskNotFound,
+    TaskReassigned,
+)
+from tracker_service.models import DONE, FormerAssignee, Task, User
 
 
 def create_task(
@@ -27,7 +32,7 @@ def create_task(
     jira_id: str | None = None,
     description: str = "",
     key: str | None = None,
-    random: Random = _random,
+    random: Random = CHANCE,
 ) -> Task:
     """Create a task and draw its assignee; with a key that was used before, return the task that it created.
 
@@ -95,13 +100,13 @@ def update_task(
 
 
 def complete_task(session: Session, task_id: UUID, *, by: UUID) -> Task:
-    """Mark one's own open task done. Raises TaskNotFound, NotYoursToComplete, TaskIsDone.
+    """Mark one's own open task done. Raises TaskNotFound, TaskReassigned, NotYoursToComplete, TaskIsDone.
 
     The row's lock settles the race with a reassignment: whoever is the assignee when the lock is had, is paid.
     """
     task = _locked_task(session, task_id)
     if task.assignee_id != by:
-        raise NotYoursToComplete
+        raise _not_the_assignee(session, task, by)
     if task.status == DONE:
         raise TaskIsDone
     now = utc_now()
@@ -120,6 +125,13 @@ def price_task(session: Session, task_id: UUID, *, fee_cents: int, reward_cents:
         execution_options={"synchronize_session": False},
     )
     return priced.first() is not None
+
+
+def _not_the_assignee(session: Session, task: Task, user_id: UUID) -> ServiceError:
+    """Tell those who had the task before a reassignment from those who never had it."""
+    if session.get(FormerAssignee, (task.id, user_id)) is None:
+        return NotYoursToComplete()
+    return TaskReassigned(task.title, task.assignee_id, session.get_one(User, task.assignee_id).name)
 
 
 def _locked_task(session: Session, task_id: UUID) -> Task:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from chassis.input.text import is_line, is_text, is_visible, tidy
 from tracker_service.errors import N_, InvalidTask
 
 TITLE_LENGTH = 200
@@ -16,8 +17,6 @@ JIRA_ID_TOO_LONG = N_("The Jira key is longer than 64 characters.")
 JIRA_ID_NOT_ONE_LINE = N_("The Jira key must be one line of text.")
 DESCRIPTION_TOO_LONG = N_("The description is longer than 10000 characters.")
 DESCRIPTION_NOT_TEXT = N_("The description contains characters that are not text.")
-
-_LINE_CHARACTERS = frozenset("\n\r\t")
 
 
 @dataclass(frozen=True)
@@ -35,10 +34,11 @@ def task_text(title: str, jira_id: str | None = None, description: str = "") -> 
     A bracket in a title was once the way to write a Jira key ("[POPUG-12] Fly"); it has its own field now, and
     version 2 of `tracker.task_created` promises titles without brackets.
     """
+    jira_id = tidy(jira_id or "")
     text = TaskText(
-        title=title.strip(),
-        jira_id=(jira_id or "").strip() or None,
-        description=description.replace("\r\n", "\n").strip(),
+        title=tidy(title),
+        jira_id=jira_id if is_visible(jira_id) else None,
+        description=tidy(description.replace("\r\n", "\n")),
     )
     faults = {
         "title": _title_faults(text.title),
@@ -52,14 +52,14 @@ def task_text(title: str, jira_id: str | None = None, description: str = "") -> 
 
 
 def _title_faults(title: str) -> list[str]:
-    if not title:
+    if not is_visible(title):
         return [TITLE_MISSING]
     faults = []
     if len(title) > TITLE_LENGTH:
         faults.append(TITLE_TOO_LONG)
     if "[" in title or "]" in title:
         faults.append(TITLE_HAS_BRACKETS)
-    if not _is_one_line(title):
+    if not is_line(title):
         faults.append(TITLE_NOT_ONE_LINE)
     return faults
 
@@ -68,7 +68,7 @@ def _jira_id_faults(jira_id: str) -> list[str]:
     faults = []
     if len(jira_id) > JIRA_ID_LENGTH:
         faults.append(JIRA_ID_TOO_LONG)
-    if not _is_one_line(jira_id):
+    if not is_line(jira_id):
         faults.append(JIRA_ID_NOT_ONE_LINE)
     return faults
 
@@ -77,15 +77,6 @@ def _description_faults(description: str) -> list[str]:
     faults = []
     if len(description) > DESCRIPTION_LENGTH:
         faults.append(DESCRIPTION_TOO_LONG)
-    if not all(_is_text(character) for character in description if character not in _LINE_CHARACTERS):
+    if not is_text(description):
         faults.append(DESCRIPTION_NOT_TEXT)
     return faults
-
-
-def _is_one_line(text: str) -> bool:
-    return all(_is_text(character) for character in text) and len(text.splitlines()) <= 1
-
-
-def _is_text(character: str) -> bool:
-    """Neither a control character nor half of a surrogate pair: Postgres stores neither NUL nor a lone half."""
-    return character >= " " and character != "\x7f" and not "\ud800" <= character <= "\udfff"

@@ -1,0 +1,44 @@
+"""JSON in the body of a request."""
+
+import json
+from typing import Any
+
+import flask_smorest
+from flask import Request
+from webargs.core import is_json, missing
+from webargs.flaskparser import FlaskParser
+
+from chassis.errors import N_, Invalid
+from messaging.strict_json import read_json
+
+
+class BeyondLimits(Invalid):
+    """It is JSON, but no program keeps it."""
+
+    def __init__(self) -> None:
+        message = N_("This JSON is nested too deeply, or has numbers or characters that cannot be kept.")
+        super().__init__(message, errors={"_schema": [message]})
+
+
+def load_json(body: bytes) -> Any:
+    """Return what the JSON says. Raises json.JSONDecodeError or UnicodeDecodeError for none, or BeyondLimits."""
+    try:
+        return read_json(body)
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        raise
+    except ValueError as error:
+        raise BeyondLimits from error
+
+
+class _Parser(FlaskParser):
+    """webargs' parser, which on its own breaks of some JSON."""
+
+    def _raw_load_json(self, req: Request) -> Any:
+        body = req.get_data(cache=True)
+        return load_json(body) if body and is_json(req.mimetype) else missing
+
+
+class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
+    """flask-smorest's blueprint, with bodies read by `load_json`: 400 for no JSON, 422 for what is BeyondLimits."""
+
+    ARGUMENTS_PARSER = _Parser()

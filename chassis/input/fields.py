@@ -1,0 +1,33 @@
+"""Marshmallow fields for what programs and pages send."""
+
+from typing import Any
+
+from marshmallow import ValidationError, fields, validate
+
+from chassis.errors import N_
+from chassis.input.days import read_day
+from chassis.input.text import is_line
+
+#: The largest number that Postgres keeps in a bigint.
+BIGGEST_NUMBER = 2**63 - 1
+_FILTER_LENGTH = 500
+
+_NOT_ONE_LINE = N_("This is not one line of text.")
+
+
+class Day(fields.Date):
+    """A business day, YYYY-MM-DD."""
+
+    DESERIALIZATION_FUNCS = {"iso": read_day}  # noqa: RUF012 (marshmallow's own is no ClassVar)
+
+
+class Line(fields.String):
+    """A line of text to look for: nothing that no database could have kept."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(validate=[validate.Length(max=_FILTER_LENGTH), _check_line], **kwargs)
+
+
+def _check_line(text: str) -> None:
+    if not is_line(text):
+        raise ValidationError(_NOT_ONE_LINE)

@@ -1,0 +1,49 @@
+"""A handler works in a transaction that it shares with the inbox and the handlers of all other events of the batch.
+
+A commit would write down the others as handled before they are, a rollback would undo what is done of them. Either way
+they would be acked and lost.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import event
+from sqlalchemy.exc import InvalidRequestError
+from sqlalchemy.orm import Session, sessionmaker
+
+from messaging.errors import EndsTheTransaction
+
+_GUARDED = "messaging.guarded"
+
+
+def guard_transactions(sessions: sessionmaker[Session]) -> None:
+    """Let `unbroken` see each commit of these sessions before it is one."""
+    if not event.contains(sessions, "before_commit", _refuse_commit):
+        event.listen(sessions, "before_commit", _refuse_commit, insert=True)
+
+
+@contextmanager
+def unbroken(session: Session) -> Iterator[None]:
+    """Raise EndsTheTransaction if the block commits, rolls back or closes the session. It may use savepoints."""
+    root = session.get_transaction()
+    session.info[_GUARDED] = True
+    try:
+        yield
+    except InvalidRequestError as error:  # so SQLAlchemy answers who goes on after a rollback
+        if session.get_transaction() is root:
+            raise
+        raise EndsTheTransaction(_ENDED) from error
+    finally:
+        session.info[_GUARDED] = False
+    if root is None or session.get_transaction() is not root or not root.is_active:
+        raise EndsTheTransaction(_ENDED)
+
+
+def _refuse_commit(session: Session) -> None:
+    if session.info.get(_GUARDED) and not session.in_nested_transaction():
+        raise EndsTheTransaction("the handler commits: the transaction belongs to the consumer")
+
+
+_ENDED = (
+    "the handler has rolled back or closed the transaction, which belongs to the consumer, or swallowed what broke it"
+)

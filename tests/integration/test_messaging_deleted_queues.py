@@ -1,0 +1,136 @@
+"""A queue or an exchange that somebody deletes in the console: whoever misses it waits, says so, and makes it again."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pika
+import pytest
+
+from messaging.broker.link import Link
+from messaging.errors import BrokerUnavailable
+from messaging.topology import (
+    dead_exchange,
+    dead_queue,
+    events_queue,
+    requeue_exchange,
+    retry_exchange,
+    retry_queue,
+    shared_topology,
+)
+from tests.integration.messaging_house import House
+from tests.integration.messaging_letters import FailsAtFirst, Moody, bury, replay, sold
+from tests.waiting import eventually
+
+
+@contextmanager
+def channel_to(house: House) -> Iterator[Any]:
+    with pika.BlockingConnection(pika.URLParameters(house.amqp_url)) as connection:
+        yield connection.channel()
+
+
+def delete_queue(house: House, name: str) -> None:
+    with channel_to(house) as channel:
+        channel.queue_delete(name)
+
+
+def delete_exchange(house: House, name: str) -> None:
+    with channel_to(house) as channel:
+        channel.exchange_delete(name)
+
+
+def exists(house: House, queue: str) -> bool:
+    try:
+        house.broker.queue_state(queue)
+    except BrokerUnavailable:
+        return False
+    return True
+
+
+def logged(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What our own packages have logged, that is not mere information."""
+    return [
+        record.getMessage()
+        for record in caplog.records
+        if record.name.startswith("messaging.") and record.levelno > logging.INFO
+    ]
+
+
+def test_a_consumer_makes_its_queue_again_and_goes_on(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    consumer = house.consumer()
+    house.relay()
+    house.sell("apples")
+    house.wait_for_effects(1)
+    caplog.clear()
+    delete_queue(house, events_queue(house.service))
+    eventually(lambda: not consumer.condition.ready)
+    eventually(lambda: consumer.condition.ready)
+    house.sell("apples")
+    house.wait_for_effects(2)
+    assert len(logged(caplog)) <= 2
+
+
+def test_a_relay_whose_exchange_is_gone_waits_and_says_for_what_and_logs_it_once(
+    house: House, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connections: list[Link] = []
+    run_connection = Link._run_connection
+
+    def count(link: Link) -> None:
+        connections.append(link)
+        run_connection(link)
+
+    monkeypatch.setattr(Link, "_run_connection", count)
+    house.subscribe()
+    relay = house.relay()
+    delete_exchange(house, house.exchange)
+    house.sell("apples")
+    house.sell("pears")
+    missing = f"NOT_FOUND - no exchange '{house.exchange}'"
+    eventually(lambda: missing in relay.condition.doing)
+    eventually(lambda: len(connections) >= 5)
+    assert not relay.condition.ready
+    assert [missing in line for line in logged(caplog)] == [True]
+    house.broker.declare(shared_topology(house.exchange))
+    house.subscribe()
+    eventually(lambda: house.pending() == 0 and relay.condition.ready)
+
+
+@pytest.mark.parametrize("missing", ["exchange", "queue"])
+def test_events_that_wait_come_back_though_where_they_wait_was_deleted(house: House, missing: str) -> None:
+    house.handler = FailsAtFirst()
+    house.consumer()
+    house.relay()
+    if missing == "queue":
+        delete_queue(house, retry_queue(house.service, house.retry.delays_ms[0]))
+    else:
+        delete_exchange(house, retry_exchange(house.service))
+    for _ in range(2):
+        house.sell("apples")
+        house.sell("pears")
+    house.wait_for_effects(4)
+    assert (house.sequences("apples"), house.sequences("pears")) == ([1, 2], [1, 2])
+
+
+@pytest.mark.parametrize("missing", ["exchange", "queue"])
+def test_a_dead_letter_finds_its_queue_though_that_was_deleted(house: House, moody: Moody, missing: str) -> None:
+    house.consumer()
+    if missing == "queue":
+        delete_queue(house, dead_queue(house.service))
+    else:
+        delete_exchange(house, dead_exchange(house.service))
+    bury(house, sold(1), sold(2))
+
+
+def test_the_desk_makes_the_dead_letter_queue_again_and_replays_what_was_in_it(house: House, moody: Moody) -> None:
+    house.consumer()
+    letter, kept = bury(house, sold(1), sold(2))
+    house.desk()
+    delete_queue(house, dead_queue(house.service))
+    delete_exchange(house, requeue_exchange(house.service))
+    eventually(lambda: exists(house, dead_queue(house.service)))
+    moody.refuses = False
+    replay(house, letter)
+    house.wait_for_effects(1)
+    assert [left.id for left in house.dead_letters()] == [kept]

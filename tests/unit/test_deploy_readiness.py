@@ -1,0 +1,29 @@
+"""Whether a process has started, as `make up` asks it."""
+
+import pytest
+import requests
+
+from chassis.observe.probes import WAITING_FOR_PERSON
+from deploy.readiness import Readiness
+
+
+def answer(status: int, doing: str) -> requests.Response:
+    made = requests.Response()
+    made.status_code = status
+    made._content = doing.encode()
+    return made
+
+
+@pytest.mark.parametrize(
+    ("status", "doing", "started"),
+    [
+        (200, "running jobs", True),
+        (503, "waiting for the database", False),
+        (503, f"{WAITING_FOR_PERSON}: 4 days would be closed at once", True),
+    ],
+)
+def test_a_process_that_waits_for_a_person_has_started(
+    monkeypatch: pytest.MonkeyPatch, status: int, doing: str, started: bool
+) -> None:
+    monkeypatch.setattr(requests, "get", lambda *_, **__: answer(status, doing))
+    assert Readiness(lambda name: f"http://{name}").is_ready("billing.scheduler") is started
