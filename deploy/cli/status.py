@@ -37,6 +37,8 @@ def status(*, as_json: bool) -> None:
     for found, process in zip(processes, run.processes, strict=True):
         found |= _condition(process, found["seconds"])
     processes += _missing({process["name"] for process in processes})
+    for found in processes:
+        found["restarts"] = run.restarts.get(found["name"], 0)
     services = [_service(name, run) for name in run.services]
     unknown_types = [unknown for service in services for unknown in service.pop("unknown_types")]
     working = all(process["running"] and process["ready"] is not False for process in processes)
@@ -131,13 +133,14 @@ def _show(services: list[dict[str, Any]], processes: list[dict[str, Any]], run: 
     )
     print_table(
         "Processes",
-        ("process", "pid", "running", "for, s", "memory, MB", "is"),
+        ("process", "pid", "running", "for, s", "restarts", "memory, MB", "is"),
         [
             (
                 process["name"],
                 process["pid"] or "",
                 "yes" if process["running"] else "NO",
                 process["seconds"] if process["running"] else "",
+                process["restarts"],
                 process["memory_mb"] if process["running"] else "",
                 f"NOT READY: {process['doing']}" if process["ready"] is False else process["doing"],
             )
