@@ -133,21 +133,25 @@ def _show(services: list[dict[str, Any]], processes: list[dict[str, Any]], run: 
     )
     print_table(
         "Processes",
-        ("process", "pid", "running", "for, s", "restarts", "memory, MB", "is"),
+        ("process", "pid", "running", "for, s", "memory, MB", "is"),
         [
             (
                 process["name"],
                 process["pid"] or "",
                 "yes" if process["running"] else "NO",
                 process["seconds"] if process["running"] else "",
-                process["restarts"],
                 process["memory_mb"] if process["running"] else "",
-                f"NOT READY: {process['doing']}" if process["ready"] is False else process["doing"],
+                _in_words(process),
             )
             for process in processes
         ],
     )
     print(f"RabbitMQ: {run.rabbitmq['management']}   {run.rabbitmq['user']} / {run.rabbitmq['password']}")
+
+
+def _in_words(process: Mapping[str, Any]) -> str:
+    doing: str = f"NOT READY: {process['doing']}" if process["ready"] is False else process["doing"]
+    return f"{doing} (restarts: {process['restarts']})".strip() if process["restarts"] else doing
 
 
 def _show_unknown(unknown_types: list[dict[str, Any]]) -> None:
