@@ -115,7 +115,8 @@ import signal
 from pathlib import Path
 from deploy.programs import Program, start
 folder = Path({str(tmp_path)!r})
-started = start(Program(name="p", command=("sleep", "1000"), environment={{"PATH": {os.environ["PATH"]!r}}},
+command = ("sh", "-c", "touch ready; exec sleep 1000")
+started = start(Program(name="p", command=command, environment={{"PATH": {os.environ["PATH"]!r}}},
                         directory=folder, log=folder / "p.log"))
 print(started.pid, flush=True)
 signal.pause()
@@ -123,6 +124,7 @@ signal.pause()
     with subprocess.Popen([sys.executable, "-c", script], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         child = identity_of(int(parent.stdout.readline()))
+        eventually((tmp_path / "ready").exists)  # setpriv has asked for the signal by then
         parent.kill()
     assert child is not None
     eventually(lambda: not child.is_alive())
