@@ -71,14 +71,17 @@ class Settings:
 
 
 class _MappingEnv(Env):
-    """Environs that reads the mapping it is given instead of the environment of the process."""
+    """Environs that reads the mapping it is given instead of the environment of the process.
+
+    A variable that is empty counts as not set: docker-compose.yml cannot leave one out.
+    """
 
     def __init__(self, variables: Mapping[str, str]) -> None:
         super().__init__(eager=False)
         self._variables = variables
 
     def _get_value(self, env_key: str, default: Any) -> Any:
-        return self._variables.get(env_key, default)
+        return self._variables.get(env_key) or default
 
 
 def load_settings(service: str, env: Mapping[str, str] = os.environ) -> Settings:

@@ -6,10 +6,11 @@ import os
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from deploy.errors import DeployError
 from deploy.files import write_atomically
-from deploy.programs import Identity, end_session, identity_of, kill, wait_until_ended
+from deploy.programs import Identity, boot_id, end_session, identity_of, kill, wait_until_ended
 
 #: Seconds: a system that is stopping has stopped by then.
 _STOPPING_TIMEOUT = 20.0
@@ -40,28 +41,29 @@ class StateLock:
         deadline = time.monotonic() + _STOPPING_TIMEOUT
         while not self._try():
             holder = _read(self._holder)
-            # Without a word of the holder, it is about to write one, or has just taken it away to let go.
-            if holder.get("stopping") is False or time.monotonic() > deadline:
+            # Without a word of the holder, it is about to write one, or is stopping.
+            if holder or time.monotonic() > deadline:
                 raise DeployError(
                     f"This system is running already (process {holder.get('pid', 'unknown')}, state folder"
                     f" {self._state_dir}). Stop it first; or start a second one beside it with another state folder"
                     f" and other ports: ATES_STATE_DIR=<folder> ATES_PORT_AUTH=... (see .env.example)"
                 )
             time.sleep(0.1)
-        self._say(stopping=False)
+        write_atomically(self._holder, json.dumps({"pid": os.getpid()}))
 
     def say_stopping(self) -> None:
-        """Let whoever starts the next system know that this one will be gone soon."""
-        self._say(stopping=True)
+        """Let whoever starts the next system know that this one will be gone soon. A full disk does not prevent it."""
+        self._holder.unlink(missing_ok=True)
 
     def record(self, identities: Iterable[Identity]) -> None:
         """Note which processes are ours, for the one who comes after us."""
         rows = [{"pid": one.pid, "started": one.started} for one in identities]
-        write_atomically(self._record, json.dumps(rows))
+        write_atomically(self._record, json.dumps({"boot": boot_id(), "processes": rows}))
 
     def end_orphans(self) -> None:
-        """End what the predecessor noted and left: wait first, then kill."""
-        rows = json.loads(self._record.read_text()) if self._record.exists() else []
+        """End what the predecessor noted and left: wait first, then kill. After a reboot nothing of it is left."""
+        noted = _read(self._record)
+        rows = noted["processes"] if noted.get("boot") == boot_id() else []
         orphans = [Identity(pid=row["pid"], started=row["started"]) for row in rows]
         for orphan in wait_until_ended(orphans, _ORPHANS_GRACE):
             kill(orphan.pid)
@@ -88,14 +90,11 @@ class StateLock:
             return False
         return True
 
-    def _say(self, *, stopping: bool) -> None:
-        write_atomically(self._holder, json.dumps({"pid": os.getpid(), "stopping": stopping}))
 
-
-def _read(path: Path) -> Mapping[str, object]:
-    """The holder may be gone between our look at the lock and at its file."""
+def _read(path: Path) -> Mapping[str, Any]:
+    """Return the object in the file: an empty one if there is none, as after a loss of power or of the holder."""
     try:
-        found: Mapping[str, object] = json.loads(path.read_text())
+        found = json.loads(path.read_text())
     except (OSError, ValueError):
         return {}
-    return found
+    return found if isinstance(found, dict) else {}

@@ -15,15 +15,16 @@ def has_given_up() -> Callable[[], bool]:
     caught_at_first = _catches_sigint(parent)
 
     def condition() -> bool:
-        return os.getppid() != parent or (caught_at_first and not _catches_sigint(parent))
+        return os.getppid() != parent or (caught_at_first is True and _catches_sigint(parent) is False)
 
     return condition
 
 
-def _catches_sigint(pid: int) -> bool:
+def _catches_sigint(pid: int) -> bool | None:
+    """None if that cannot be found out: the process has ended, or we have too many files open."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except OSError:
-        return False
+        return None
     caught = next(line.split()[1] for line in status.splitlines() if line.startswith("SigCgt:"))
     return bool(int(caught, 16) & (1 << (signal.SIGINT - 1)))

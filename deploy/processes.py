@@ -13,6 +13,9 @@ KINDS = ("web", "scheduler", "consumer", "relay", "relay-standby")
 
 _HEALTH_PORT = "ATES_HEALTH_PORT"
 
+#: How names of variables end that let somebody in, such as those of docker compose in `.env`.
+_SECRETS = ("_PASSWORD", "_SECRET_KEY", "_DATABASE_URL", "_AMQP_URL")
+
 
 @dataclass(frozen=True)
 class Access:
@@ -66,7 +69,7 @@ def seeding(deployment: Deployment, access: Mapping[str, Access]) -> Program:
 
 def environment(deployment: Deployment, service: str, access: Access) -> dict[str, str]:
     """Return the environment of a service's processes: ours, with the ports made explicit and this service's own
-    secrets. What it names as database and broker does not count here: `make up` brings its own."""
+    secrets in the place of all others. `make up` brings its own databases and broker."""
     prefix = service.upper()
     own = {
         f"{prefix}_DATABASE_URL": access.database.app_url,
@@ -79,7 +82,11 @@ def environment(deployment: Deployment, service: str, access: Access) -> dict[st
     # Without bytecode each of a score of processes would compile the same files at every start; and one port for the
     # probes of all of them would serve one.
     unwanted = ("PYTHONDONTWRITEBYTECODE", _HEALTH_PORT)
-    given = {name: value for name, value in deployment.environment.items() if name not in unwanted}
+    given = {
+        name: value
+        for name, value in deployment.environment.items()
+        if name not in unwanted and not name.endswith(_SECRETS)
+    }
     return {**given, **ports, **demo, "ATES_STATE_DIR": str(deployment.state_dir), **own}
 
 

@@ -32,7 +32,10 @@ class Program:
 
 @dataclass(frozen=True)
 class Identity:
-    """A process, told apart from a later one with the same number by its start time in clock ticks since boot."""
+    """A process, told apart from a later one with the same number by its start time in clock ticks since boot.
+
+    What is kept over a reboot needs `boot_id` beside it.
+    """
 
     pid: int
     started: int
@@ -82,6 +85,11 @@ def identity_of(pid: int) -> Identity | None:
     """Return who the process is, None if there is none."""
     stat = _stat(pid)
     return None if stat is None else Identity(pid, stat.started)
+
+
+def boot_id() -> str:
+    """Return what tells the time since this boot of the machine from the time since any other, see random(4)."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
 def environment_of(pid: int) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,8 @@ class Run:
     processes: Sequence[Mapping[str, Any]]
     #: The demo company: `id`, `name`, `email`, `role`, and `beak`, the path of the PNG that signs in.
     people: Sequence[Mapping[str, str]]
+    #: How often a process was started again since the system runs, by name; those that never were are not there.
+    restarts: Mapping[str, int] = field(default_factory=dict)
 
 
 def run_file(state_dir: Path) -> Path:

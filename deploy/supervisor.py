@@ -5,20 +5,21 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 
+from deploy.attempts import Attempts
+from deploy.console import say as say_to_console
 from deploy.errors import DeployError
+from deploy.liveness import Patience, Watch
+from deploy.logs import rotate_if_large
 from deploy.programs import Identity, Program, end_session, identity_of, start
 
 #: Seconds between two looks at the programs.
 _TICK = 0.1
-#: A program that lived for that many seconds is started again at once when it dies.
-_GROWN_UP = 5.0
-#: Seconds before a program is started again that died young: after the first time, the second, ... and ever after.
-_DELAYS = (0.0, 0.5, 1.0, 2.0, 3.0)
-#: A log over that many bytes is put aside when its program is first started.
-_LOG_LIMIT = 10_000_000
+#: Seconds until what has failed on our own side, as on a full disk, is tried again.
+_RETRY = 1.0
+#: Seconds between two looks at the sizes of the logs.
+_LOGS_EVERY = 5.0
 
 
 class StopRequested(BaseException):
@@ -26,24 +27,55 @@ class StopRequested(BaseException):
 
 
 @dataclass
+class _Backoff:
+    """How long to wait before a program is started again: the longer, the more often in a row it ended early."""
+
+    #: Seconds; a program that lived for so long has not ended early.
+    grown_up: float
+    #: Seconds after a late end, the first early one, the second, ... and ever after.
+    delays: tuple[float, ...]
+    early_ends: int = 0
+
+    def next_delay(self, lived: float) -> float:
+        self.early_ends = 0 if lived >= self.grown_up else self.early_ends + 1
+        return self.delays[min(self.early_ends, len(self.delays) - 1)]
+
+
+@dataclass
 class _Kept:
     program: Program
     may_start: Callable[[], bool]
+    #: Where it tells whether it is alive, if it does.
+    livez: str | None
+    hangs: _Backoff
+    deaths: _Backoff = field(default_factory=lambda: _Backoff(5.0, (0.0, 0.5, 1.0, 2.0, 3.0)))
     process: subprocess.Popen[bytes] | None = None
+    watch: Watch | None = None
+    has_hung: bool = False
+    starts: int = 0
     started: float = 0.0
     due: float = 0.0
-    early_deaths: int = 0
 
 
 class Supervisor:
     """Programs in the order in which they were added, each in a stage; later stages are ended first."""
 
-    def __init__(self, *, on_change: Callable[[], None] = lambda: None, say: Callable[[str], None] = print) -> None:
-        """Take what is called after a program got a new process, and what tells people."""
+    def __init__(
+        self,
+        *,
+        on_change: Callable[[], None] = lambda: None,
+        say: Callable[[str], None] = say_to_console,
+        patience: Patience = Patience(),  # noqa: B008 -- it cannot change
+    ) -> None:
+        """Take what is called after a program got a new process, until it succeeds, and what tells people."""
         self._kept: dict[str, _Kept] = {}
         self._stages: dict[str, int] = {}
         self._on_change = on_change
+        self._change_due: float | None = None
+        self._logs_due = 0.0
         self._say = say
+        self._patience = patience
+        self._attempts = Attempts(say)
         self._stop = threading.Event()
         self._watched: list[Callable[[], bool]] = []
 
@@ -61,14 +93,27 @@ class Supervisor:
         """Have `run` return and every wait end with StopRequested. Safe in signal handlers and other threads."""
         self._stop.set()
 
-    def add(self, program: Program, *, stage: int = 0, may_start: Callable[[], bool] = lambda: True) -> None:
-        """Start the program and keep it alive. It is started only when `may_start` says so, as often as it takes."""
+    def add(
+        self,
+        program: Program,
+        *,
+        stage: int = 0,
+        may_start: Callable[[], bool] = lambda: True,
+        livez: str | None = None,
+    ) -> None:
+        """Start the program and keep it alive. It is started only when `may_start` says so, as often as it takes.
+
+        `livez` is the address where it tells whether it is alive: one that is not is killed and started again.
+        """
         if program.name in self._kept:
             raise ValueError(f"{program.name} is looked after already")
-        _put_aside(program.log)
         self._stages[program.name] = stage
-        self._kept[program.name] = _Kept(program, may_start)
-        self._look_after(self._kept[program.name])
+        self._kept[program.name] = kept = _Kept(
+            program, may_start, livez, hangs=_Backoff(self._patience.grown_up, self._patience.restart_delays)
+        )
+        self._rotate(kept)
+        self._look_after(kept)
+        self._tell_of_change()
 
     def running(self) -> dict[str, Identity]:
         """Return the processes that run now, by name."""
@@ -78,6 +123,10 @@ class Supervisor:
             if kept.process is not None and kept.process.poll() is None
         }
         return {name: identity for name, identity in identities.items() if identity is not None}
+
+    def restarts(self) -> dict[str, int]:
+        """Return how often each program was started again, of those that were."""
+        return {name: kept.starts - 1 for name, kept in self._kept.items() if kept.starts > 1}
 
     def run(self) -> None:
         """Keep everything alive until a stop is requested."""
@@ -98,6 +147,8 @@ class Supervisor:
         """End everything, the highest stage first; each stage gets `grace(stage)` seconds before it is killed."""
         for stage in sorted(set(self._stages.values()), reverse=True):
             members = [kept for name, kept in self._kept.items() if self._stages[name] == stage]
+            for kept in members:
+                _stop_watching(kept)
             _end([kept for kept in members if kept.process is not None], grace(stage))
         self._kept.clear()
         self._stages.clear()
@@ -110,31 +161,74 @@ class Supervisor:
     def _tick(self) -> None:
         for kept in list(self._kept.values()):
             self._look_after(kept)
+        self._tell_of_change()
+        if time.monotonic() >= self._logs_due:
+            self._logs_due = time.monotonic() + _LOGS_EVERY
+            for kept in self._kept.values():
+                self._rotate(kept)
         self._stop.wait(_TICK)
 
     def _look_after(self, kept: _Kept) -> None:
+        if kept.process is None and time.monotonic() < kept.due:
+            return
+        if not self._attempts.succeed(f"Looking after {kept.program.name}", lambda: self._keep_alive(kept)):
+            kept.due = time.monotonic() + _RETRY
+
+    def _tell_of_change(self) -> None:
+        if self._change_due is None or time.monotonic() < self._change_due:
+            return
+        written = self._attempts.succeed("Writing down what runs", self._on_change)
+        self._change_due = None if written else time.monotonic() + _RETRY
+
+    def _rotate(self, kept: _Kept) -> None:
+        log = kept.program.log
+        self._attempts.succeed(f"The rotation of {log}", lambda: rotate_if_large(log))
+
+    def _keep_alive(self, kept: _Kept) -> None:
         now = time.monotonic()
         if kept.process is not None:
             code = kept.process.poll()
             if code is None:
+                self._kill_if_hung(kept)
                 return
             self._bury(kept, code, now)
         if now >= kept.due and kept.may_start():
             kept.process = start(kept.program)
             kept.started = now
-            self._on_change()
+            kept.starts += 1
+            self._change_due = now
+
+    def _kill_if_hung(self, kept: _Kept) -> None:
+        assert kept.process is not None  # noqa: S101 -- the caller has looked
+        if kept.livez is None or kept.has_hung:
+            return
+        if kept.watch is None:
+            kept.watch = Watch(kept.livez, self._patience)
+        complaint = kept.watch.complaint()
+        if complaint is not None:
+            kept.has_hung = True
+            kept.process.kill()
+            self._say(f"{kept.program.name} hangs and is killed: {complaint}. Its log: {kept.program.log}")
 
     def _bury(self, kept: _Kept, code: int, now: float) -> None:
         assert kept.process is not None  # noqa: S101 -- the caller has looked
-        kept.early_deaths = 0 if now - kept.started >= _GROWN_UP else kept.early_deaths + 1
-        delay = _DELAYS[min(kept.early_deaths, len(_DELAYS) - 1)]
-        kept.due = now + delay
+        backoff = kept.hangs if kept.has_hung else kept.deaths
+        kept.due = now + backoff.next_delay(now - kept.started)
         end_session(kept.process.pid)
-        kept.process = None
-        if kept.early_deaths > 1 and kept.early_deaths % 20:
-            return  # it has been said
+        kept.process, kept.has_hung = None, False
+        _stop_watching(kept)
+        if backoff is kept.deaths and (backoff.early_ends <= 1 or backoff.early_ends % 20 == 0):
+            self._say_how_it_ended(kept.program, code)
+
+    def _say_how_it_ended(self, program: Program, code: int) -> None:
         how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-        self._say(f"{kept.program.name} {how}; it is started again. Its log: {kept.program.log}")
+        self._say(f"{program.name} {how}; it is started again. Its log: {program.log}")
+
+
+def _stop_watching(kept: _Kept) -> None:
+    if kept.watch is not None:
+        kept.watch.end()
+        kept.watch = None
 
 
 def _end(kept: list[_Kept], grace: float) -> None:
@@ -150,8 +244,3 @@ def _end(kept: list[_Kept], grace: float) -> None:
             process.kill()
             process.wait()
         end_session(process.pid)
-
-
-def _put_aside(log: Path) -> None:
-    if log.exists() and log.stat().st_size > _LOG_LIMIT:
-        log.replace(log.with_name(log.name + ".1"))

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import threading
+from contextlib import ExitStack
 
 from deploy import definitions
 from deploy.accounts import server_home
@@ -66,8 +67,7 @@ class System:
         self._wait_for_processes(readiness, "web", "scheduler", "consumer", "relay")
         write_targets(self._deployment.state_dir, {name: self._health_address(name) for name in all_process_names()})
         self._people = self._read_people()
-        self._start_processes("relay-standby")  # nobody needs to wait for these
-        self._write_down()
+        self._start_processes("relay-standby")  # nobody needs to wait for these; run.json is written with them
         return self._run(self._people)
 
     def keep_up(self) -> None:
@@ -82,13 +82,14 @@ class System:
             stop.set()
 
     def bring_down(self) -> None:
-        """End everything within 15 seconds."""
-        self._lock.say_stopping()
+        """End everything within 15 seconds, also when the state folder cannot be changed."""
         self._people = None
-        run_file(self._deployment.state_dir).unlink(missing_ok=True)
-        targets_file(self._deployment.state_dir).unlink(missing_ok=True)
-        self._abandon()
-        self.supervisor.end_all(grace=_GRACE.__getitem__)
+        with ExitStack() as steps:  # from the last one to the first, each whatever becomes of the others
+            steps.callback(self.supervisor.end_all, grace=_GRACE.__getitem__)
+            steps.callback(self._abandon)
+            for path in (targets_file(self._deployment.state_dir), run_file(self._deployment.state_dir)):
+                steps.callback(path.unlink, missing_ok=True)
+            steps.callback(self._lock.say_stopping)
 
     def _make_postgres(self) -> PostgresServer:
         deployment = self._deployment
@@ -144,7 +145,7 @@ class System:
         for kind in kinds:
             for name in process_names(kind):
                 program = process(self._deployment, self._access, name, health_port=self._health_port(name))
-                self.supervisor.add(program, stage=_SERVICES)
+                self.supervisor.add(program, stage=_SERVICES, livez=f"{self._health_address(name)}/livez")
 
     def _health_port(self, name: str) -> int | None:
         """Return where the process answers probes: a port chosen when first asked for, None if it is a web server."""
@@ -231,6 +232,7 @@ class System:
                 if name != "epmd"  # belongs to RabbitMQ
             ],
             people=people,
+            restarts=self.supervisor.restarts(),
         )
 
     def _health_of(self, name: str) -> dict[str, str]:

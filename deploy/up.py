@@ -8,6 +8,7 @@ import sys
 
 from chassis.files import keep_files_private
 from deploy import parent
+from deploy.console import say
 from deploy.errors import DeployError
 from deploy.files import close_to_others
 from deploy.lock import StateLock
@@ -41,17 +42,19 @@ def _run(deployment: Deployment, *, for_make: bool) -> int:
     if for_make:
         system.supervisor.stop_when(parent.has_given_up())
     try:
-        print("Starting Postgres, RabbitMQ and the services ...")
+        say("Starting Postgres, RabbitMQ and the services ...")
         run = system.bring_up()
-        print(_welcome(run, deployment))
+        say(_welcome(run, deployment))
         system.keep_up()
     except StopRequested:
         pass
     finally:
-        print("Stopping ...")
-        system.bring_down()
-        lock.release()
-    print("Stopped. The data stays; the next `make up` goes on with it.")
+        say("Stopping ...")
+        try:
+            system.bring_down()
+        finally:
+            lock.release()
+    say("Stopped. The data stays; the next `make up` goes on with it.")
     return 0
 
 

@@ -37,6 +37,8 @@ def status(*, as_json: bool) -> None:
     for found, process in zip(processes, run.processes, strict=True):
         found |= _condition(process, found["seconds"])
     processes += _missing({process["name"] for process in processes})
+    for found in processes:
+        found["restarts"] = run.restarts.get(found["name"], 0)
     services = [_service(name, run) for name in run.services]
     unknown_types = [unknown for service in services for unknown in service.pop("unknown_types")]
     working = all(process["running"] and process["ready"] is not False for process in processes)
@@ -139,12 +141,17 @@ def _show(services: list[dict[str, Any]], processes: list[dict[str, Any]], run: 
                 "yes" if process["running"] else "NO",
                 process["seconds"] if process["running"] else "",
                 process["memory_mb"] if process["running"] else "",
-                f"NOT READY: {process['doing']}" if process["ready"] is False else process["doing"],
+                _in_words(process),
             )
             for process in processes
         ],
     )
     print(f"RabbitMQ: {run.rabbitmq['management']}   {run.rabbitmq['user']} / {run.rabbitmq['password']}")
+
+
+def _in_words(process: Mapping[str, Any]) -> str:
+    doing: str = f"NOT READY: {process['doing']}" if process["ready"] is False else process["doing"]
+    return f"{doing} (restarts: {process['restarts']})".strip() if process["restarts"] else doing
 
 
 def _show_unknown(unknown_types: list[dict[str, Any]]) -> None:

@@ -47,6 +47,9 @@ class Link:
         #: Why the channel before this one was of no use, until something works on this one.
         self.trouble = ""
         self._thread = threading.Thread(target=self._run, name="rabbitmq", daemon=True)
+
+    def start(self) -> None:
+        """Connect. Not before whoever is called back knows this link."""
         self._thread.start()
 
     def call(self, function: Callable[[], None]) -> bool:

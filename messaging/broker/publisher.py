@@ -43,6 +43,7 @@ class RabbitPublisher:
         #: By exchange and routing key: since when messages are refused there, by the monotonic clock.
         self._refusing: dict[tuple[str, str], float] = {}
         self._link = Link(parameters, self._use, self._lost)
+        self._link.start()
 
     def wait_until_connected(self, timeout: float) -> bool:
         """See `Publisher`."""

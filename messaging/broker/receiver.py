@@ -29,6 +29,7 @@ class RabbitReceiver:
         self._outstanding: dict[int, None] = {}
         self._outstanding_of = 0
         self._link = Link(parameters, self._use, self._lost)
+        self._link.start()
 
     def receive(self, limit: int, timeout: float) -> list[Delivery]:
         """See `Receiver`."""

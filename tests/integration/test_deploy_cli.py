@@ -190,6 +190,19 @@ def test_all_is_well_when_every_process_is_there_and_ready(operate: Operate, rea
     assert operator.json("status")["well"]
 
 
+def test_status_tells_how_often_each_process_was_started_again_also_of_one_that_is_missing(
+    operate: Operate, ready: str
+) -> None:
+    operator = operate()
+    run = json.loads(run_file(operator.state_dir).read_text())
+    present = [one for one in healthy(os.getpid(), ready) if one["name"] != "auth.relay"]
+    restarts = {"auth.relay": 3, "auth.web": 1}
+    write_run(operator.state_dir, Run(**{**run, "processes": present, "restarts": restarts}))
+    told = operator.json("status", exit_code=1)
+    assert {one["name"]: one["restarts"] for one in told["processes"] if one["restarts"]} == restarts
+    assert "restarts" in operator.run("status").output
+
+
 def test_a_process_that_does_not_answer_is_not_well_however_young_it_is(operate: Operate, ready: str) -> None:
     operator = operate()
     with subprocess.Popen(["sleep", "infinity"]) as young:

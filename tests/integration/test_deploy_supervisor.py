@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,21 +16,11 @@ import pytest
 from deploy.errors import DeployError
 from deploy.lock import StateLock
 from deploy.ports import is_free, pick_free, require_free
-from deploy.programs import Identity, Program, identity_of, start, stop
+from deploy.programs import Identity, boot_id, identity_of, start, stop
 from deploy.settings import REPOSITORY
 from deploy.supervisor import StopRequested, Supervisor
+from tests.integration.supervisor_house import keeping, program
 from tests.waiting import eventually
-
-
-def program(folder: Path, script: str, name: str = "parrot", **changes: object) -> Program:
-    values = {
-        "name": name,
-        "command": ("/bin/sh", "-c", script),
-        "environment": {"PATH": os.environ["PATH"]},
-        "directory": folder,
-        "log": folder / f"{name}.log",
-    }
-    return Program(**(values | changes))  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -49,10 +39,6 @@ def supervisor(said: list[str], changes: list[float]) -> Iterator[Supervisor]:
     made = Supervisor(on_change=lambda: changes.append(time.monotonic()), say=said.append)
     yield made
     made.end_all(grace=lambda _stage: 1)
-
-
-def keeping(supervisor: Supervisor, condition: Callable[[], bool], timeout: float = 30) -> None:
-    supervisor.wait_for("the test", condition, timeout=timeout)
 
 
 def test_a_killed_program_runs_again(
@@ -123,21 +109,14 @@ def test_a_wait_that_takes_too_long_says_what_was_waited_for(supervisor: Supervi
         supervisor.wait_for("The start of the parrot", lambda: False, timeout=0.2)
 
 
-def test_a_large_log_is_put_aside_at_the_start(supervisor: Supervisor, tmp_path: Path) -> None:
-    with (tmp_path / "parrot.log").open("wb") as log:
-        log.truncate(11_000_000)
-    supervisor.add(program(tmp_path, "echo squawk; exec sleep 1000"))
-    eventually(lambda: (tmp_path / "parrot.log").read_text() == "squawk\n")
-    assert (tmp_path / "parrot.log.1").stat().st_size == 11_000_000
-
-
 def test_programs_end_when_their_supervisor_is_killed(tmp_path: Path) -> None:
     script = f"""
 import signal
 from pathlib import Path
 from deploy.programs import Program, start
 folder = Path({str(tmp_path)!r})
-started = start(Program(name="p", command=("sleep", "1000"), environment={{"PATH": {os.environ["PATH"]!r}}},
+command = ("sh", "-c", "touch ready; exec sleep 1000")
+started = start(Program(name="p", command=command, environment={{"PATH": {os.environ["PATH"]!r}}},
                         directory=folder, log=folder / "p.log"))
 print(started.pid, flush=True)
 signal.pause()
@@ -145,6 +124,7 @@ signal.pause()
     with subprocess.Popen([sys.executable, "-c", script], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         child = identity_of(int(parent.stdout.readline()))
+        eventually((tmp_path / "ready").exists)  # setpriv has asked for the signal by then
         parent.kill()
     assert child is not None
     eventually(lambda: not child.is_alive())
@@ -192,6 +172,31 @@ def test_what_a_killed_predecessor_left_is_ended_and_a_stranger_with_its_number_
     assert orphan.wait(5) == -signal.SIGTERM
     assert stranger.poll() is None
     stop(program(tmp_path, ""), stranger, grace=1)
+    lock.release()
+
+
+def test_after_a_reboot_nothing_is_an_orphan_whatever_bears_its_number_and_start(tmp_path: Path) -> None:
+    stranger = start(program(tmp_path, "exec sleep 1000"))
+    known = identity_of(stranger.pid)
+    assert known is not None
+    lock = StateLock(tmp_path)
+    lock.acquire()
+    lock.record([known])
+    record = tmp_path / "processes.json"
+    record.write_text(record.read_text().replace(boot_id(), "00000000-0000-0000-0000-000000000000"))
+    lock.end_orphans()
+    assert stranger.poll() is None
+    assert not record.exists()
+    stop(program(tmp_path, ""), stranger, grace=1)
+    lock.release()
+
+
+@pytest.mark.parametrize("left", ["", '[{"pid": 1, "started": 1}]'], ids=["cut by a loss of power", "without a boot"])
+def test_a_list_of_orphans_that_tells_nothing_keeps_nobody_from_starting(tmp_path: Path, left: str) -> None:
+    lock = StateLock(tmp_path)
+    lock.acquire()
+    (tmp_path / "processes.json").write_text(left)
+    lock.end_orphans()
     lock.release()
 
 

@@ -68,7 +68,8 @@ def test_a_consumer_makes_its_queue_again_and_goes_on(house: House, caplog: pyte
     eventually(lambda: consumer.condition.ready)
     house.sell("apples")
     house.wait_for_effects(2)
-    assert len(logged(caplog)) <= 2
+    # RabbitMQ ended the subscription, knew no such queue, and may have failed at one that was just being made.
+    assert len(logged(caplog)) <= 3
 
 
 def test_a_relay_whose_exchange_is_gone_waits_and_says_for_what_and_logs_it_once(

@@ -104,6 +104,7 @@ def test_the_run_file_has_the_keys_of_the_contract_and_is_private(tmp_path: Path
         "databases",
         "processes",
         "people",
+        "restarts",
     }
     assert stat.S_IMODE(run_file(tmp_path).stat().st_mode) == 0o600
     assert read_run(deployment(ATES_STATE_DIR=str(tmp_path))) == run
@@ -154,6 +155,16 @@ def test_prometheus_is_told_where_each_process_of_ours_is(tmp_path: Path) -> Non
 def test_migrations_run_as_the_owner() -> None:
     told = migration(deployment(), ACCESS, "billing").environment
     assert told["BILLING_OWNER_DATABASE_URL"].startswith("postgresql://billing_owner@")
+
+
+def test_a_process_is_told_no_secrets_of_others_such_as_those_of_docker_compose_in_the_same_file() -> None:
+    given = {
+        "POSTGRES_PASSWORD": "x",
+        "BILLING_SECRET_KEY": "x",
+        "BILLING_AMQP_URL": "x",
+        "AUTH_OWNER_DATABASE_URL": "x",
+    }
+    assert not given.keys() & environment(deployment(**given), "tracker", ACCESS["tracker"]).keys()
 
 
 def test_a_database_url_left_over_in_the_environment_does_not_lead_a_process_astray() -> None:
