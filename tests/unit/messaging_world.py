@@ -81,7 +81,7 @@ class World:
         self._replace("messaging.handling.inbox", MemoryInbox)
         self._replace("messaging.handling.suspects", MemorySuspects)
         self._replace("messaging.handling.guard_transactions", lambda sessions: None)
-        self._replace("messaging.handling.unbroken", nullcontext)
+        self._replace("messaging.dispatch.unbroken", nullcontext)
         self._replace("messaging.handling.Burial", _nothing_may_die)
         self.relays = [self._new_relay(window) for window in WINDOWS]
         self.consumers = {service: [self._new_consumer(service) for _ in range(CONSUMERS)] for service in SERVICES}

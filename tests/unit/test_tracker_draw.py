@@ -58,7 +58,7 @@ def test_everyone_is_equally_likely() -> None:
     [
         "tracker_service.commands.create_task",
         "tracker_service.commands.reassign_batch",
-        "billing_service.commands.pricing.price_task",
+        "billing_service.commands.pricing.price_tasks",
     ],
 )
 def test_two_processes_that_were_forked_after_the_import_draw_differently(command: str) -> None:
