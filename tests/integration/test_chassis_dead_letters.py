@@ -347,7 +347,7 @@ def test_after_a_group_was_replayed_the_page_tells_how_many_were_handled_and_how
         bury(house, event.to_bytes())
     browser = house.browser(admin)
     page = browser.post("/messages/replay", follow_redirects=True).text
-    assert re.search(r"Of 40 letters that Ara had replayed:\s*<strong>40 under way</strong>", page)
+    assert re.search(r"Ara replayed 40 letters:\s*<strong>40 under way</strong>", page)
     carry_out(house)
     handle(house, *(event.id for event in events[:30]))
     page = browser.get("/messages").text

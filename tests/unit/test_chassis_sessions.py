@@ -125,7 +125,32 @@ def test_while_auth_is_away_a_session_goes_on_for_five_minutes(
     with pytest.raises(Unavailable):
         confirmations.check(SESSION, START)
     auth.away = False
+    clock.advance(5)
     assert confirmations.check(SESSION, START) == clock.now
+
+
+def test_whose_time_is_over_waits_for_an_absent_auth_once_in_five_seconds(
+    confirmations: Confirmations, auth: Auth, clock: Clock
+) -> None:
+    auth.away = True
+    clock.advance(301)
+    for _ in range(20):
+        with pytest.raises(Unavailable):
+            confirmations.check(uuid4(), START)
+    assert auth.asked == 1
+
+
+def test_a_sign_out_stands_against_an_answer_that_was_under_way(
+    confirmations: Confirmations, auth: Auth, clock: Clock
+) -> None:
+    clock.advance(25)
+    auth.running.clear()
+    confirmations.check(SESSION, START)
+    clock.advance(1)
+    confirmations.end(SESSION)
+    auth.running.set()
+    confirmations._pool.shutdown()  # so the answer has been noted
+    assert has_ended(confirmations)
 
 
 def test_one_request_waits_for_a_frozen_auth_and_after_it_nobody(
