@@ -1,6 +1,7 @@
 """A service takes auth's word for a session for a while, asks again in time, and no absent auth holds it up."""
 
 import threading
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from uuid import UUID, uuid4
@@ -125,8 +126,14 @@ def test_while_auth_is_away_a_session_goes_on_for_five_minutes(
     with pytest.raises(Unavailable):
         confirmations.check(SESSION, START)
     auth.away = False
-    clock.advance(5)
-    assert confirmations.check(SESSION, START) == clock.now
+
+    def is_renewed() -> bool:
+        clock.advance(5)
+        with suppress(Unavailable):  # it may have joined the last question that failed
+            return confirmations.check(SESSION, START) == clock.now
+        return False
+
+    eventually(is_renewed)
 
 
 def test_whose_time_is_over_waits_for_an_absent_auth_once_in_five_seconds(
