@@ -172,7 +172,7 @@ def get_day(day: date) -> dict[str, Any]:
 @days.arguments(PageArgs, location="query")
 @days.response(200, page_schema(ReportLineSchema))
 def list_statements(args: dict[str, Any], day: date) -> Page[dict[str, Any]]:
-    """The lines of a day's report, by name; for accountants and administrators"""
+    """The lines of a day's report, in the order in which accounts were opened; for accountants and administrators"""
     with runtime().database.reading() as session:
         found = queries.statements(session, day, page=args["page"])
     return Page([_line(line) for line in found.items], found.next_cursor)

@@ -190,11 +190,6 @@ class SmtpPost:
             self._server.close()
             self._server = None
 
-    def _connected(self) -> smtplib.SMTP:
-        if self._server is None:
-            self._server = self._connect()
-        return self._server
-
     def _connect(self) -> smtplib.SMTP:
         host = self._url.hostname or "localhost"
         if self._url.scheme == "smtps":

@@ -162,7 +162,7 @@ class DayReportSchema(DaySchema):
     accounts = fields.List(
         fields.Nested(ReportLineSchema),
         required=True,
-        metadata={"description": f"By name; {LINES:,} at most"},
+        metadata={"description": f"In the order in which accounts were opened; {LINES:,} at most"},
     )
     totals = fields.Nested(TotalsSchema, required=True, metadata={"description": "Of all accounts"})
     next_cursor = fields.String(

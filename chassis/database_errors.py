@@ -1,4 +1,4 @@
-"""What it means to a person that the database did not do what it was asked for."""
+"""Which refusal an error of the database becomes."""
 
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout

@@ -16,7 +16,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from chassis.db import utc_now
-from chassis.errors import N_, Forbidden, Unauthorized, Unavailable
+from chassis.errors import N_, Forbidden, ServiceError, Unauthorized, Unavailable
 from chassis.people import BLOCKED, Claims, LocalUser, Principal, Role
 from chassis.runtime import runtime
 from chassis.sessions import SessionEnded
@@ -53,9 +53,14 @@ def is_api_request() -> bool:
 def current_principal() -> Principal:
     """Return who makes this request. Raises Unauthorized, Blocked, SessionEnded, or Unavailable."""
     if "principal" not in g:
-        g.principal = _of_bearer_token() if is_api_request() else _of_page_session()
-    principal: Principal = g.principal
-    return principal
+        try:
+            g.principal = _of_bearer_token() if is_api_request() else _of_page_session()
+        except (Unauthorized, Unavailable) as error:
+            g.principal = error  # a page asks several times, and each time could be a wait for auth
+    found: Principal | ServiceError = g.principal
+    if isinstance(found, ServiceError):
+        raise found
+    return found
 
 
 def principal_or_none() -> Principal | None:

@@ -21,7 +21,7 @@ from chassis.dead_letters import (
 )
 from chassis.identity import require_roles
 from chassis.input.bodies import Blueprint
-from chassis.input.fields import BIGGEST_NUMBER, Line
+from chassis.input.fields import BIGGEST_NUMBER, Text
 from chassis.paging import Page, PageArgs, page_schema
 from chassis.people import Role
 from chassis.runtime import runtime
@@ -115,8 +115,8 @@ class DeadLetterCountSchema(Schema):
 class DeadLetterArgs(PageArgs):
     """Which dead letters are wanted."""
 
-    type = Line(load_default=None)
-    reason = Line(load_default=None)
+    type = Text(load_default=None)
+    reason = Text(load_default=None)
     state = fields.String(
         load_default="open",
         validate=validate.OneOf([*STATE_FILTERS]),
@@ -127,8 +127,8 @@ class DeadLetterArgs(PageArgs):
 class SelectionSchema(Schema):
     """Which dead letters a decision is about; without a field, all."""
 
-    type = Line(load_default=None)
-    reason = Line(load_default=None)
+    type = Text(load_default=None)
+    reason = Text(load_default=None)
 
 
 class SelectionOnPage(SelectionSchema):

@@ -113,13 +113,13 @@ class Confirmations:
         """Ask auth, and return what can be waited for: None when nobody ought to, because auth is away."""
         with self._lock:
             now = self._clock()
-            if self._away and not urgent and now - self._asked_at < _BETWEEN_TRIES:
+            if self._away and now - self._asked_at < _BETWEEN_TRIES:
                 return None
             self._asked_at = now
             question = self._questions.get(session_id)
             if question is None:
                 question = self._questions[session_id] = self._pool.submit(self._put, session_id)
-            return None if self._away and not urgent else question
+            return question if urgent or not self._away else None
 
     def _await(self, question: Future[None]) -> None:
         done, _ = wait([question], _PATIENCE)
@@ -142,6 +142,9 @@ class Confirmations:
 
     def _note(self, session_id: UUID, word: _Word) -> None:
         with self._lock:
+            known = self._words.get(session_id)
+            if known is not None and known.asked_at > word.asked_at:
+                return  # the session was ended here while auth was being asked
             self._words[session_id] = word
             self._words.move_to_end(session_id)
             if len(self._words) > _MAX_SESSIONS:

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import requests
 
+from deploy.console import say
 from messaging.topology import Topology, definitions
 
 #: Seconds between two looks.
@@ -37,7 +38,7 @@ class TopologyKeeper:
         vhost: str,
         topologies: list[Topology],
         *,
-        say: Callable[[str], object] = print,
+        say: Callable[[str], object] = say,
     ) -> None:
         """Take RabbitMQ's console, the administrator's name and password, what is to be there, and who is told."""
         self._url = f"{management_url}/api"

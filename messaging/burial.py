@@ -12,6 +12,7 @@ from messaging.dead_letters.rules import State
 from messaging.envelope import Event
 from messaging.errors import PermanentError
 from messaging.observer import OutcomeName
+from messaging.sender import is_sent_on
 from messaging.tables import DeadLetter
 from messaging.transport import Delivery, Message
 
@@ -53,12 +54,20 @@ class Burial:
             or self._held_back(session)  # since this very moment
             or Buried("duplicate")
         )
-        # Also what is no event any more may have been one when it began to wait.
-        event_id = self._event.id if self._event else buried.letter_id
-        if event_id is not None:
-            inbox.stop_waiting(session, [event_id])
-            suspects.clear(session, [event_id])
+        waited = self._waited_as(buried)
+        if waited is not None:
+            inbox.stop_waiting(session, [waited])
+            suspects.clear(session, [waited])
         return buried
+
+    def _waited_as(self, buried: Buried) -> UUID | None:
+        """Return the event that others perhaps waited for. What is not valid any more may have been when it began to.
+
+        The letter of a message that no longer can be read is named by the message, so a stranger's says nothing.
+        """
+        if self._event is not None:
+            return self._event.id
+        return buried.letter_id if is_sent_on(self._delivery) or _is_event(self._delivery.body) else None
 
     def _handled_meanwhile(self, session: Session) -> Buried | None:
         if self._event is None or not inbox.was_handled(session, self._event.id):
@@ -84,3 +93,12 @@ class Burial:
 def missing_twin(letter: DeadLetter, service: str, *, perhaps: bool) -> Message | None:
     """Return what is to be put among the dead letters if perhaps it is missing there: the letter's message."""
     return dead_message(letter, service) if perhaps and letter.state == State.DEAD else None
+
+
+def _is_event(body: bytes) -> bool:
+    """Tell whether the body can be read as an event, valid or not."""
+    try:
+        Event.from_bytes(body)
+    except PermanentError:
+        return False
+    return True

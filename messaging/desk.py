@@ -20,10 +20,11 @@ from messaging.dead_letters import State, count_dead_letters, letter_ids, record
 from messaging.dead_letters.messages import dead_message, living_message
 from messaging.dead_letters.orders import mark_carried_out, open_letter_ids, open_letters, open_orders, standings
 from messaging.dead_letters.rules import Fate, fate_of, label_of
-from messaging.envelope import is_type
-from messaging.errors import BrokerUnavailable, GivenUpByBroker, PermanentError, UnknownType
+from messaging.envelope import Event, is_type
+from messaging.errors import BrokerUnavailable, GivenUpByBroker, NotFromItsProducer, PermanentError, UnknownType
 from messaging.received import attempts_so_far
 from messaging.redirect import Redirector
+from messaging.sender import require_its_producer
 from messaging.topology import dead_letter_topology, dead_queue
 from messaging.transport import Broker, Delivery, Message, QueueState, Receiver
 
@@ -220,7 +221,7 @@ class DeadLetterDesk:
                 for message in messages:
                     error = _why_unrecorded(message)
                     attempts = max(1, attempts_so_far(message))
-                    letter = record_dead_letter(session, letter_ids(message), message, error, attempts=attempts)
+                    letter = record_dead_letter(session, letter_ids(message, error), message, error, attempts=attempts)
                     if letter is not None:  # else its letter has a message of its own, or wants none
                         redirector.send(dead_message(letter, self._service))
             return redirector.confirmed()
@@ -267,6 +268,12 @@ def _transaction(connection: Connection) -> Iterator[Session]:
 
 def _why_unrecorded(delivery: Delivery) -> PermanentError:
     """Say why the message is among the dead letters. Only one that no queue was bound for still has its routing key."""
+    try:
+        require_its_producer(delivery, Event.from_bytes(delivery.body))
+    except NotFromItsProducer as error:
+        return error
+    except PermanentError:
+        pass  # no event claims a producer
     if is_type(delivery.routing_key):
         return UnknownType(f"nobody listens to {delivery.routing_key!r}")
     return GivenUpByBroker(_who_gave_it_up(delivery))

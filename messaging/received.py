@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from messaging.envelope import CONTENT_TYPE, MAX_BYTES, Event
 from messaging.errors import NotAnEvent, PermanentError, TooLarge, UnknownType, WrongContentType
 from messaging.registry import SchemaRegistry
-from messaging.sender import require_its_producer
+from messaging.sender import require_its_producer, require_its_routing_key
 from messaging.transport import Delivery
 
 #: More are not counted: the number has to fit into a column.
@@ -47,7 +47,8 @@ def _read(delivery: Delivery, service: str, subscribed: Container[str], registry
     if delivery.content_type != CONTENT_TYPE:
         raise WrongContentType(f"content type {delivery.content_type!r} is not {CONTENT_TYPE!r}")
     event = Event.from_bytes(delivery.body)
-    require_its_producer(delivery, event, service)
+    require_its_producer(delivery, event)
+    require_its_routing_key(delivery, event, service)
     if event.name not in subscribed:
         raise UnknownType(f"{service} does not handle {event.name!r}")
     registry.validate(event)
@@ -55,7 +56,7 @@ def _read(delivery: Delivery, service: str, subscribed: Container[str], registry
 
 
 def attempts_so_far(delivery: Delivery) -> int:
-    """Return how often the message was tried before, by our own header, which a stranger may have written."""
+    """Return how often the message was tried before, by our own header."""
     value = delivery.headers.get("attempts", 0)
     return min(max(value, 0), _MOST_ATTEMPTS) if isinstance(value, int) else 0
 

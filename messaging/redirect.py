@@ -91,7 +91,7 @@ class Redirector:
         """Wait until the broker has all that was sent, sending again what it refused. False when stopped before.
 
         A stop leaves it a moment: what was sent and is not acked comes twice.
-        Raises CannotBeEncoded for what can never be sent; nothing that a receiver has received is.
+        Raises CannotBeEncoded for what can never be sent. What came from a receiver always can.
         """
         deadline: float | None = None
         while self._unconfirmed and (deadline is None or time.monotonic() < deadline):

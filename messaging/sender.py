@@ -5,9 +5,6 @@ RabbitMQ closes the channel of whoever publishes under another `user_id` than hi
 letters, bears its own user, and names the first sender in a header.
 """
 
-from collections.abc import Mapping
-from typing import Any
-
 from messaging.envelope import Event
 from messaging.errors import NotFromItsProducer
 from messaging.topology import events_queue, replay_key
@@ -19,22 +16,27 @@ SENT_BY = "sent-by"
 DESK = "dead-letter desk"
 
 
-def trusted_headers(headers: Mapping[str, Any], *, user_id: str, own: str) -> dict[str, Any]:
-    """Return the headers of a message of this user, as `own`, who receives it, may believe them."""
-    return {name: value for name, value in headers.items() if name != SENT_BY or user_id == own}
-
-
 def sent_by(delivery: Delivery) -> str:
     """Return the user who sent the message first; empty if that is not known."""
     found = delivery.headers.get(SENT_BY, delivery.user_id)
     return found if isinstance(found, str) else ""
 
 
-def require_its_producer(delivery: Delivery, event: Event, service: str) -> None:
-    """Raise NotFromItsProducer unless user, routing key and event name the same producer."""
-    sender, sent_on = sent_by(delivery), SENT_BY in delivery.headers
-    if sender != event.producer and not (sent_on and sender == DESK):
+def is_sent_on(delivery: Delivery) -> bool:
+    """Tell whether the service that receives the message sent it to itself."""
+    return SENT_BY in delivery.headers
+
+
+def require_its_producer(delivery: Delivery, event: Event) -> None:
+    """Raise NotFromItsProducer unless the event's producer sent the message, or a person who edited it."""
+    sender = sent_by(delivery)
+    if sender != event.producer and not (is_sent_on(delivery) and sender == DESK):
         raise NotFromItsProducer(f"{event.type} was sent by {sender or 'an unknown user'}, not by {event.producer}")
-    keys = (events_queue(service),) if sent_on else (event.type, replay_key(service, event.type))
+
+
+def require_its_routing_key(delivery: Delivery, event: Event, service: str) -> None:
+    """Raise NotFromItsProducer unless the message came to the service by the way that is its producer's alone."""
+    keys = (events_queue(service),) if is_sent_on(delivery) else (event.type, replay_key(service, event.type))
     if delivery.routing_key not in keys:
+        sender = sent_by(delivery)
         raise NotFromItsProducer(f"{event.type} was sent by {sender} under the routing key {delivery.routing_key!r}")

@@ -12,8 +12,8 @@ from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import Self
 
+from messaging.dead_letters.rules import trusted_headers
 from messaging.errors import TopologyConflict
-from messaging.sender import trusted_headers
 from messaging.topology import Exchange, Queue, Topology
 from messaging.transport import Delivery, Message, Outcome, Publisher, QueueState, Receiver
 

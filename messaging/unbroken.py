@@ -7,6 +7,7 @@ they would be acked and lost.
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from psycopg2.extensions import TRANSACTION_STATUS_INERROR
 from sqlalchemy import event
 from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.orm import Session, sessionmaker
@@ -35,8 +36,16 @@ def unbroken(session: Session) -> Iterator[None]:
         raise EndsTheTransaction(_ENDED) from error
     finally:
         session.info[_GUARDED] = False
-    if root is None or session.get_transaction() is not root or not root.is_active:
+    if root is None or session.get_transaction() is not root or not root.is_active or _has_failed(session):
         raise EndsTheTransaction(_ENDED)
+
+
+def _has_failed(session: Session) -> bool:
+    """Tell whether a statement failed and nobody rolled it back. Postgres answers COMMIT with a rollback then, and says
+    so in no error (https://www.postgresql.org/docs/current/sql-commit.html).
+    """
+    info = getattr(session.connection().connection.dbapi_connection, "info", None)
+    return info is not None and info.transaction_status == TRANSACTION_STATUS_INERROR
 
 
 def _refuse_commit(session: Session) -> None:

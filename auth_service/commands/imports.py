@@ -141,7 +141,9 @@ def _check_admins(session: Session) -> None:
     try:
         check_an_admin_stays(session)
     except LastAdmin as error:
-        raise UnreadableImport({"file": [N_("No active administrator would be left.")]}) from error
+        raise UnreadableImport(
+            {"file": [N_("No active administrator with a beak would be left: enrol the new one's beak first.")]}
+        ) from error
 
 
 def _folded(wanted: _Wanted) -> str:

@@ -6,7 +6,7 @@ from random import Random
 from billing_service.errors import N_, InvalidPricingRules
 
 #: A price above this is a slip of the pen.
-MAX_CENTS = 1_000_000
+MAX_PRICE_CENTS = 1_000_000
 
 _NO_PRICE = N_("A price is between $0.01 and $10,000.00.")
 _FEES_UPSIDE_DOWN = N_("The highest fee is below the lowest.")
@@ -46,7 +46,7 @@ def check(rules: PricingRules) -> None:
     found = {
         name: [_NO_PRICE]
         for name, cents in zip(PricingRules.__dataclass_fields__, astuple(rules), strict=True)
-        if not 1 <= cents <= MAX_CENTS
+        if not 1 <= cents <= MAX_PRICE_CENTS
     }
     if not found and rules.fee_min_cents > rules.fee_max_cents:
         found["fee_max_cents"] = [_FEES_UPSIDE_DOWN]

@@ -37,7 +37,7 @@ class DayReport:
     day: date
     status: str
     closed_at: datetime | None
-    #: By name; the totals are those of all lines.
+    #: In the order in which accounts were opened; the totals are those of all lines.
     lines: Sequence[ReportLine]
     totals: Movements
     next_cursor: str | None
@@ -63,7 +63,7 @@ def day_report(session: Session, wanted: date, *, page: PageRequest) -> DayRepor
 
 
 def statements(session: Session, wanted: date, *, page: PageRequest) -> Page[ReportLine]:
-    """Return a page of the lines of a day's report, by name. Raises DayNotFound."""
+    """Return a page of the lines of a day's report, in the order in which accounts were opened. Raises DayNotFound."""
     return _page(session, _lines(day(session, wanted)), page)
 
 

@@ -6,13 +6,13 @@ from marshmallow import ValidationError, fields, validate
 
 from chassis.errors import N_
 from chassis.input.days import read_day
-from chassis.input.text import is_line
+from chassis.input.text import is_text
 
 #: The largest number that Postgres keeps in a bigint.
 BIGGEST_NUMBER = 2**63 - 1
 _FILTER_LENGTH = 500
 
-_NOT_ONE_LINE = N_("This is not one line of text.")
+_NO_TEXT = N_("This has characters that no text has.")
 
 
 class Day(fields.Date):
@@ -21,13 +21,13 @@ class Day(fields.Date):
     DESERIALIZATION_FUNCS = {"iso": read_day}  # noqa: RUF012 (marshmallow's own is no ClassVar)
 
 
-class Line(fields.String):
-    """A line of text to look for: nothing that no database could have kept."""
+class Text(fields.String):
+    """A text to look for: nothing that no database could have kept."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(validate=[validate.Length(max=_FILTER_LENGTH), _check_line], **kwargs)
+        super().__init__(validate=[validate.Length(max=_FILTER_LENGTH), _check_text], **kwargs)
 
 
-def _check_line(text: str) -> None:
-    if not is_line(text):
-        raise ValidationError(_NOT_ONE_LINE)
+def _check_text(text: str) -> None:
+    if not is_text(text):
+        raise ValidationError(_NO_TEXT)

@@ -13,8 +13,7 @@ from pika.exceptions import InvalidFrameError
 from pika.frame import Header, decode_frame
 
 from messaging.broker.encoding import header_field
-from messaging.dead_letters.rules import OF_DEATH
-from messaging.sender import trusted_headers
+from messaging.dead_letters.rules import OF_DEATH, trusted_headers
 from messaging.transport import Delivery
 
 #: Frame type, channel, length of the payload.

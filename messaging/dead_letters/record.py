@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from messaging.dead_letters.rules import BURIED, Action, State, storable
 from messaging.envelope import Event
 from messaging.errors import NotFromItsProducer, PermanentError
-from messaging.sender import sent_by
+from messaging.sender import require_its_producer, sent_by
 from messaging.tables import DeadLetter, DeadLetterAction
 from messaging.transport import Delivery
 
@@ -26,8 +26,13 @@ def letter_ids(delivery: Delivery, error: PermanentError | None = None) -> tuple
     And in case that another message has taken this one, a second that follows from what it says. What is not from its
     producer has an id that no event can claim, or it would hold back the event of which it is a copy.
     """
+    forged = isinstance(error, NotFromItsProducer)
     try:
-        first = Event.from_bytes(delivery.body).id
+        event = Event.from_bytes(delivery.body)
+        first = event.id
+        require_its_producer(delivery, event)
+    except NotFromItsProducer:
+        forged = True
     except PermanentError:
         try:
             first = UUID(delivery.message_id)
@@ -35,7 +40,7 @@ def letter_ids(delivery: Delivery, error: PermanentError | None = None) -> tuple
             first = uuid4()
     said = delivery.content_type.encode(errors="replace") + b"\0" + delivery.body
     second = uuid5(first, hashlib.sha256(said).hexdigest())
-    return (uuid5(second, error.reason),) if isinstance(error, NotFromItsProducer) else (first, second)
+    return (uuid5(second, NotFromItsProducer.reason),) if forged else (first, second)
 
 
 def record_dead_letter(

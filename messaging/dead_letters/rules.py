@@ -135,6 +135,14 @@ def fate_of(label: Label | None, standing: Standing | None) -> Fate:
     return Fate.GOES
 
 
+def trusted_headers(headers: Mapping[str, Any], *, user_id: str, own: str) -> dict[str, Any]:
+    """Return the headers of a message of this user, as `own`, who receives it, may believe them.
+
+    Which letter it has, how often it was tried and who sent it first, a service believes only itself.
+    """
+    return {name: value for name, value in headers.items() if name not in OF_DEATH or user_id == own}
+
+
 def living_headers(headers: Mapping[str, Any]) -> dict[str, Any]:
     """Return the headers as the producer set them: without those of retries, of death and of the broker."""
     return {name: value for name, value in headers.items() if name not in OF_DEATH and not name.startswith("x-")}

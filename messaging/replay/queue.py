@@ -7,7 +7,7 @@ from uuid import UUID
 
 from messaging.transport import Delivery, Message, Receiver
 
-#: Headers of a replayed message: to which run of a replay it belongs, and as the how manieth of it, from 1.
+#: Headers of a replayed message: to which run of a replay it belongs, and its number in that run, from 1.
 RUN = "replay"
 NUMBER = "replay-number"
 

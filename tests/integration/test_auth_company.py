@@ -62,8 +62,9 @@ def test_where_there_is_no_demo_nobody_gets_in_whom_the_program_can_draw(house: 
     people = {Path(person["beak"]).stem: person for person in seed(house.settings, house.database)}
     photo = draw_parrot("the real Kesha")
     assert house.api().put_photo(f"/users/{people['kesha']['id']}/beak", photo).status_code == 204
-    assert house.show_beak("arseny").status_code == 200  # so the running service has seen all these beaks
+    earlier = house.show_beak("arseny").json["access_token"]  # so the running service has seen all these beaks
     shut_out(house.database)
+    assert house.app.test_client().get("/api/v1/me", headers={"Authorization": f"Bearer {earlier}"}).status_code == 401
     for key in people:
         assert house.show_beak(key).json["type"] == "urn:ates:problem:unknown-beak"
     assert house.show(photo).json["user"]["id"] == people["kesha"]["id"]

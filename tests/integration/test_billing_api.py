@@ -318,12 +318,13 @@ def test_the_lines_of_a_report_come_page_by_page_and_the_totals_are_those_of_all
     house.close(DAY, at=NOON)
     house.handle(assigned(someone(), someone()), at=NOON + ONE_DAY)  # of no concern to the day before
     report = admin.get(f"/days/{DAY}").json
-    assert [line["name"] for line in report["accounts"]] == ["Ara", "Budgie"]
+    assert len(report["accounts"]) == 2
     rest = admin.get(f"/days/{DAY}/statements?cursor={report['next_cursor']}").json
-    assert [line["name"] for line in rest["items"]] == ["Cockatoo"]
+    assert len(rest["items"]) == 1
     assert rest["next_cursor"] is None
     every = admin.get(f"/days/{DAY}/statements").json["items"]
     assert every == report["accounts"] + rest["items"]
+    assert {line["name"] for line in every} == {"Ara", "Budgie", "Cockatoo"}
     for amount, total in report["totals"].items():
         assert total == sum(line[amount] for line in every), amount
     assert admin.get(f"/days/{DAY - ONE_DAY}/statements").status_code == 404

@@ -40,7 +40,7 @@ class Office:
             None,
             {},
             False,
-            "analytics",
+            event.producer,
         )
         with self.databases[service].transaction() as session:
             letter = record_dead_letter(session, letter_ids(delivery), delivery, error("what is wrong"), attempts=1)

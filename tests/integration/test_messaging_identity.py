@@ -28,6 +28,7 @@ from messaging.dead_letters import (
     replay_edited,
 )
 from messaging.envelope import CONTENT_TYPE
+from messaging.inbox import count_waiting
 from messaging.retry import RetryPolicy
 from messaging.sender import DESK, SENT_BY
 from messaging.topology import retry_exchange, retry_queue
@@ -85,6 +86,11 @@ class Listener:
         with self.database.reading() as session:
             found = list_dead_letters(session, limit=100, states=tuple(State))
             return [read_dead_letter(session, letter.id) for letter in found]
+
+    def waiting(self) -> int:
+        """How many events wait to be tried again."""
+        with self.database.reading() as session:
+            return count_waiting(session)
 
     def the_letter(self) -> DeadLetterStory:
         """The only one there is, when it is there."""
@@ -154,12 +160,13 @@ def send(
     exchange: str = EXCHANGE,
     routing_key: str | None = None,
     headers: Mapping[str, Any] | None = None,
+    content_type: str = CONTENT_TYPE,
 ) -> None:
     """Publish the event over the account of this service, and wait until it lies in a queue."""
     publisher = RabbitBroker(vhost.url(sender), name="test").publisher()
     key = event.type if routing_key is None else routing_key
-    message = Message(1, exchange, key, event.to_bytes(), CONTENT_TYPE, message_id=str(event.id), headers=headers or {})
-    publisher.send([message])
+    body, sent = event.to_bytes(), headers or {}
+    publisher.send([Message(1, exchange, key, body, content_type, message_id=str(event.id), headers=sent)])
     (outcome,) = eventually(lambda: publisher.outcomes(0.2))
     publisher.close()
     assert outcome.confirmed, outcome.reason
@@ -332,3 +339,47 @@ def test_a_copy_that_somebody_else_sends_costs_the_event_neither_its_effect_nor_
         eventually(lambda: billing.handled == [event.id])
     assert (forged.letter.reason, genuine.letter.reason) == (FORGED, PermanentError.reason)
     assert genuine.letter.id == event.id
+
+
+def test_a_copy_among_the_events_that_nobody_listens_to_holds_back_no_event(
+    vhost: Vhost, listener: Callable[[str], Listener]
+) -> None:
+    analytics, event = listener("analytics"), user(uuid4())
+    with analytics.listening({event.name: Failing(analytics)}):
+        send(vhost, "tracker", event, routing_key="tracker.nonsense.v1")
+        forged = analytics.the_letter()
+        send(vhost, "auth", event)
+        eventually(lambda: analytics.handled == [event.id])
+    assert forged.letter.id != event.id
+    assert forged.letter.reason == FORGED
+
+
+def test_a_copy_that_cannot_be_read_ends_no_wait(vhost: Vhost, billing: Listener) -> None:
+    who = uuid4()
+    first, second = user(who, sequence=1), user(who, sequence=2)
+    handled: list[UUID] = []
+    free = threading.Event()
+
+    def wait_until_free(_session: Session, event: Event) -> None:
+        if event.id == first.id and not free.is_set():
+            raise RetryLater("not yet")
+        handled.append(event.id)
+
+    with billing.listening({first.name: wait_until_free}):
+        send(vhost, "auth", first)
+        eventually(billing.waiting)
+        for content_type in ("text/plain", CONTENT_TYPE):
+            send(vhost, "tracker", first, routing_key="tracker.task_created.v2", content_type=content_type)
+        eventually(lambda: len(billing.letters()) == 2)
+        assert billing.waiting()
+        send(vhost, "auth", second)
+        free.set()
+        eventually(lambda: handled == [first.id, second.id])
+
+
+def test_nobody_else_says_how_often_an_event_was_tried(vhost: Vhost, billing: Listener) -> None:
+    event = user(uuid4())
+    with billing.listening({event.name: Failing(billing, RetryLater("not yet"))}):
+        send(vhost, "auth", event, headers={"attempts": 1_000})
+        eventually(lambda: billing.handled == [event.id])
+    assert billing.letters() == []

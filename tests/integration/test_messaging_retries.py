@@ -2,10 +2,12 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from messaging import Event, RetryLater
@@ -103,7 +105,12 @@ def test_an_event_in_whose_handling_the_process_died_again_and_again_is_taken_ou
         eventually(lambda: connection.execute(text("SELECT count(*) FROM suspect")).scalar() == 0)
 
 
-@pytest.mark.parametrize("ending", [Session.commit, Session.rollback, Session.close])
+def swallow_an_error(session: Session) -> None:
+    with suppress(DBAPIError):
+        session.execute(text("SELECT 1 / 0"))
+
+
+@pytest.mark.parametrize("ending", [Session.commit, Session.rollback, Session.close, swallow_an_error])
 def test_a_handler_that_ends_its_transaction_takes_no_neighbours_along(
     house: House, ending: Callable[[Session], None]
 ) -> None:

@@ -13,7 +13,7 @@ from messaging import Event
 from tests.integration.tracker_house import House
 from tracker_service import commands
 from tracker_service.jobs import look_after_reassignments
-from tracker_service.models import RUNNING
+from tracker_service.models import FINISHED, RUNNING
 
 
 @pytest.fixture
@@ -133,6 +133,21 @@ def test_a_run_whose_request_was_discarded_or_lost_is_asked_again_and_ends(house
     stand_still(house, 1000)
     look_after_reassignments(house.database)
     assert len(requests(house)) == 2
+
+
+def test_who_is_unblocked_keeps_the_tasks_of_a_run_whose_request_was_lost(house: House) -> None:
+    popug = house.person()
+    for _ in range(10):
+        house.api(popug).create()
+    house.person()
+    house.hear_of(popug, status="blocked", event="blocked")
+    run_id = UUID(requests(house)[-1].subject)
+    house.hear_of(popug, event="unblocked")
+    stand_still(house, minutes=11)
+    look_after_reassignments(house.database)
+    list(house.work_through(run_id))
+    assert house.run(run_id).status == FINISHED
+    assert {(task.assignee_id, task.assignment_no) for task in house.tasks()} == {(popug, 1)}
 
 
 def test_a_run_that_still_does_not_move_is_asked_after_twice_the_time(house: House) -> None:

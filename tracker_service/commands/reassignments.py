@@ -114,6 +114,9 @@ def reassign_batch(
         raise ReassignmentNotFound
     if run.status == FINISHED or run.version != sequence:
         return run
+    if run.only_assignee_id is not None and not _is_blocked(session, run.only_assignee_id):
+        _finish(session, run)  # let in again meanwhile: the tasks stay where they are
+        return run
     batch = _lock_batch(session, run, limit)
     if batch:
         crowd = read_crowd(session)
@@ -129,6 +132,10 @@ def reassign_batch(
     else:
         _ask(session, run)
     return run
+
+
+def _is_blocked(session: Session, user_id: UUID) -> bool:
+    return session.scalar(select(User.status).where(User.user_id == user_id)) == BLOCKED
 
 
 def _start_run(
