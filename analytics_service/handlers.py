@@ -31,6 +31,9 @@ def learn(session: Session, events: Sequence[Event]) -> None:
     commands.note_incomes(session, map(_income, told["billing.management_income_changed"]))
 
 
+_LEARN = Batch(learn)
+
+
 def user_signed_out(session: Session, event: Event) -> None:
     """What belongs to the session opens nothing any more."""
     end_session(session, EndedSession, event)
@@ -91,8 +94,6 @@ def day_closed(session: Session, event: Event) -> None:
         closed_at=datetime.fromisoformat(event.data["closed_at"]),
     )
 
-
-_LEARN = Batch(learn)
 
 HANDLERS: HandlerTable = {
     "auth.user_registered": user_changed,

@@ -146,9 +146,9 @@ def test_a_letter_is_shown_with_headers_readable_body_and_history(house: House, 
     assert api.post(f"{LETTERS}/{letter}/replay").status_code == 202
     story = api.get(f"{LETTERS}/{letter}").json
     assert (story["id"], story["event"]) == (str(event.id), json.loads(event.to_bytes()))
-    assert story["properties"]["sent_by"] == "analytics"
+    assert story["properties"]["sent_by"] == "billing"
     page = house.browser(admin).get(f"/messages/{letter}?lang=en").text
-    assert "<dt>Sent by</dt><dd><code>analytics</code></dd>" in page
+    assert "<dt>Sent by</dt><dd><code>billing</code></dd>" in page
     assert '\n    "fee_cents": "many",' in story["text"]
     assert (story["headers"], story["properties"]["app_id"]) == ({"subject": "x", "sequence": 1}, "billing")
     assert [(entry["action"], entry["actor_name"], entry["actor_id"]) for entry in story["history"]] == [

@@ -84,7 +84,7 @@ def test_a_letter_is_shown_whole(office: Office) -> None:
     shown = office.json("show", letter)
     assert (shown["service"], shown["letter"]["event"]["data"]["fee_cents"]) == ("tracker", "many")
     assert [entry["action"] for entry in shown["history"]] == ["died"]
-    assert shown["properties"]["sent_by"] == "analytics"
+    assert shown["properties"]["sent_by"] == "billing"
     words = office.run("show", letter).output
     assert '"fee_cents": "many"' in words
     assert "sent_by" in words

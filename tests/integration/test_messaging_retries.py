@@ -11,6 +11,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from messaging import Event, RetryLater
+from messaging.errors import EndsTheTransaction
+from messaging.unbroken import unbroken
 from tests.integration.messaging_house import House
 from tests.integration.messaging_letters import sold
 from tests.waiting import eventually
@@ -105,12 +107,7 @@ def test_an_event_in_whose_handling_the_process_died_again_and_again_is_taken_ou
         eventually(lambda: connection.execute(text("SELECT count(*) FROM suspect")).scalar() == 0)
 
 
-def swallow_an_error(session: Session) -> None:
-    with suppress(DBAPIError):
-        session.execute(text("SELECT 1 / 0"))
-
-
-@pytest.mark.parametrize("ending", [Session.commit, Session.rollback, Session.close, swallow_an_error])
+@pytest.mark.parametrize("ending", [Session.commit, Session.rollback, Session.close])
 def test_a_handler_that_ends_its_transaction_takes_no_neighbours_along(
     house: House, ending: Callable[[Session], None]
 ) -> None:
@@ -128,6 +125,18 @@ def test_a_handler_that_ends_its_transaction_takes_no_neighbours_along(
     assert [effect.n for effect in house.effects()] == [1, 2, 3]
     (letter,) = eventually(house.dead_letters)
     assert (letter.id, letter.reason, letter.attempts) == (culprit.id, "ends-the-transaction", 1)
+
+
+def test_a_handler_that_swallows_the_error_of_a_statement_is_found_out(house: House) -> None:
+    with pytest.raises(EndsTheTransaction), house.sessions.begin() as session, unbroken(session), suppress(DBAPIError):
+        session.execute(text("SELECT 1 / 0"))
+
+
+def test_a_handler_may_go_on_after_a_statement_that_failed_in_a_savepoint(house: House) -> None:
+    with house.sessions.begin() as session, unbroken(session):
+        with suppress(DBAPIError), session.begin_nested():
+            session.execute(text("SELECT 1 / 0"))
+        assert session.scalar(text("SELECT 1")) == 1
 
 
 def test_a_database_that_is_away_costs_no_attempts(house: House) -> None:
