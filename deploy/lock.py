@@ -49,7 +49,12 @@ class StateLock:
                     f" and other ports: ATES_STATE_DIR=<folder> ATES_PORT_AUTH=... (see .env.example)"
                 )
             time.sleep(0.1)
-        write_atomically(self._holder, json.dumps({"pid": os.getpid()}))
+        try:
+            write_atomically(self._holder, json.dumps({"pid": os.getpid()}))
+        except OSError as error:
+            raise DeployError(
+                f"Nothing can be written to the state folder {self._state_dir}: {error.strerror}"
+            ) from error
 
     def say_stopping(self) -> None:
         """Let whoever starts the next system know that this one will be gone soon. A full disk does not prevent it."""

@@ -123,6 +123,21 @@ def test_a_full_disk_ends_nothing_and_what_runs_is_written_down_when_there_is_ro
     assert not [one for one in everybody if one.is_alive()]
 
 
+def test_who_starts_on_a_full_disk_is_told_so(small_disk: Path) -> None:
+    (small_disk / "up.lock").touch()
+    fill(small_disk)
+    started = subprocess.run(
+        [sys.executable, "-m", "deploy.up"],
+        cwd=REPOSITORY,
+        env=os.environ | {"ATES_STATE_DIR": str(small_disk)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said = f"Nothing can be written to the state folder {small_disk}: No space left on device"
+    assert (started.returncode, started.stderr.strip()) == (1, said)
+
+
 def test_a_full_disk_gets_room_from_a_large_log_even_if_the_log_cannot_be_kept(small_disk: Path) -> None:
     log = small_disk / "parrot.log"
     log.write_bytes(bytes(LIMIT + 1))
