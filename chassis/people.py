@@ -64,7 +64,7 @@ class LocalUser:
 
 @dataclass(frozen=True)
 class Principal:
-    """Who makes a request, and in which session with auth."""
+    """The person that makes a request, and their session with auth."""
 
     user_id: UUID
     name: str

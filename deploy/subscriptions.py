@@ -1,4 +1,4 @@
-"""Who listens to what, as the HANDLERS tables of the services say, and what nobody listens to."""
+"""The subscriptions of all services, from their HANDLERS tables, and the event types that have no subscriber."""
 
 import importlib
 

@@ -1,4 +1,4 @@
-"""Who sent a message first, and whether that is the producer of its event.
+"""The first sender of a message, and the check that this is the producer of its event.
 
 RabbitMQ closes the channel of whoever publishes under another `user_id` than his own
 (https://www.rabbitmq.com/docs/validated-user-id). What a consumer sends on itself, to a wait queue or from its dead

@@ -30,7 +30,7 @@ class NotYoursToComplete(Forbidden):
 
 
 class TaskReassigned(Conflict):
-    """Who wanted to complete the task had it, until a reassignment gave it to somebody else."""
+    """The person had the task, but a reassignment has given it to somebody else."""
 
     def __init__(self, title: str, assignee_id: UUID, name: str) -> None:
         """Take the task's title, and who has it now."""

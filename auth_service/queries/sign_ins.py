@@ -18,6 +18,6 @@ def sign_ins(session: Session, *, page: PageRequest, user_id: UUID | None = None
 
 
 def refused_sign_ins(session: Session, *, page: PageRequest) -> Page[RefusedSignIn]:
-    """Who was not let in and why, latest first, with the users that are known."""
+    """The refused sign-ins with their reasons, latest first, and the user of each if a beak was recognised."""
     statement = select(RefusedSignIn).options(joinedload(RefusedSignIn.user))
     return fetch_page(session, statement, Order((RefusedSignIn.refused_at, RefusedSignIn.id), descending=True), page)

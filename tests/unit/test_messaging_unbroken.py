@@ -1,4 +1,4 @@
-"""Who is given a transaction and ends it is told so, before others lose by it."""
+"""A handler that ends the transaction it was given gets an error, before other events of the batch are lost."""
 
 from collections.abc import Callable, Iterator
 

@@ -1,4 +1,4 @@
-"""Who showed a photo and was not let in."""
+"""The sign-ins by photo that auth refused."""
 
 import sqlalchemy as sa
 from alembic import op

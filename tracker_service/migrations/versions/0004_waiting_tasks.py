@@ -1,4 +1,4 @@
-"""Who had a task before a reassignment, when a run was last asked to go on, and indexes for what waits."""
+"""Adds the former assignees of tasks, when a run was last asked to go on, and indexes for waiting tasks."""
 
 import sqlalchemy as sa
 from alembic import op
