@@ -35,9 +35,9 @@ from messaging.outbox import (
     publish,
 )
 from messaging.pending import PendingEvent
-from messaging.registry import SchemaRegistry
 from messaging.relay import Relay
 from messaging.retry import RetryPolicy
+from messaging.schemas import SchemaRegistry
 from messaging.stopping import stop_at_signal
 from messaging.tables import create_tables
 from messaging.topology import consumer_topology, shared_topology

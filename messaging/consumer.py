@@ -21,8 +21,8 @@ from messaging.interruptions import Patience, Stopped
 from messaging.observer import Observer
 from messaging.received import Received, read
 from messaging.redirect import Redirector
-from messaging.registry import SchemaRegistry
 from messaging.retry import RetryPolicy
+from messaging.schemas import SchemaRegistry
 from messaging.suspects import COMPANY
 from messaging.topology import DEFAULT_EXCHANGE, consumer_topology, events_queue
 from messaging.transport import Broker, Delivery, Receiver

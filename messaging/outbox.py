@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session, SessionTransaction, sessionmaker
 
 from messaging.envelope import Event
 from messaging.errors import ForeignEvent, OutboxNotBound
-from messaging.registry import SchemaRegistry
+from messaging.schemas import SchemaRegistry
 from messaging.tables import InboxEvent, OutboxEvent, RelayProgress
 from messaging.wakeup import Waker
 
