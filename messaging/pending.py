@@ -15,7 +15,7 @@ import psycopg2
 from psycopg2.extensions import ISOLATION_LEVEL_AUTOCOMMIT
 
 from messaging.database import connect
-from messaging.errors import MessagingError
+from messaging.errors import StorageUnavailable
 from messaging.wakeup import CHANNEL
 
 #: Any number will do that nothing else in the service's database locks.
@@ -48,10 +48,6 @@ _MARK = """
     )
     UPDATE relay_progress SET published_total = published_total + (SELECT count(*) FROM marked)
 """
-
-
-class StorageUnavailable(MessagingError):
-    """The database with the outbox cannot be reached now."""
 
 
 class PendingEvent(NamedTuple):

@@ -11,10 +11,11 @@ import time
 from dataclasses import dataclass, field
 
 from messaging.condition import Condition
+from messaging.errors import StorageUnavailable
 from messaging.lines import Lines
 from messaging.observer import Observer, tell
 from messaging.outgoing import outgoing
-from messaging.pending import PendingEvent, PendingEvents, StorageUnavailable
+from messaging.pending import PendingEvent, PendingEvents
 from messaging.refusals import Refusals
 from messaging.topology import DEFAULT_EXCHANGE
 from messaging.transport import Broker, Publisher

@@ -32,6 +32,7 @@ from messaging.schemas import SchemaRegistry
 from messaging.topology import DEFAULT_EXCHANGE, consumer_topology, replay_exchange, replay_key, replay_queue
 from messaging.transport import Broker, Message
 
+#: Empties what a rebuild is to fill again, in the transaction of the session.
 Forget = Callable[[Session], None]
 #: Gets how many events are done, and of how many.
 Progress = Callable[[int, int], None]

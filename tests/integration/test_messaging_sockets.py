@@ -11,8 +11,8 @@ from pika.frame import Frame, Method, decode_frame
 from pika.spec import Channel, Confirm, Connection
 
 from messaging import RabbitBroker
-from messaging.errors import BrokerUnavailable
-from messaging.pending import PendingEvents, StorageUnavailable
+from messaging.errors import BrokerUnavailable, StorageUnavailable
+from messaging.pending import PendingEvents
 from messaging.topology import Topology
 from tests.integration.messaging_house import House
 from tests.waiting import eventually

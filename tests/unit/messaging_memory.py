@@ -16,8 +16,9 @@ import psycopg2
 from sqlalchemy.exc import OperationalError
 
 from messaging import Event
+from messaging.errors import StorageUnavailable
 from messaging.inbox import Known
-from messaging.pending import PendingEvent, StorageUnavailable
+from messaging.pending import PendingEvent
 from messaging.suspects import FATAL_STARTS
 from tests.unit.messaging_stepping import pause, program
 
