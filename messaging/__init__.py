@@ -6,6 +6,7 @@ lists what it handles in a `HandlerTable`. What cannot be handled ends with the 
 """
 
 from messaging import dead_letters, replay
+from messaging.aggregate import VersionedAggregate
 from messaging.broker import RabbitBroker
 from messaging.condition import Condition
 from messaging.consumer import Consumer
@@ -68,6 +69,7 @@ __all__ = [
     "SchemaRegistry",
     "TooLarge",
     "UnknownType",
+    "VersionedAggregate",
     "bind_outbox",
     "caused_by",
     "consumer_topology",

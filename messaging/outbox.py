@@ -57,8 +57,8 @@ def bind_outbox(
 def publish(session: Session, event: Event) -> None:
     """Add the event to the caller's transaction: it is sent once that commits, and never if it does not.
 
-    The caller holds the lock of the event's aggregate (it has selected the row for update, or has just inserted it),
-    so the order of outbox ids is the order of the aggregate's sequence.
+    The caller holds the lock of the event's aggregate, as `VersionedAggregate.next_sequence` takes it, so the order of
+    outbox ids is the order of the aggregate's sequence.
     Raises OutboxNotBound, ForeignEvent, UnknownType, SchemaInvalid or TooLarge, and then nothing was added.
     """
     registry: SchemaRegistry | None = session.info.get(_REGISTRY)
