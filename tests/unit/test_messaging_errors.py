@@ -14,8 +14,8 @@ _INDENT = 4
 def drawn() -> Iterator[tuple[str, str]]:
     """Every name of the tree in the docstring, and the name above it."""
     above: list[str] = []
-    for line in (errors.__doc__ or "").splitlines()[2:]:
-        depth = (len(line) - len(line.lstrip())) // _INDENT - 1
+    for line in (inspect.getdoc(errors) or "").splitlines()[2:]:
+        depth = (len(line) - len(line.lstrip())) // _INDENT
         name, _, words = line.strip().partition(" ")
         assert words.strip(), f"{name}: nothing is said about it"
         above[depth:] = [name]

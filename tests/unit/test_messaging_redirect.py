@@ -10,7 +10,7 @@ import pytest
 from messaging import Condition
 from messaging.errors import CannotBeEncoded
 from messaging.redirect import Redirector
-from messaging.stub import StubBroker, StubPublisher
+from messaging.testing import StubBroker, StubPublisher
 from messaging.topology import Topology
 from messaging.transport import Delivery, Message, Outcome
 from tests.waiting import eventually
