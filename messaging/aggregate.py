@@ -10,6 +10,8 @@ from sqlalchemy import ColumnElement, event, inspect, select
 from sqlalchemy.orm import InstanceState, Mapped, Session, mapped_column
 from sqlalchemy.orm.exc import DetachedInstanceError
 
+from messaging.database import AnySession, session_of
+
 _HELD_SINCE = "messaging.held_since"
 #: FOR NO KEY UPDATE: what an UPDATE takes, too. Others may insert rows that refer to this one.
 _NO_KEY: Any = {"key_share": True}
@@ -21,7 +23,7 @@ class VersionedAggregate:
     version: Mapped[int] = mapped_column(default=0)
 
     @classmethod
-    def lock_one(cls, session: Session, *conditions: ColumnElement[bool]) -> Self | None:
+    def lock_one(cls, session: AnySession, *conditions: ColumnElement[bool]) -> Self | None:
         """Lock the aggregate that meets the conditions, and return it as it is now; None if there is none.
 
         For those who look before they change: what was read without the lock may be over by now.
@@ -29,7 +31,7 @@ class VersionedAggregate:
         return next(iter(cls.lock_all(session, *conditions)), None)
 
     @classmethod
-    def lock_all(cls, session: Session, *conditions: ColumnElement[bool]) -> Sequence[Self]:
+    def lock_all(cls, session: AnySession, *conditions: ColumnElement[bool]) -> Sequence[Self]:
         """Lock all that meet the conditions, and return them as they are now.
 
         By primary key, so that two who lock some of the same do not wait for each other.
@@ -37,7 +39,7 @@ class VersionedAggregate:
         wanted = select(cls).where(*conditions).order_by(*inspect(cls).primary_key).with_for_update(**_NO_KEY)
         found = session.scalars(wanted, execution_options={"populate_existing": True}).all()
         for aggregate in found:
-            _note_held(inspect(aggregate), session)
+            _note_held(inspect(aggregate), session_of(session))
         return found
 
     def next_sequence(self) -> int:
