@@ -13,10 +13,10 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session, sessionmaker
 
-from messaging.condition import Condition
 from messaging.dispatch import HandlerTable
 from messaging.errors import PermanentError
 from messaging.handling import Handling
+from messaging.health import Health
 from messaging.interruptions import Patience, Stopped
 from messaging.observer import Observer
 from messaging.received import Received, read
@@ -65,7 +65,7 @@ class Consumer:
         self._observer = observer or Observer()
         #: Over which messages arrived: numbered from 1.
         self._connection = 0
-        self.condition = Condition()
+        self.condition = Health()
         #: Set while it is subscribed to its queue.
         self.active = threading.Event()
 

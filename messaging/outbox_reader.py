@@ -64,7 +64,7 @@ class PendingEvent(NamedTuple):
     body: bytes
 
 
-class PendingEvents:
+class OutboxReader:
     """A connection to the outbox. Every method raises StorageUnavailable when it is lost."""
 
     def __init__(self, database_url: str) -> None:
