@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 from sqlalchemy import ColumnElement, event, inspect, select
+from sqlalchemy.exc import MultipleResultsFound
 from sqlalchemy.orm import InstanceState, Mapped, Session, mapped_column
 from sqlalchemy.orm.exc import DetachedInstanceError
 
@@ -27,8 +28,12 @@ class VersionedAggregate:
         """Lock the aggregate that meets the conditions, and return it as it is now; None if there is none.
 
         For those who look before they change: what was read without the lock may be over by now.
+        Raises MultipleResultsFound if the conditions are those of several.
         """
-        return next(iter(cls.lock_all(session, *conditions)), None)
+        found = cls.lock_all(session, *conditions)
+        if len(found) > 1:
+            raise MultipleResultsFound(f"{len(found)} {cls.__name__} meet the conditions of one")
+        return found[0] if found else None
 
     @classmethod
     def lock_all(cls, session: AnySession, *conditions: ColumnElement[bool]) -> Sequence[Self]:

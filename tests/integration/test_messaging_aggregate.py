@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 from sqlalchemy import Engine, event, select
+from sqlalchemy.exc import MultipleResultsFound
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
 from sqlalchemy.orm.exc import DetachedInstanceError
 
@@ -169,7 +170,13 @@ def test_a_lock_that_went_with_its_transaction_is_taken_again(sessions: sessionm
 def test_many_are_locked_in_the_order_of_their_keys(sessions: sessionmaker[Session]) -> None:
     with sessions.begin() as session:
         assert [item.name for item in Item.lock_all(session, Item.stock == 9)] == ["coffee", "tea"]
+
+
+def test_one_is_one_or_none(sessions: sessionmaker[Session]) -> None:
+    with sessions.begin() as session:
         assert Item.lock_one(session, Item.name == "cocoa") is None
+        with pytest.raises(MultipleResultsFound, match="2 Item meet the conditions of one"):
+            Item.lock_one(session, Item.stock == 9)
 
 
 def test_nobody_counts_outside_of_a_session(sessions: sessionmaker[Session]) -> None:
