@@ -19,8 +19,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-from chassis.db import Versioned, new_metadata
+from chassis.db import new_metadata
 from chassis.people import ACTIVE
+from messaging import VersionedAggregate
 
 
 class Base(DeclarativeBase):
@@ -29,7 +30,7 @@ class Base(DeclarativeBase):
     metadata = new_metadata()
 
 
-class User(Versioned, Base):
+class User(VersionedAggregate, Base):
     """Somebody of UberPopug Inc. Nobody is ever deleted: the books name them."""
 
     __tablename__ = "users"

@@ -18,8 +18,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from chassis.db import Versioned, new_metadata
+from chassis.db import new_metadata
 from chassis.people import EndedSessionReplica, UserReplica
+from messaging import VersionedAggregate
 
 
 class Base(DeclarativeBase):
@@ -58,7 +59,7 @@ class EndedSession(EndedSessionReplica, Base):
     __tablename__ = "ended_sessions"
 
 
-class Account(Versioned, Base):
+class Account(VersionedAggregate, Base):
     """An account; an employee's publishes all events about it under one sequence."""
 
     __tablename__ = "accounts"
@@ -104,7 +105,7 @@ class Task(Base):
     __table_args__ = (CheckConstraint("fee_cents > 0 AND reward_cents > 0", name="prices"),)
 
 
-class Day(Versioned, Base):
+class Day(VersionedAggregate, Base):
     """A business day with the management's income so far; its version numbers the events about it."""
 
     __tablename__ = "days"

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import URL, Engine, MetaData, make_url
-from sqlalchemy.orm import Mapped, Session, mapped_column, sessionmaker
+from sqlalchemy.orm import Session, sessionmaker
 
 from chassis.settings import Settings
 from chassis.upcasters import UPCASTERS
@@ -40,17 +40,6 @@ def new_metadata() -> MetaData:
     `class Base(DeclarativeBase): metadata = new_metadata()` in models.py gives a base that mypy understands.
     """
     return MetaData(naming_convention=_NAMING)
-
-
-class Versioned:
-    """Mixin for an aggregate that publishes events: its version is the `sequence` of its latest event."""
-
-    version: Mapped[int] = mapped_column(default=0)
-
-    def next_version(self) -> int:
-        """Count one up and return it. The caller holds the lock on the row, or has just added it."""
-        self.version = (self.version or 0) + 1  # the column's default comes only with the flush
-        return self.version
 
 
 def engine_url(url: str) -> URL:

@@ -18,7 +18,7 @@ from chassis.observe.probes import WAITING_FOR_PERSON
 from chassis.observe.state import answers, probing_engine
 from chassis.settings import Settings
 from chassis.tracing import Tracing
-from messaging import Condition, current_context, delete_handled, delete_published, message_context
+from messaging import Health, current_context, delete_handled, delete_published, message_context
 from messaging.dead_letters import delete_closed
 
 _BUCKETS = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0)
@@ -66,7 +66,7 @@ class JobScheduler(BlockingScheduler):  # type: ignore[misc]
         #: What a person has to do, by the job that waits for it.
         self._asked: dict[str, str] = {}
         #: Written by the heartbeat: it shows that the loop goes round and that there is a thread for a job.
-        self.condition = Condition()
+        self.condition = Health()
         self.add_listener(self._skipped, EVENT_JOB_MAX_INSTANCES)
 
     def add_job(self, func: Callable[..., object], *arguments: Any, **options: Any) -> Any:

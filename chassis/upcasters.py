@@ -6,7 +6,7 @@ One function per step, shared by all consumers: they must not disagree about wha
 import re
 from typing import Any
 
-from messaging.registry import UpcasterTable
+from messaging.schemas import UpcasterTable
 
 _JIRA_ID_LENGTH = 64  # what version 2 allows
 _KEY_AND_TITLE = re.compile(

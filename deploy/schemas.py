@@ -14,9 +14,9 @@ from chassis.settings import EXCHANGE
 from chassis.upcasters import UPCASTERS
 from deploy.settings import REPOSITORY, VHOST
 from deploy.subscriptions import subscriptions
-from messaging import SchemaRegistry, asyncapi, catalogue, compatibility, schema_lock
+from messaging import SchemaRegistry
 from messaging.errors import SchemaRegistryError
-from messaging.examples import Glossary
+from messaging.schemas import Glossary, asyncapi, catalogue, compatibility, lock
 
 FOLDER = REPOSITORY / "event_schemas"
 _COMMAND = "python -m deploy.schemas"
@@ -71,13 +71,13 @@ def schemas() -> None:
     """Look after the event schemas."""
 
 
-@schemas.command()
-def lock() -> None:
+@schemas.command("lock")
+def write_lock() -> None:
     """Freeze the versions that are not frozen yet. Refuses if a frozen one is not as it was."""
-    added = schema_lock.lock(FOLDER)
+    added = lock.lock(FOLDER)
     for path in added:
         click.echo(f"locked {path}")
-    click.echo(f"{len(added)} new, {len(schema_lock.read_lock(FOLDER))} in all")
+    click.echo(f"{len(added)} new, {len(lock.read_lock(FOLDER))} in all")
 
 
 @schemas.command()
@@ -107,7 +107,7 @@ def write_documents() -> None:
 @click.pass_context
 def check(context: click.Context) -> None:
     """Fail if a version is changed, not frozen or breaking, or if the documents are not current."""
-    if new := schema_lock.unpublished(FOLDER):
+    if new := lock.unpublished(FOLDER):
         raise click.ClickException(f"not frozen yet: {', '.join(new)}. Run `{_COMMAND} lock`.")
     context.invoke(report)
     stale = [path.name for path, text in documents().items() if not path.exists() or path.read_text("utf-8") != text]

@@ -6,8 +6,8 @@ lists what it handles in a `HandlerTable`. What cannot be handled ends with the 
 """
 
 from messaging import dead_letters, replay
+from messaging.aggregate import VersionedAggregate
 from messaging.broker import RabbitBroker
-from messaging.condition import Condition
 from messaging.consumer import Consumer
 from messaging.context import MessageContext, caused_by, current_context, message_context
 from messaging.desk import DeadLetterDesk
@@ -24,6 +24,7 @@ from messaging.errors import (
     TooLarge,
     UnknownType,
 )
+from messaging.health import Health
 from messaging.inbox import count_waiting
 from messaging.observer import Observer, OutcomeName
 from messaging.outbox import (
@@ -34,23 +35,23 @@ from messaging.outbox import (
     outbox_status,
     publish,
 )
-from messaging.pending import PendingEvent
-from messaging.registry import SchemaRegistry
+from messaging.outbox_reader import PendingEvent
 from messaging.relay import Relay
 from messaging.retry import RetryPolicy
+from messaging.schemas import SchemaRegistry
 from messaging.stopping import stop_at_signal
 from messaging.tables import create_tables
 from messaging.topology import consumer_topology, shared_topology
 
 __all__ = [
     "Batch",
-    "Condition",
     "Consumer",
     "DeadLetterDesk",
     "Event",
     "ForeignEvent",
     "Handler",
     "HandlerTable",
+    "Health",
     "MessageContext",
     "MessagingError",
     "NotAnEvent",
@@ -68,6 +69,7 @@ __all__ = [
     "SchemaRegistry",
     "TooLarge",
     "UnknownType",
+    "VersionedAggregate",
     "bind_outbox",
     "caused_by",
     "consumer_topology",

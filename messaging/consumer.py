@@ -13,16 +13,16 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session, sessionmaker
 
-from messaging.condition import Condition
 from messaging.dispatch import HandlerTable
 from messaging.errors import PermanentError
 from messaging.handling import Handling
+from messaging.health import Health
 from messaging.interruptions import Patience, Stopped
 from messaging.observer import Observer
 from messaging.received import Received, read
 from messaging.redirect import Redirector
-from messaging.registry import SchemaRegistry
 from messaging.retry import RetryPolicy
+from messaging.schemas import SchemaRegistry
 from messaging.suspects import COMPANY
 from messaging.topology import DEFAULT_EXCHANGE, consumer_topology, events_queue
 from messaging.transport import Broker, Delivery, Receiver
@@ -65,7 +65,7 @@ class Consumer:
         self._observer = observer or Observer()
         #: Over which messages arrived: numbered from 1.
         self._connection = 0
-        self.condition = Condition()
+        self.condition = Health()
         #: Set while it is subscribed to its queue.
         self.active = threading.Event()
 

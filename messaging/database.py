@@ -8,6 +8,7 @@ import psycopg2
 from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session, scoped_session
 
 #: Of libpq (https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS). A server that is gone
 #: without a word is noticed within half a minute: by who waits for it, and by who has sent it something.
@@ -21,6 +22,9 @@ CONNECTION: Mapping[str, int] = MappingProxyType(
         "tcp_user_timeout": 15_000,
     }
 )
+
+#: A session, or what stands for the one of the present thread or request: `db.session` of Flask-SQLAlchemy.
+AnySession = Session | scoped_session[Any]
 
 #: SQLSTATE classes and codes that say "the database is away", not "your statement is wrong".
 _AWAY_CLASSES = ("08", "57P", "53")
@@ -42,6 +46,11 @@ def connect(url: str, **options: Any) -> psycopg2.extensions.connection:
     """Return a connection of the driver that ends with its server. The options are those of libpq."""
     connection: psycopg2.extensions.connection = psycopg2.connect(url, **{**CONNECTION, **options})
     return connection
+
+
+def session_of(session: AnySession) -> Session:
+    """Return the session itself: what stands for it has only some of its methods."""
+    return session() if isinstance(session, scoped_session) else session
 
 
 def database_is_away(error: DBAPIError) -> bool:

@@ -13,6 +13,7 @@ from messaging.envelope import Event
 from messaging.observer import Observer, observed
 from messaging.unbroken import unbroken
 
+#: Handles one event in the transaction of the session, and leaves its commit to the consumer.
 Handler = Callable[[Session, Event], None]
 
 

@@ -1,4 +1,31 @@
-"""Everything that messaging raises: one tree, and the text says what to do about it."""
+"""Everything that messaging raises: one tree, and the text of each error says what to do about it.
+
+MessagingError               catch this one to catch them all
+    OutboxNotBound           publish: the session is none of a sessionmaker that was bound
+    ForeignEvent             publish: the event is another producer's
+    SchemaRegistryError      a schema file, or the lock file, cannot be used
+    StorageUnavailable       a relay: its database is away
+    BrokerUnavailable        the broker is away
+    TopologyConflict         the broker has a queue or an exchange of that name with other arguments
+    CannotBeEncoded          AMQP cannot say the message
+    RetryLater               raise it in a handler: try the event again after a delay
+    PermanentError           raise it in a handler, or a subclass: the event is a dead letter at once
+        NotAnEvent           a message: no CloudEvent
+        WrongContentType     a message: says itself that it is no CloudEvent in JSON
+        TooLarge             a message, or publish: too many bytes
+        UnknownType          a message, or publish: no schema for the type, or no handler
+        NotFromItsProducer   a message: somebody else sent it
+        SchemaInvalid        a message, or publish: the data does not fit the schema
+        AttemptsUsedUp       an event: every attempt failed
+        KillsTheProcess      an event: the process ended while it was handled, more than once
+        EndsTheTransaction   a handler: it committed or rolled back
+        GivenUpByBroker      a message: dead-lettered by RabbitMQ or by a person
+    ReplayRefused            a replay cannot begin, or be given up
+    ReplayStopped            a replay ended before its time
+    ReplayLost               a replay belongs to another process now
+    LetterUnknown            a decision: no dead letter has this id
+    LetterNotDead            a decision: somebody decided before
+"""
 
 
 class MessagingError(Exception):
@@ -15,6 +42,10 @@ class ForeignEvent(MessagingError):
 
 class SchemaRegistryError(MessagingError):
     """A schema file cannot be used: it is not JSON, no JSON Schema, or not where its name says."""
+
+
+class StorageUnavailable(MessagingError):
+    """The database with the outbox cannot be reached now."""
 
 
 class BrokerUnavailable(MessagingError):

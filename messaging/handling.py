@@ -19,11 +19,11 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from messaging import inbox, suspects
 from messaging.burial import Burial, Buried, missing_twin
-from messaging.condition import Condition
 from messaging.dead_letters.record import holding_letters, letter_ids, same_message
 from messaging.dispatch import HandlerTable, dispatch
 from messaging.envelope import Event
 from messaging.errors import AttemptsUsedUp, KillsTheProcess, PermanentError, ReplayLost
+from messaging.health import Health
 from messaging.interruptions import Patience, Paused, is_interruption
 from messaging.observer import Observer, OutcomeName, tell
 from messaging.received import Received, about, attempts_so_far
@@ -52,7 +52,7 @@ class Handling:
     handlers: HandlerTable
     retry: RetryPolicy
     observer: Observer
-    condition: Condition
+    condition: Health
     patience: Patience
     redirect: Redirector
     #: The run of the replay that is carried out here; None for live events.

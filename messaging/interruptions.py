@@ -7,9 +7,9 @@ from typing import TypeVar
 
 from sqlalchemy.exc import DBAPIError
 
-from messaging.condition import Condition
 from messaging.database import database_is_away
 from messaging.errors import ReplayLost
+from messaging.health import Health
 
 _Done = TypeVar("_Done")
 
@@ -37,7 +37,7 @@ def is_interruption(error: Exception) -> bool:
 class Patience:
     """Waits for the end of what can be waited for, and says what that is."""
 
-    def __init__(self, service: str, stop: threading.Event, condition: Condition) -> None:
+    def __init__(self, service: str, stop: threading.Event, condition: Health) -> None:
         """Take who waits, when not to wait any longer, and where to tell it."""
         self._service = service
         self._stop = stop

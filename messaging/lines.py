@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from messaging.pending import PendingEvent
+from messaging.outbox_reader import PendingEvent
 
 #: Events of one aggregate in the window, at most: it takes a confirm after the other, and the others have to get in.
 _LINE = 500

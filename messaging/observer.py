@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from typing import Literal, TypeVarTuple
 
 from messaging.envelope import Event
-from messaging.pending import PendingEvent
+from messaging.outbox_reader import PendingEvent
 
 Told = TypeVarTuple("Told")
 

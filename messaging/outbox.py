@@ -9,11 +9,12 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Engine, delete, event, func, insert, inspect, select
-from sqlalchemy.orm import Session, SessionTransaction, sessionmaker
+from sqlalchemy.orm import Session, SessionTransaction, scoped_session, sessionmaker
 
+from messaging.database import AnySession, session_of
 from messaging.envelope import Event
 from messaging.errors import ForeignEvent, OutboxNotBound
-from messaging.registry import SchemaRegistry
+from messaging.schemas import SchemaRegistry
 from messaging.tables import InboxEvent, OutboxEvent, RelayProgress
 from messaging.wakeup import Waker
 
@@ -30,16 +31,23 @@ _DELETE_AT_ONCE = 1000
 
 
 def bind_outbox(
-    sessions: sessionmaker[Session], registry: SchemaRegistry, engine: Engine, *, producer: str | None = None
+    sessions: sessionmaker[Any] | scoped_session[Any],
+    registry: SchemaRegistry,
+    engine: Engine,
+    *,
+    producer: str | None = None,
 ) -> Waker:
-    """Let `publish` work with every session of this sessionmaker, and wake the relay after each commit that published.
+    """Let `publish` work with every session made from now on, and wake the relay after each commit that published.
 
+    `sessions`: a sessionmaker, or a scoped session around one, such as `db.session` of Flask-SQLAlchemy.
     `producer`: only its events can be published, as when the broker takes no others from it; None is anybody.
 
     The relay is woken over a connection of its own after the commit: NOTIFY inside the transaction
     would take a lock at commit that all writers of the database share.
     """
     waker = Waker(engine)
+    if isinstance(sessions, scoped_session):
+        sessions = sessions.session_factory
     sessions.configure(info={**(sessions.kw.get("info") or {}), _REGISTRY: registry, _PRODUCER: producer})
 
     def wake_after_commit(session: Session) -> None:
@@ -54,13 +62,14 @@ def bind_outbox(
     return waker
 
 
-def publish(session: Session, event: Event) -> None:
+def publish(session: AnySession, event: Event) -> None:
     """Add the event to the caller's transaction: it is sent once that commits, and never if it does not.
 
-    The caller holds the lock of the event's aggregate (it has selected the row for update, or has just inserted it),
-    so the order of outbox ids is the order of the aggregate's sequence.
+    The caller holds the lock of the event's aggregate, as `VersionedAggregate.next_sequence` takes it, so the order of
+    outbox ids is the order of the aggregate's sequence.
     Raises OutboxNotBound, ForeignEvent, UnknownType, SchemaInvalid or TooLarge, and then nothing was added.
     """
+    session = session_of(session)
     registry: SchemaRegistry | None = session.info.get(_REGISTRY)
     if registry is None:
         raise OutboxNotBound("this session's sessionmaker never went through messaging.bind_outbox()")

@@ -1,7 +1,7 @@
 """An event of the outbox as the message that goes out: the same whether for the first time or once more."""
 
 from messaging.envelope import CONTENT_TYPE
-from messaging.pending import PendingEvent
+from messaging.outbox_reader import PendingEvent
 from messaging.transport import Message
 
 

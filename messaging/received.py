@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from messaging.envelope import CONTENT_TYPE, MAX_BYTES, Event
 from messaging.errors import NotAnEvent, PermanentError, TooLarge, UnknownType, WrongContentType
-from messaging.registry import SchemaRegistry
+from messaging.schemas import SchemaRegistry
 from messaging.sender import require_its_producer, require_its_routing_key
 from messaging.transport import Delivery
 

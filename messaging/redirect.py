@@ -5,10 +5,10 @@ import threading
 import time
 from datetime import UTC, datetime, timedelta
 
-from messaging.condition import Condition
 from messaging.dead_letters.rules import BACK_AT, WAITS_SINCE, header_text
 from messaging.envelope import CONTENT_TYPE
 from messaging.errors import BrokerUnavailable, CannotBeEncoded
+from messaging.health import Health
 from messaging.sender import SENT_BY, sent_by
 from messaging.topology import Topology, retry_exchange
 from messaging.transport import Broker, Delivery, Message
@@ -34,14 +34,14 @@ class Redirector:
         service: str,
         topology: Topology,
         stop: threading.Event,
-        condition: Condition | None = None,
+        condition: Health | None = None,
     ) -> None:
         """Take the queues of the service, which `declare` declares, and where to tell that the broker is waited for."""
         self._broker = broker
         self._service = service
         self._topology = topology
         self._stop = stop
-        self._condition = condition or Condition()
+        self._condition = condition or Health()
         self._publisher = broker.publisher()
         self._tag = 0
         self._unconfirmed: dict[int, Message] = {}

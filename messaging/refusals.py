@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import inf
 
-from messaging.pending import PendingEvent
+from messaging.outbox_reader import PendingEvent
 
 _log = logging.getLogger(__name__)
 

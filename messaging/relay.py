@@ -10,11 +10,12 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-from messaging.condition import Condition
+from messaging.errors import StorageUnavailable
+from messaging.health import Health
 from messaging.lines import Lines
 from messaging.observer import Observer, tell
+from messaging.outbox_reader import OutboxReader, PendingEvent
 from messaging.outgoing import outgoing
-from messaging.pending import PendingEvent, PendingEvents, StorageUnavailable
 from messaging.refusals import Refusals
 from messaging.topology import DEFAULT_EXCHANGE
 from messaging.transport import Broker, Publisher
@@ -39,7 +40,7 @@ _LAST_CONFIRMS = 2.0
 class _Shift:
     """What the active relay works with, from when it got the lock until it loses it."""
 
-    pending: PendingEvents
+    pending: OutboxReader
     publisher: Publisher
     lines: Lines = field(default_factory=Lines)
     refusals: Refusals = field(default_factory=Refusals)
@@ -69,7 +70,7 @@ class Relay:
         self._exchange = exchange
         self._window = window
         self._observer = observer or Observer()
-        self.condition = Condition()
+        self.condition = Health()
         #: Set while this relay holds the lock and is connected to both servers.
         self.active = threading.Event()
 
@@ -77,14 +78,14 @@ class Relay:
         """Work until `stop` is set. A server that is away is waited for."""
         while not stop.is_set():
             try:
-                with PendingEvents(self._database_url) as pending:
+                with OutboxReader(self._database_url) as pending:
                     self._stand_by_then_work(pending, stop)
             except StorageUnavailable as error:
                 self.condition.turn("waiting for the database", ready=False)
                 _log.warning("the outbox cannot be reached, trying again: %s", error)
                 stop.wait(_STANDBY)
 
-    def _stand_by_then_work(self, pending: PendingEvents, stop: threading.Event) -> None:
+    def _stand_by_then_work(self, pending: OutboxReader, stop: threading.Event) -> None:
         while not pending.lock():
             self.condition.turn("standing by", ready=True)
             if stop.wait(_STANDBY):
@@ -97,7 +98,7 @@ class Relay:
             self.active.clear()
             publisher.close()
 
-    def _work(self, pending: PendingEvents, publisher: Publisher, stop: threading.Event) -> None:
+    def _work(self, pending: OutboxReader, publisher: Publisher, stop: threading.Event) -> None:
         shift = _Shift(pending, publisher)
         while not stop.is_set():
             self._report(shift)
@@ -193,7 +194,7 @@ class Relay:
             left -= len(outcomes)
             self._mark(shift.pending, [shift.lines.by_id[outcome.tag] for outcome in outcomes if outcome.confirmed])
 
-    def _mark(self, pending: PendingEvents, events: list[PendingEvent]) -> None:
+    def _mark(self, pending: OutboxReader, events: list[PendingEvent]) -> None:
         if events:
             pending.mark_published([event.id for event in events])
             tell(self._observer.published, events)

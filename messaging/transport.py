@@ -1,4 +1,4 @@
-"""What relay and consumer ask of a broker: `broker/` does it with RabbitMQ, `stub.py` in memory."""
+"""What relay and consumer ask of a broker: `broker/` does it with RabbitMQ, `testing/stub.py` in memory."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

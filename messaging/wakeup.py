@@ -11,6 +11,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 #: The channel is the database's own, so every service may use the same name.
 CHANNEL = "outbox"
+# One transaction. A notification takes an id of one, so it would wait for the disk, and nobody looks for it there. Not
+# for the whole session: behind a pooler of transactions that is somebody else's a moment later.
+_NOTIFY = f"SET LOCAL synchronous_commit = off; NOTIFY {CHANNEL}"
 
 _log = logging.getLogger(__name__)
 
@@ -52,7 +55,7 @@ class Waker:
                 if connection is None:
                     connection = self._connect()
                 with connection.cursor() as cursor:
-                    cursor.execute(f"NOTIFY {CHANNEL}")
+                    cursor.execute(_NOTIFY)
             except (SQLAlchemyError, psycopg2.Error) as error:
                 _log.warning("could not wake the relay, it will look by itself: %s", error)
                 if connection is not None:
@@ -65,7 +68,4 @@ class Waker:
         pooled.detach()
         connection: Any = pooled.dbapi_connection
         connection.autocommit = True
-        with connection.cursor() as cursor:
-            # A notification takes a transaction id, so it would wait for the disk, and nobody looks for it there.
-            cursor.execute("SET synchronous_commit = off")
         return connection

@@ -18,8 +18,8 @@ from messaging.dead_letters.rules import label_of, revise
 from messaging.errors import KillsTheProcess
 from messaging.received import Received, attempts_so_far, read
 from messaging.redirect import Redirector, lost_before
-from messaging.stub import StubBroker, StubPublisher
 from messaging.tables import DeadLetter
+from messaging.testing import StubBroker, StubPublisher
 from messaging.topology import Topology
 from messaging.transport import Delivery, Message
 

@@ -6,8 +6,9 @@ from uuid import UUID, uuid4
 from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKey, Identity, Index, Text, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-from chassis.db import Versioned, new_metadata
+from chassis.db import new_metadata
 from chassis.people import ACTIVE, BLOCKED, EndedSessionReplica, UserReplica
+from messaging import VersionedAggregate
 from tracker_service.domain.draw import NEVER_ASSIGNED
 
 
@@ -45,7 +46,7 @@ Index("users_can_be_assigned_idx", User.user_id, postgresql_where=CAN_BE_ASSIGNE
 Index("users_blocked_idx", User.user_id, postgresql_where=User.status == BLOCKED)
 
 
-class Task(Versioned, Base):
+class Task(VersionedAggregate, Base):
     """A task always has an assignee; every assignment is numbered, because every assignment is charged."""
 
     __tablename__ = "tasks"
@@ -88,7 +89,7 @@ class FormerAssignee(Base):
     user_id: Mapped[UUID] = mapped_column(ForeignKey(User.user_id), primary_key=True)
 
 
-class Reassignment(Versioned, Base):
+class Reassignment(VersionedAggregate, Base):
     """One run over the tasks that were open when it was requested, batch by batch in the order of their numbers."""
 
     __tablename__ = "reassignments"

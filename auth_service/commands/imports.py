@@ -5,7 +5,6 @@ A file is judged by what it makes of everybody together. Nobody waits for it but
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from uuid import UUID
 
 from sqlalchemy import Text, any_, bindparam, cast, func, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -58,7 +57,7 @@ def import_users(session: Session, rows: Sequence[Row]) -> dict[str, int]:
     wanted = {found.external_id: found for found in _wanted(rows)}
     known = _known(session, list(wanted))
     differing = [user.id for user in known.values() if not wanted[_external_id(user)].fits(user)]
-    changing = _locked(session, differing)
+    changing = User.lock_all(session, User.id.in_(differing))
     _check_emails(session, wanted)
     loses_admins = any(wanted[_external_id(user)].takes_admin_away(user) for user in changing)
     if loses_admins and not try_lock_admins(session):  # to wait here, with users locked, could be to wait for ever
@@ -87,12 +86,6 @@ def _wanted(rows: Sequence[Row]) -> list[_Wanted]:
 def _known(session: Session, external_ids: list[str]) -> dict[str, User]:
     is_named = User.external_id == any_(bindparam("external_ids", external_ids, ARRAY(Text)))
     return {_external_id(user): user for user in session.scalars(select(User).where(is_named))}
-
-
-def _locked(session: Session, user_ids: list[UUID]) -> Sequence[User]:
-    """The users as they are now, locked in an order that is the same for everybody."""
-    wanted = select(User).where(User.id.in_(user_ids)).order_by(User.id).with_for_update()
-    return session.scalars(wanted, execution_options={"populate_existing": True}).all()
 
 
 def _check_emails(session: Session, wanted: Mapping[str, _Wanted]) -> None:

@@ -72,7 +72,7 @@ def unblock_user(session: Session, user_id: UUID) -> User:
 
 def locked_user(session: Session, user_id: UUID) -> User:
     """Return the user with the row locked, as it is now. Raises UserNotFound."""
-    user = session.get(User, user_id, with_for_update=True, populate_existing=True)
+    user = User.lock_one(session, User.id == user_id)
     if user is None:
         raise UserNotFound
     return user
@@ -105,7 +105,7 @@ def register(session: Session, who: Person, *, external_id: str | None) -> User:
         created_at=now,
     )
     session.add(user)
-    publish(session, events.user_registered(user, sequence=user.next_version(), changed_at=now))
+    publish(session, events.user_registered(user, sequence=user.next_sequence(), changed_at=now))
     return user
 
 
@@ -113,14 +113,14 @@ def rename(session: Session, user: User, wanted: Person) -> None:
     """Give the user this name and e-mail address, if they are others."""
     if (wanted.name, wanted.email) != (user.name, user.email):
         user.name, user.email = wanted.name, wanted.email
-        publish(session, events.user_updated(user, sequence=user.next_version(), changed_at=utc_now()))
+        publish(session, events.user_updated(user, sequence=user.next_sequence(), changed_at=utc_now()))
 
 
 def change_role(session: Session, user: User, role: str) -> None:
     """Give the user this role, if it is another one."""
     if role != user.role:
         previous, user.role = user.role, role
-        sequence = user.next_version()
+        sequence = user.next_sequence()
         publish(
             session,
             events.user_role_changed(user, sequence=sequence, changed_at=utc_now(), previous_role=previous),
@@ -132,14 +132,14 @@ def block(session: Session, user: User) -> None:
     if user.status == ACTIVE:
         now = utc_now()
         user.status, user.valid_after = BLOCKED, now
-        publish(session, events.user_blocked(user, sequence=user.next_version(), changed_at=now))
+        publish(session, events.user_blocked(user, sequence=user.next_sequence(), changed_at=now))
 
 
 def unblock(session: Session, user: User) -> None:
     """Let a blocked user in."""
     if user.status == BLOCKED:
         user.status = ACTIVE
-        publish(session, events.user_unblocked(user, sequence=user.next_version(), changed_at=utc_now()))
+        publish(session, events.user_unblocked(user, sequence=user.next_sequence(), changed_at=utc_now()))
 
 
 def is_active_admin(user: User) -> bool:

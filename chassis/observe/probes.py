@@ -18,7 +18,7 @@ from sqlalchemy import Engine
 
 from chassis.observe.state import StoredNumbers, answers, probing_engine
 from chassis.settings import Settings
-from messaging import Condition
+from messaging import Health
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -36,7 +36,7 @@ SLOW_AFTER = 15.0
 WAITING_FOR_PERSON = "waiting for a person"
 
 
-class Health(Protocol):
+class HealthCheck(Protocol):
     """How a process is. Each answer says in words what it is doing, or what keeps it from its work."""
 
     def alive(self) -> tuple[bool, str]:
@@ -56,27 +56,27 @@ class WebHealth:
         self._engine = engine
 
     def alive(self) -> tuple[bool, str]:
-        """See `Health`."""
+        """See `HealthCheck`."""
         return True, "serving"
 
     def ready(self) -> tuple[bool, str]:
-        """See `Health`."""
+        """See `HealthCheck`."""
         return (True, "serving") if answers(self._engine) else (False, "waiting for the database")
 
 
 class LoopHealth:
     """Of a process with a main loop."""
 
-    def __init__(self, condition: Condition) -> None:
+    def __init__(self, condition: Health) -> None:
         """Take what the loop writes down in each round."""
         self._condition = condition
 
     def alive(self) -> tuple[bool, str]:
-        """See `Health`."""
+        """See `HealthCheck`."""
         return self._came_round_within(LOST_AFTER)
 
     def ready(self) -> tuple[bool, str]:
-        """See `Health`."""
+        """See `HealthCheck`."""
         in_time, doing = self._came_round_within(SLOW_AFTER)
         return in_time and self._condition.ready, doing
 
@@ -88,7 +88,7 @@ class LoopHealth:
 
 
 class _HealthNumbers(Collector):
-    def __init__(self, service: str, health: Health) -> None:
+    def __init__(self, service: str, health: HealthCheck) -> None:
         self._service = service
         self._health = health
 
@@ -109,7 +109,7 @@ class Page(NamedTuple):
 class Probes:
     """The three pages, for whatever serves them: most processes have no web application."""
 
-    def __init__(self, settings: Settings, health: Health, collectors: Iterable[Collector] = ()) -> None:
+    def __init__(self, settings: Settings, health: HealthCheck, collectors: Iterable[Collector] = ()) -> None:
         """`collectors` have numbers beside those of the process-wide registry."""
         self._health = health
         self._own = CollectorRegistry()
@@ -137,7 +137,7 @@ class Probes:
         return {"/livez": self.livez, "/readyz": self.readyz, "/metrics": self.metrics}
 
 
-def serve_probes(settings: Settings, health: Health, collectors: Iterable[Collector] = ()) -> None:
+def serve_probes(settings: Settings, health: HealthCheck, collectors: Iterable[Collector] = ()) -> None:
     """Answer the three pages from a thread, for a process without a web server, if a port is given for it."""
     if settings.health_port is None:
         return

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from messaging.dead_letters.rules import Action, State, revise
 from messaging.envelope import Event
 from messaging.errors import LetterNotDead, LetterUnknown
-from messaging.registry import SchemaRegistry
+from messaging.schemas import SchemaRegistry
 from messaging.tables import DeadLetter, DeadLetterAction
 
 

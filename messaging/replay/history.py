@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from messaging.database import database_is_away
 from messaging.errors import ReplayStopped
-from messaging.pending import PendingEvent
+from messaging.outbox_reader import PendingEvent
 from messaging.tables import OutboxEvent, RelayProgress
 from messaging.transport import Broker
 

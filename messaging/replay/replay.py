@@ -22,16 +22,17 @@ from messaging.envelope import Event
 from messaging.errors import BrokerUnavailable, ReplayLost, ReplayRefused, ReplayStopped
 from messaging.observer import Observer, OutcomeName
 from messaging.outgoing import outgoing
-from messaging.registry import SchemaRegistry
 from messaging.replay import pause
 from messaging.replay.history import History, Producer, Survey
 from messaging.replay.queue import ReplayQueue, numbered
 from messaging.replay.sending import WINDOW, Sender
 from messaging.replay.verdicts import Verdicts, after_verdict, read_verdicts
 from messaging.retry import RetryPolicy
+from messaging.schemas import SchemaRegistry
 from messaging.topology import DEFAULT_EXCHANGE, consumer_topology, replay_exchange, replay_key, replay_queue
 from messaging.transport import Broker, Message
 
+#: Empties what a rebuild is to fill again, in the transaction of the session.
 Forget = Callable[[Session], None]
 #: Gets how many events are done, and of how many.
 Progress = Callable[[int, int], None]

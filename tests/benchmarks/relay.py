@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import psycopg2
 
 from messaging import Observer
-from messaging.pending import PendingEvent
+from messaging.outbox_reader import PendingEvent
 from tests.benchmarks import naive
 from tests.benchmarks.servers import Servers
 from tests.benchmarks.shop import Shop, run_relay, sale

@@ -105,7 +105,7 @@ def _serve(environment: dict[str, str], events: bool) -> None:
     os.environ.update(environment)
     configure_logging("tracker", "web", "ERROR")
     if not events:
-        tasks.publish = _publish_nothing  # type: ignore[attr-defined]
+        tasks.publish = _publish_nothing  # type: ignore[assignment, attr-defined]
     stop = stop_at_signal()
     settings = config.load()
     serve(create_app(settings), host=settings.host, port=settings.port, stop=stop)

@@ -8,7 +8,7 @@ from cloudevents.core.bindings.rabbitmq import RabbitMQMessage, from_rabbitmq_ev
 from deploy import schemas
 from messaging import Event, SchemaRegistry, message_context
 from messaging.envelope import CONTENT_TYPE
-from messaging.examples import example_event
+from messaging.schemas import example_event
 
 REGISTRY: SchemaRegistry = schemas.registry()
 TYPES = [f"{name}.v{version}" for name, versions in REGISTRY.schemas.items() for version in versions]

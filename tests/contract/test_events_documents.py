@@ -14,7 +14,7 @@ from deploy import schemas
 from deploy.settings import REPOSITORY
 from deploy.subscriptions import subscriptions
 from messaging import SchemaRegistry
-from messaging.examples import example_event
+from messaging.schemas import example_event
 
 OFFICIAL = Path(__file__).parent / "vendor" / "asyncapi" / "3.0.0.json"
 DOCUMENT: dict[str, Any] = json.loads((REPOSITORY / "docs" / "asyncapi.json").read_text())

@@ -7,8 +7,8 @@ import pytest
 from click.testing import CliRunner
 
 from deploy import schemas
-from messaging.json_schema import as_object, fields, strange_keywords, validator
-from messaging.schema_lock import read_lock, unpublished
+from messaging.schemas.json_schema import as_object, fields, strange_keywords, validator
+from messaging.schemas.lock import read_lock, unpublished
 
 
 def test_every_published_schema_is_as_it_was_when_it_was_published() -> None:

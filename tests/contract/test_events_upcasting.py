@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from chassis.upcasters import UPCASTERS
 from deploy import schemas
 from messaging import Event
-from messaging.examples import example
+from messaging.schemas import example
 
 REGISTRY = schemas.registry()
 CREATED = "tracker.task_created"

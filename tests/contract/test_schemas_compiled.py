@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from deploy.settings import REPOSITORY
 from messaging import SchemaRegistry
-from messaging.examples import Glossary, example
-from messaging.json_schema import CompiledValidator, as_object, opened, validator
+from messaging.schemas import Glossary, example
+from messaging.schemas.json_schema import CompiledValidator, as_object, opened, validator
 
 REGISTRY = SchemaRegistry.load(REPOSITORY / "event_schemas")
 SCHEMAS = {

@@ -16,7 +16,7 @@ from sqlalchemy.exc import InternalError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from chassis.database_errors import refusal_of_database
-from chassis.db import Database, Versioned, new_metadata, utc_now
+from chassis.db import Database, new_metadata, utc_now
 from chassis.errors import Busy, Invalid, TakesTooLong, Unavailable
 from chassis.paging import Order, PageRequest, fetch_page
 from chassis.people import (
@@ -32,7 +32,7 @@ from chassis.people import (
 from chassis.runtime import EXTENSION
 from chassis.settings import DEFAULT_PORTS
 from deploy.databases import ServiceDatabase
-from messaging import Event, ForeignEvent, outbox_status, publish, tables
+from messaging import Event, ForeignEvent, VersionedAggregate, outbox_status, publish, tables
 from tests.chassis_parts import KESHA, People, bearer, demo_app, settings
 
 CHANGED_AT = datetime(2026, 11, 21, 5, tzinfo=UTC)
@@ -50,7 +50,7 @@ class EndedSession(EndedSessionReplica, Base):
     __tablename__ = "ended_sessions"
 
 
-class Perch(Versioned, Base):
+class Perch(VersionedAggregate, Base):
     __tablename__ = "perches"
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
     height: Mapped[int]
@@ -272,15 +272,6 @@ def test_times_come_back_in_utc(house: Database) -> None:
         now = session.scalar(text("SELECT now()"))
     assert isinstance(now, datetime)
     assert now.utcoffset() == datetime.now(UTC).utcoffset()
-
-
-def test_an_aggregate_counts_its_events(house: Database) -> None:
-    perch = Perch(height=1)
-    assert [perch.next_version(), perch.next_version()] == [1, 2]
-    with house.transaction() as session:
-        session.add(perch)
-    with house.reading() as session:
-        assert session.scalars(select(Perch.version)).one() == 2
 
 
 def test_nobody_publishes_the_events_of_another_service(house: Database) -> None:

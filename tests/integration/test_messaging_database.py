@@ -13,7 +13,7 @@ from chassis.db import Database
 from chassis.observe.state import probing_engine
 from deploy.servers import PostgresServer
 from messaging import Event
-from messaging.pending import PendingEvents
+from messaging.outbox_reader import OutboxReader
 from tests.integration.messaging_house import House
 from tests.integration.messaging_letters import sold
 from tests.waiting import eventually
@@ -48,7 +48,7 @@ def test_a_service_notices_a_postgres_that_is_gone_without_a_word(
 
 
 def test_a_relay_notices_a_postgres_that_is_gone_without_a_word(migrated: Callable[..., Any]) -> None:
-    with PendingEvents(migrated("tracker").database_url) as pending:
+    with OutboxReader(migrated("tracker").database_url) as pending:
         assert notices_a_server_that_is_gone(pending._connection)
 
 

@@ -45,8 +45,8 @@ RELAY_POINTS = [
     KillPoint("between commit and publication", _SEND),
     KillPoint("while it publishes", "messaging.broker.link:Connection.write", on_pass=4),
     KillPoint("between publication and confirmation", "messaging.broker.publisher:RabbitPublisher.outcomes", "after"),
-    KillPoint("between confirmation and mark", "messaging.pending:PendingEvents.mark_published"),
-    KillPoint("after some marks", "messaging.pending:PendingEvents.mark_published", "after", on_pass=3),
+    KillPoint("between confirmation and mark", "messaging.outbox_reader:OutboxReader.mark_published"),
+    KillPoint("after some marks", "messaging.outbox_reader:OutboxReader.mark_published", "after", on_pass=3),
 ]
 HANDLER_POINTS = [
     KillPoint("in the middle of a handler", "tests.integration.messaging_house:House._handle", "after", on_pass=2),

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from messaging import Event, Observer, OutcomeName, PermanentError
-from messaging.pending import PendingEvent
+from messaging.outbox_reader import PendingEvent
 from tests.integration.messaging_house import House
 from tests.waiting import eventually
 

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from messaging import Event, Observer, OutboxNotBound, SchemaInvalid, delete_published, outbox_status, publish
 from messaging.broker.publisher import RabbitPublisher
-from messaging.pending import PendingEvent, PendingEvents
+from messaging.outbox_reader import OutboxReader, PendingEvent
 from messaging.tables import OutboxEvent
 from messaging.topology import events_queue
 from messaging.transport import Outcome
@@ -268,7 +268,7 @@ def test_a_lower_id_that_is_committed_late_is_still_fetched(house: House) -> Non
         house.sell_in(slow, "slow")
         house.draw_ids(slow)
         house.sell("quick")
-        with PendingEvents(house.database_url) as pending:
+        with OutboxReader(house.database_url) as pending:
             (quick,) = pending.fetch(10, max_bytes=1000_000, besides=[])
             slow.commit()
             assert [e.subject for e in pending.fetch(10, max_bytes=1000_000, besides=[quick.id])] == ["slow"]

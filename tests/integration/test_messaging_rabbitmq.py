@@ -6,9 +6,9 @@ from chassis.settings import EXCHANGE
 from deploy.definitions import ADMINISTRATOR
 from messaging import RabbitBroker
 from messaging.errors import BrokerUnavailable
+from messaging.testing.broker_suite import BrokerSuite, a_message, outcomes_of
 from messaging.topology import Binding, Exchange, Queue, Topology, consumer_topology
 from messaging.transport import Broker, Message
-from tests.broker_suite import BrokerSuite, a_message, outcomes_of
 from tests.conftest import SHOP, Vhost
 from tests.waiting import eventually
 

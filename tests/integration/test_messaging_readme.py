@@ -20,7 +20,7 @@ import messaging
 from deploy.databases import ServiceDatabase
 from deploy.ports import LOOPBACK, is_answered, pick_free
 from tests.code_blocks import code_blocks
-from tests.conftest import PASSWORD, SHOP, Vhost
+from tests.conftest import NO_BROKER, PASSWORD, SHOP, Vhost
 from tests.waiting import eventually
 
 PACKAGE = Path(messaging.__file__).parent
@@ -127,6 +127,7 @@ def example(
         "WAREHOUSE_AMQP_URL": users["warehouse"],
         "ADMIN_AMQP_URL": vhost.administrator_url,
     }
+    (tmp_path / "log").touch()
     made = Example(tmp_path, environment, port)
     try:
         yield made
@@ -170,3 +171,10 @@ def test_the_example_does_what_the_readme_says(example: Example) -> None:
     assert example.sold() == {"tea": 10, "coffee": 2}
     example.sell("coffee", 1)
     eventually(lambda: example.sold() == {"tea": 10, "coffee": 3}, timeout=30)
+
+
+def test_the_test_in_the_readme_passes_without_rabbitmq(example: Example) -> None:
+    example.run("prepare.py")
+    example.environment["SHOP_AMQP_URL"] = example.environment["WAREHOUSE_AMQP_URL"] = NO_BROKER
+    assert "1 passed" in example.run("-m", "pytest", "-q", "test_sales.py")
+    assert example.sold() == {"tea": 1}

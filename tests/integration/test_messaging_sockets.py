@@ -11,8 +11,8 @@ from pika.frame import Frame, Method, decode_frame
 from pika.spec import Channel, Confirm, Connection
 
 from messaging import RabbitBroker
-from messaging.errors import BrokerUnavailable
-from messaging.pending import PendingEvents, StorageUnavailable
+from messaging.errors import BrokerUnavailable, StorageUnavailable
+from messaging.outbox_reader import OutboxReader
 from messaging.topology import Topology
 from tests.integration.messaging_house import House
 from tests.waiting import eventually
@@ -134,6 +134,6 @@ def test_an_outbox_that_is_lost_at_once(house: House, monkeypatch: pytest.Monkey
     def lose(*_arguments: object) -> None:
         raise StorageUnavailable
 
-    monkeypatch.setattr(PendingEvents, "_execute", lose)
-    with nothing_stays_open(), pytest.raises(StorageUnavailable), PendingEvents(house.database_url):
+    monkeypatch.setattr(OutboxReader, "_execute", lose)
+    with nothing_stays_open(), pytest.raises(StorageUnavailable), OutboxReader(house.database_url):
         pass

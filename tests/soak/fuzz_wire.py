@@ -16,7 +16,7 @@ import pika
 with atheris.instrument_imports(include=["messaging", "pika"]):
     from messaging import SchemaRegistry
     from messaging.envelope import CONTENT_TYPE
-    from messaging.examples import Glossary, example_event
+    from messaging.schemas import Glossary, example_event
     from tests.strangers import as_delivered, encounter
 
 from deploy.settings import REPOSITORY

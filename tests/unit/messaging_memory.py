@@ -16,8 +16,9 @@ import psycopg2
 from sqlalchemy.exc import OperationalError
 
 from messaging import Event
+from messaging.errors import StorageUnavailable
 from messaging.inbox import Known
-from messaging.pending import PendingEvent, StorageUnavailable
+from messaging.outbox_reader import PendingEvent
 from messaging.suspects import FATAL_STARTS
 from tests.unit.messaging_stepping import pause, program
 
@@ -167,7 +168,7 @@ class MemoryOutbox:
         self.rows: dict[int, PendingEvent] = {}
         self.committed: set[int] = set()
         self.published: set[int] = set()
-        self.locked_by: MemoryPendingEvents | None = None
+        self.locked_by: MemoryOutboxReader | None = None
         self._next_id = 1
 
     def write(self, event: Event) -> int:
@@ -189,8 +190,8 @@ class MemoryOutbox:
         return sorted(self.committed - self.published)
 
 
-class MemoryPendingEvents:
-    """A relay's connection to the outbox, as `messaging.pending.PendingEvents` is one."""
+class MemoryOutboxReader:
+    """A relay's connection to the outbox, as `messaging.outbox_reader.OutboxReader` is one."""
 
     def __init__(self, outbox: MemoryOutbox) -> None:
         self._outbox = outbox

@@ -6,7 +6,7 @@ from math import inf
 from random import Random
 from typing import Literal
 
-from messaging.stub import StubBroker, StubReceiver
+from messaging.testing import StubBroker, StubReceiver
 from messaging.transport import Delivery, Message, Outcome
 from tests.unit.messaging_stepping import pause, program
 

@@ -17,7 +17,7 @@ from tests.unit.messaging_memory import (
     MemoryDatabase,
     MemoryInbox,
     MemoryOutbox,
-    MemoryPendingEvents,
+    MemoryOutboxReader,
     MemorySession,
     MemorySuspects,
 )
@@ -72,7 +72,7 @@ class World:
         self.versions: Counter[str] = Counter()
         #: By service: how many of the next attempts fail.
         self.failing: Counter[str] = Counter()
-        self._replace("messaging.relay.PendingEvents", lambda url: MemoryPendingEvents(self.outbox))
+        self._replace("messaging.relay.OutboxReader", lambda url: MemoryOutboxReader(self.outbox))
         self._replace("messaging.relay._WINDOW_BYTES", _WINDOW_BYTES)
         self._replace("messaging.relay._FIRST_FETCH", _FIRST_FETCH)
         self._replace("messaging.lines._LINE", _LINE)

@@ -4,7 +4,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from messaging.json_schema import types, validator
+from messaging.schemas.json_schema import types, validator
 
 Schema = dict[str, Any]
 

@@ -21,7 +21,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from chassis.observe import EventObserver, LoopHealth, configure_logging
 from chassis.settings import REPOSITORY, SettingsError
-from messaging import Condition, Event, PendingEvent, message_context
+from messaging import Event, Health, PendingEvent, message_context
 from tests.chassis_parts import People, demo_app, settings
 
 HOUR = 3600.0
@@ -109,7 +109,7 @@ def test_a_client_cannot_make_metrics_grow_by_methods_and_addresses_of_its_own(c
 
 
 def test_a_loop_that_waits_for_a_server_is_alive_and_says_whom_it_waits_for() -> None:
-    condition = Condition()
+    condition = Health()
     health = LoopHealth(condition)
     assert health.alive() == (True, "starting")
     assert health.ready() == (False, "starting")
@@ -126,7 +126,7 @@ def test_a_loop_that_waits_for_a_server_is_alive_and_says_whom_it_waits_for() ->
 def test_a_loop_that_does_not_come_round_is_first_not_ready_and_then_not_alive(
     seconds: float, alive: bool, ready: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    condition = Condition()
+    condition = Health()
     condition.turn("consuming", ready=True)
     monkeypatch.setattr(condition, "seconds_since_turn", lambda: seconds)
     health = LoopHealth(condition)
@@ -136,7 +136,7 @@ def test_a_loop_that_does_not_come_round_is_first_not_ready_and_then_not_alive(
 
 
 def test_who_goes_on_within_a_long_round_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
-    condition = Condition()
+    condition = Health()
     now = time.monotonic()
     monkeypatch.setattr(time, "monotonic", lambda: now + 1000)
     assert not LoopHealth(condition).alive()[0]

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 
 from messaging import Event, SchemaRegistry
-from messaging.asyncapi import document
-from messaging.catalogue import markdown
 from messaging.errors import SchemaRegistryError
-from messaging.examples import Glossary, example, example_event
-from messaging.json_schema import Schema, validator
+from messaging.schemas import Glossary, example, example_event
+from messaging.schemas.asyncapi import document
+from messaging.schemas.catalogue import markdown
+from messaging.schemas.json_schema import Schema, validator
 from tests.unit.schema_strategies import object_schemas
 
 SOLD = "shop.item_sold"

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from messaging import Event, SchemaInvalid, SchemaRegistry
-from messaging.compatibility import Direction, Finding, compare
-from messaging.json_schema import as_object, filled, in_words, opened, validator
-from messaging.reading import gaps
+from messaging.schemas.compatibility import Direction, Finding, compare
+from messaging.schemas.gaps import gaps
+from messaging.schemas.json_schema import as_object, filled, in_words, opened, validator
 from tests.unit.schema_strategies import (
     SAMPLES,
     Schema,

@@ -11,7 +11,7 @@ import time_machine
 from messaging import RetryPolicy
 from messaging.inbox import Known
 from messaging.redirect import Redirector, lost_before
-from messaging.stub import StubBroker
+from messaging.testing import StubBroker
 from messaging.topology import consumer_topology, events_queue
 from messaging.transport import Delivery
 

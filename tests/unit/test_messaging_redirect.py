@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from messaging import Condition
+from messaging import Health
 from messaging.errors import CannotBeEncoded
 from messaging.redirect import Redirector
-from messaging.stub import StubBroker, StubPublisher
+from messaging.testing import StubBroker, StubPublisher
 from messaging.topology import Topology
 from messaging.transport import Delivery, Message, Outcome
 from tests.waiting import eventually
@@ -44,7 +44,7 @@ class UnheardBroker(StubBroker):
 
 
 @contextmanager
-def waiting(broker: UnheardBroker, condition: Condition) -> Iterator[None]:
+def waiting(broker: UnheardBroker, condition: Health) -> Iterator[None]:
     """Somebody waits for a confirm in the block."""
     stop = threading.Event()
     redirector = Redirector(broker, "billing", Topology((), (), ()), stop, condition)
@@ -59,7 +59,7 @@ def waiting(broker: UnheardBroker, condition: Condition) -> Iterator[None]:
 
 
 def test_who_waits_for_a_confirm_says_why_it_does_not_come() -> None:
-    broker, condition = UnheardBroker(), Condition()
+    broker, condition = UnheardBroker(), Health()
     broker.made.in_the_way = "blocked by the broker's alarm"
     with waiting(broker, condition):
         eventually(lambda: condition.doing == "blocked by the broker's alarm")
@@ -67,7 +67,7 @@ def test_who_waits_for_a_confirm_says_why_it_does_not_come() -> None:
 
 
 def test_who_waits_for_a_confirm_goes_on_coming_round(monkeypatch: pytest.MonkeyPatch) -> None:
-    condition, rounds = Condition(), threading.Semaphore(0)
+    condition, rounds = Health(), threading.Semaphore(0)
     monkeypatch.setattr(condition, "come_round", rounds.release)
     with waiting(UnheardBroker(), condition):
         assert rounds.acquire(timeout=10)

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from messaging import refusals
-from messaging.pending import PendingEvent
+from messaging.outbox_reader import PendingEvent
 from messaging.refusals import Refusals
 
 _ids = itertools.count(1)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from messaging import Event, SchemaInvalid, SchemaRegistry, UnknownType
 from messaging.errors import SchemaRegistryError
-from messaging.json_schema import CompiledValidator, validator
-from messaging.registry import UpcasterTable
+from messaging.schemas import UpcasterTable
+from messaging.schemas.json_schema import CompiledValidator, validator
 from tests.unit.schema_strategies import SAMPLES, object_schemas, values
 
 ONE: dict[str, Any] = {

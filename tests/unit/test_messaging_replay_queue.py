@@ -11,7 +11,7 @@ from messaging import Event
 from messaging.replay.queue import NUMBER, ReplayQueue, numbered
 from messaging.replay.sending import WINDOW, Sender
 from messaging.replay.verdicts import after_verdict, digest
-from messaging.stub import StubBroker, StubPublisher
+from messaging.testing import StubBroker, StubPublisher
 from messaging.topology import Binding, Exchange, Queue, Topology
 from messaging.transport import Message, Outcome
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from messaging.errors import SchemaRegistryError
-from messaging.schema_lock import LOCK_NAME, fingerprint, lock, read_lock, unpublished
+from messaging.schemas.lock import LOCK_NAME, fingerprint, lock, read_lock, unpublished
 
 SOLD = "shop/item_sold/1.json"
 

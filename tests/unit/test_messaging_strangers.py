@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from deploy.settings import REPOSITORY
 from messaging import NotAnEvent, SchemaRegistry
 from messaging.envelope import CONTENT_TYPE, Event
-from messaging.examples import Glossary, example_event
 from messaging.received import Received
+from messaging.schemas import Glossary, example_event
 from tests.strangers import as_delivered, encounter
 
 REGISTRY = SchemaRegistry.load(REPOSITORY / "event_schemas")

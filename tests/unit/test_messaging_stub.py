@@ -2,19 +2,21 @@
 
 import pytest
 
-from messaging.stub import StubBroker
-from tests.broker_suite import BrokerSuite
+from messaging.testing import StubBroker
+from messaging.testing.broker_suite import BrokerSuite
+
+pytest_plugins = ["messaging.testing.fixtures"]
 
 
 class TestStubBroker(BrokerSuite):
     @pytest.fixture
     def user(self) -> str:
-        return "tracker"
+        return "shop"
 
     @pytest.fixture
-    def broker(self, user: str) -> StubBroker:
-        return StubBroker(user=user)
+    def broker(self, stub_broker: StubBroker, user: str) -> StubBroker:
+        return stub_broker.as_user(user)
 
     @pytest.fixture
-    def another(self, broker: StubBroker) -> StubBroker:
-        return broker.as_user("billing")
+    def another(self, stub_broker: StubBroker) -> StubBroker:
+        return stub_broker.as_user("mill")

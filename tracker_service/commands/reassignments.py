@@ -109,7 +109,7 @@ def reassign_batch(
     The cursor is saved in the transaction of the assignments, so a crash repeats a batch as a whole or not at all.
     `sequence` is the request's: only the newest request of a run is obeyed, however often older ones are delivered.
     """
-    run = session.get(Reassignment, run_id, with_for_update=True, populate_existing=True)
+    run = Reassignment.lock_one(session, Reassignment.id == run_id)
     if run is None:
         raise ReassignmentNotFound
     if run.status == FINISHED or run.version != sequence:
@@ -162,15 +162,15 @@ def _start_run(
 
 
 def _ask(session: Session, run: Reassignment) -> None:
-    """Have the next batch handled. The caller holds the lock on the run, or has just added it."""
+    """Have the next batch handled."""
     run.asked_at = utc_now()
-    publish(session, events.reassignment_requested(run, sequence=run.next_version()))
+    publish(session, events.reassignment_requested(run, sequence=run.next_sequence()))
 
 
 def _finish(session: Session, run: Reassignment) -> None:
     now = utc_now()
     run.status, run.finished_at = FINISHED, now
-    publish(session, events.reassignment_finished(run, sequence=run.next_version(), finished_at=now))
+    publish(session, events.reassignment_finished(run, sequence=run.next_sequence(), finished_at=now))
 
 
 def _lock_batch(session: Session, run: Reassignment, limit: int) -> Sequence[Row[int, UUID]]:

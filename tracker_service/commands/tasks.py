@@ -3,7 +3,7 @@
 from random import Random
 from uuid import UUID, uuid4
 
-from sqlalchemy import select, update
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from chassis.db import utc_now
@@ -56,12 +56,12 @@ def create_task(
     )
     session.add(task)
     session.flush()
-    publish(session, events.task_created(task, sequence=task.next_version()))
+    publish(session, events.task_created(task, sequence=task.next_sequence()))
     publish(
         session,
         events.task_assigned(
             task.public_id,
-            sequence=task.next_version(),
+            sequence=task.next_sequence(),
             assignee_id=task.assignee_id,
             assignment_no=task.assignment_no,
             reassignment_id=None,
@@ -95,7 +95,7 @@ def update_task(
     )
     if (words.title, words.jira_id, words.description) != (task.title, task.jira_id, task.description):
         task.title, task.jira_id, task.description = words.title, words.jira_id, words.description
-        publish(session, events.task_updated(task, sequence=task.next_version(), updated_at=utc_now()))
+        publish(session, events.task_updated(task, sequence=task.next_sequence(), updated_at=utc_now()))
     return task
 
 
@@ -111,7 +111,7 @@ def complete_task(session: Session, task_id: UUID, *, by: UUID) -> Task:
         raise TaskIsDone
     now = utc_now()
     task.status, task.completed_at = DONE, now
-    publish(session, events.task_completed(task, sequence=task.next_version(), completed_at=now))
+    publish(session, events.task_completed(task, sequence=task.next_sequence(), completed_at=now))
     return task
 
 
@@ -135,12 +135,7 @@ def _not_the_assignee(session: Session, task: Task, user_id: UUID) -> ServiceErr
 
 
 def _locked_task(session: Session, task_id: UUID) -> Task:
-    task = session.scalar(
-        select(Task)
-        .where(Task.public_id == task_id)
-        .with_for_update(key_share=True)
-        .execution_options(populate_existing=True)
-    )
+    task = Task.lock_one(session, Task.public_id == task_id)
     if task is None:
         raise TaskNotFound
     return task

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from messaging.json_schema import (
+from messaging.schemas.json_schema import (
     Schema,
     as_object,
     filled,

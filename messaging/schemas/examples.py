@@ -10,8 +10,8 @@ from uuid import NAMESPACE_OID, uuid5
 
 from messaging.envelope import Event
 from messaging.errors import SchemaRegistryError
-from messaging.json_schema import Schema, as_object, types, validator
-from messaging.registry import SchemaRegistry
+from messaging.schemas.json_schema import Schema, as_object, types, validator
+from messaging.schemas.registry import SchemaRegistry
 
 _MOMENT = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 _FORMATTED = {"date": "2026-11-21", "date-time": "2026-11-21T09:00:00Z"}

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from messaging.compatibility import Finding, Subscriptions, compare, consumers_of
-from messaging.examples import Glossary, example_event
-from messaging.json_schema import ANNOTATIONS, Schema, as_object, fields, in_words
-from messaging.registry import SchemaRegistry
+from messaging.schemas.compatibility import Finding, Subscriptions, compare, consumers_of
+from messaging.schemas.examples import Glossary, example_event
+from messaging.schemas.json_schema import ANNOTATIONS, Schema, as_object, fields, in_words
+from messaging.schemas.registry import SchemaRegistry
 
 _ENVELOPE = (
     ("specversion", "`1.0`"),

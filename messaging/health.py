@@ -7,7 +7,7 @@ who waits for a server is not ready and quite alive; who has not come round for 
 import time
 
 
-class Condition:
+class Health:
     """Written by the thread that works, read by any other."""
 
     def __init__(self) -> None:

@@ -15,7 +15,7 @@ from jsonschema.exceptions import SchemaError, ValidationError
 
 from messaging.envelope import Event
 from messaging.errors import SchemaInvalid, SchemaRegistryError, UnknownType
-from messaging.json_schema import CompiledValidator, Schema, as_object, filled, opened
+from messaging.schemas.json_schema import CompiledValidator, Schema, as_object, filled, opened
 
 #: Turns the data of one version into that of the next. It gets a copy.
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]

@@ -8,11 +8,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from messaging.compatibility import Subscriptions
 from messaging.envelope import CONTENT_TYPE
-from messaging.examples import Glossary, example_event
-from messaging.json_schema import Schema
-from messaging.registry import SchemaRegistry
+from messaging.schemas.compatibility import Subscriptions
+from messaging.schemas.examples import Glossary, example_event
+from messaging.schemas.json_schema import Schema
+from messaging.schemas.registry import SchemaRegistry
 from messaging.topology import DEFAULT_EXCHANGE, events_queue
 
 _BINDING_VERSION = "0.3.0"

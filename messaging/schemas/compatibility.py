@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
 
-from messaging.json_schema import Schema, fields
-from messaging.reading import Gap, gaps
-from messaging.registry import SchemaRegistry
+from messaging.schemas.gaps import Gap, gaps
+from messaging.schemas.json_schema import Schema, fields
+from messaging.schemas.registry import SchemaRegistry
 
 #: Who listens to what: service -> names of events, without versions. A `HandlerTable` will do.
 Subscriptions = Mapping[str, Collection[str]]

@@ -15,7 +15,7 @@ import psycopg2
 from psycopg2.extensions import ISOLATION_LEVEL_AUTOCOMMIT
 
 from messaging.database import connect
-from messaging.errors import MessagingError
+from messaging.errors import StorageUnavailable
 from messaging.wakeup import CHANNEL
 
 #: Any number will do that nothing else in the service's database locks.
@@ -50,10 +50,6 @@ _MARK = """
 """
 
 
-class StorageUnavailable(MessagingError):
-    """The database with the outbox cannot be reached now."""
-
-
 class PendingEvent(NamedTuple):
     """A row of the outbox that the broker has not confirmed."""
 
@@ -68,7 +64,7 @@ class PendingEvent(NamedTuple):
     body: bytes
 
 
-class PendingEvents:
+class OutboxReader:
     """A connection to the outbox. Every method raises StorageUnavailable when it is lost."""
 
     def __init__(self, database_url: str) -> None:

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from messaging.errors import SchemaRegistryError
-from messaging.json_schema import Schema
-from messaging.registry import SchemaRegistry
+from messaging.schemas.json_schema import Schema
+from messaging.schemas.registry import SchemaRegistry
 
 LOCK_NAME = "schemas.lock"
 
