@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+import structlog
 from apscheduler.schedulers.blocking import BlockingScheduler
 
 from billing_service import commands
@@ -186,6 +187,13 @@ def test_a_post_that_is_away_costs_no_attempt_and_no_other_letter_is_tried(house
             send(house, post)
     assert letters(house) == [("pending", 0), ("pending", 0)]
     assert send(house, Box())
+
+
+def test_of_a_post_that_is_away_only_the_job_tells(house: House) -> None:
+    paid(house, 100)
+    with structlog.testing.capture_logs() as lines, pytest.raises(PostIsAway):
+        send(house, Box(PostIsAway("the disk is full")))
+    assert lines == []
 
 
 def test_a_letter_is_given_up_after_all_attempts_and_the_payout_stands(house: House) -> None:
