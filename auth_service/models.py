@@ -51,7 +51,12 @@ class User(VersionedAggregate, Base):
         CheckConstraint("role IN ('popug', 'boss', 'accountant', 'manager', 'admin')", name="role"),
         CheckConstraint("status IN ('active', 'blocked')", name="status"),
         Index("users_created_at_idx", "created_at", "id"),
-        Index("users_role_status_idx", "role", "status"),
+        # The lists of those of a role, of a status, or of both come in order from these.
+        Index("users_role_idx", "role", "created_at", "id"),
+        Index("users_status_idx", "status", "created_at", "id"),
+        Index("users_role_status_idx", "role", "status", "created_at", "id"),
+        # Whatever the collation, it finds those whose external id starts with something.
+        Index("users_external_id_prefix_idx", "external_id", postgresql_ops={"external_id": "text_pattern_ops"}),
     )
 
 

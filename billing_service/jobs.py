@@ -100,7 +100,8 @@ def _deliver(post: Post, letter: Letter) -> MailError | None:
     try:
         post.deliver(letter)
     except MailError as error:
-        _log.warning("letter_not_sent", payout=str(letter.payout_id), because=type(error).__name__)
+        if not isinstance(error, PostIsAway):  # of which the job tells, and once
+            _log.warning("letter_not_sent", payout=str(letter.payout_id), because=type(error).__name__)
         return error
     return None
 

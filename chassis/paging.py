@@ -52,6 +52,11 @@ class Page(Generic[T]):
     next_cursor: str | None = None
 
 
+def limit_field(default: int = DEFAULT_LIMIT) -> fields.Integer:
+    """Return the field that says how many items a page has at the most."""
+    return fields.Integer(load_default=default, validate=validate.Range(1, MAX_LIMIT))
+
+
 def cursor_field() -> fields.String:
     """Return the field of a cursor."""
     return fields.String(
@@ -67,7 +72,7 @@ class PageArgs(Schema):
     The view receives the filters as keyword arguments of a dict, with a PageRequest under `page`.
     """
 
-    limit = fields.Integer(load_default=DEFAULT_LIMIT, validate=validate.Range(1, MAX_LIMIT))
+    limit = limit_field()
     cursor = cursor_field()
 
     @post_load

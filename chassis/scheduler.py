@@ -65,6 +65,8 @@ class JobScheduler(BlockingScheduler):  # type: ignore[misc]
         self._tracing = tracing
         #: What a person has to do, by the job that waits for it.
         self._asked: dict[str, str] = {}
+        #: What was last said of a job that waits: the same is said once, however often it is looked.
+        self._said: dict[str, str] = {}
         #: Written by the heartbeat: it shows that the loop goes round and that there is a thread for a job.
         self.condition = Health()
         self.add_listener(self._skipped, EVENT_JOB_MAX_INSTANCES)
@@ -116,16 +118,25 @@ class JobScheduler(BlockingScheduler):  # type: ignore[misc]
                 work()
             self._asked.pop(name, None)
         except OperationalError as error:
-            _log.warning("job_waits_for_the_database", job=name, error=str(error.orig))
+            self._say_once("job_waits_for_the_database", name, error=str(error.orig))
         except JobWaits as error:
             if isinstance(error, JobWaitsForPerson):
                 self._asked[name] = str(error)
-            _log.warning("job_waits", job=name, reason=str(error))
+            self._say_once("job_waits", name, reason=str(error))
         except Exception:  # noqa: BLE001 (whatever it is, the other jobs go on)
+            self._said.pop(name, None)
             _log.exception("job_failed", job=name)
         else:
+            if self._said.pop(name, None) is not None:
+                _log.info("job_goes_on", job=name)
             return "done"
         return "failed"
+
+    def _say_once(self, what: str, name: str, **why: str) -> None:
+        said = f"{what} {why}"
+        if self._said.get(name) != said:
+            _log.warning(what, job=name, **why)
+        self._said[name] = said
 
     def _skipped(self, event: JobSubmissionEvent) -> None:
         self._count(event.job_id, "skipped")

@@ -5,9 +5,11 @@ from typing import Any
 from marshmallow import Schema, fields, validate
 from webargs.fields import DelimitedList
 
-from chassis.paging import MAX_LIMIT, PageArgs, cursor_field
+from chassis.paging import MAX_LIMIT, PageArgs, cursor_field, limit_field
 from chassis.problems import ProblemSchema
 from tracker_service.models import DONE, FINISHED, OPEN, RUNNING
+
+_TASKS_ON_A_PAGE = 25
 
 
 class PersonSchema(Schema):
@@ -79,8 +81,9 @@ class TaskArgs(PageArgs):
 
 
 class OwnTasksArgs(PageArgs):
-    """Which part of the page of one's own tasks is wanted: `cursor` is of the open ones."""
+    """Which part of the page of one's own tasks is wanted: `cursor` is of the open ones, `limit` of either list."""
 
+    limit = limit_field(_TASKS_ON_A_PAGE)
     done = cursor_field()
 
 

@@ -1,6 +1,7 @@
 """The pages of the tracker. They call the same commands as the API."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from uuid import UUID, uuid4
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
@@ -21,8 +22,6 @@ from tracker_service.models import DONE, OPEN
 from tracker_service.schemas import OwnTasksArgs
 
 pages = Blueprint("tracker", __name__, template_folder="templates")
-
-_TASKS_ON_A_PAGE = 25
 
 Errors = Mapping[str, Sequence[str]]
 
@@ -123,13 +122,11 @@ def _own_tasks(refusal: ServiceError | None = None) -> str:
     principal = current_principal()
     overseer = may_reassign(principal.role)
     asked = load_query(OwnTasksArgs)
+    page: PageRequest = asked["page"]
     with runtime().database.reading() as session:
-        open_tasks = queries.own_tasks(
-            session, principal.user_id, status=OPEN, page=PageRequest(_TASKS_ON_A_PAGE, asked["page"].cursor)
-        )
-        done_tasks = queries.own_tasks(
-            session, principal.user_id, status=DONE, page=PageRequest(_TASKS_ON_A_PAGE, asked["done"])
-        )
+        open_tasks = queries.own_tasks(session, principal.user_id, status=OPEN, page=page)
+        done_page = replace(page, cursor=asked["done"])
+        done_tasks = queries.own_tasks(session, principal.user_id, status=DONE, page=done_page)
         own_open = queries.count_open(session, principal.user_id)
         overview = queries.overview(session) if overseer else None
     return render_template(

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, tuple_
 from sqlalchemy.orm import Session
 
 from auth_service import events
@@ -49,9 +49,11 @@ def note_refusal(session: Session, refusal: ServiceError, *, via: str, address: 
 
 def forget_refusals(session: Session, *, now: datetime) -> None:
     """Delete refusals that are old, and the oldest of too many."""
-    newest = select(RefusedSignIn.id).order_by(RefusedSignIn.refused_at.desc(), RefusedSignIn.id.desc())
     session.execute(delete(RefusedSignIn).where(RefusedSignIn.refused_at < now - _REFUSALS_KEPT))
-    session.execute(delete(RefusedSignIn).where(RefusedSignIn.id.in_(newest.offset(_MOST_REFUSALS))))
+    line = tuple_(RefusedSignIn.refused_at, RefusedSignIn.id)
+    newest_first = select(*line).order_by(RefusedSignIn.refused_at.desc(), RefusedSignIn.id.desc())
+    first_too_many = newest_first.offset(_MOST_REFUSALS).limit(1).scalar_subquery()
+    session.execute(delete(RefusedSignIn).where(line <= first_too_many))
 
 
 def sign_out(session: Session, sign_in_id: UUID) -> None:

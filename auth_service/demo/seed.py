@@ -3,7 +3,7 @@
 Its photos can be drawn by whoever has this program: it has no place where nobody wants a demo.
 """
 
-from itertools import count
+from collections.abc import Iterator
 from pathlib import Path
 
 from sqlalchemy import select
@@ -13,8 +13,10 @@ from auth_service import commands, queries
 from auth_service.config import AuthSettings
 from auth_service.demo.parrot import draw_parrot
 from auth_service.demo.people import PEOPLE, DemoPerson
+from auth_service.domain.beak import from_bytes
+from auth_service.domain.gallery import Gallery
 from auth_service.errors import BeakTaken, UnknownBeak
-from auth_service.models import User
+from auth_service.models import Beak, User
 from auth_service.queries import BeakMemory
 from chassis.db import Database
 from chassis.files import private_folder
@@ -52,11 +54,25 @@ def shut_out(database: Database) -> None:
 
 
 def _is_drawn(session: Session, user: User, person: DemoPerson) -> bool:
-    beak = commands.look_at(draw_parrot(person.key), _PNG)
+    """Tell whether any of the person's drawings opens the door."""
+    beak = session.get_one(Beak, user.id)
+    alone = Gallery().with_beaks([(user.id, from_bytes(beak.descriptor))], revision=beak.revision)
+    return any(_opens(alone, photo) for photo in _drawings(person.key))
+
+
+def _opens(gallery: Gallery, photo: bytes) -> bool:
     try:
-        return BeakMemory().peek(session).recognise(beak) == user.id
+        gallery.recognise(commands.look_at(photo, _PNG))
     except UnknownBeak:
         return False
+    return True
+
+
+def _drawings(key: str) -> Iterator[bytes]:
+    """Draw the person's parrot, and then the others that may have to take its place."""
+    yield draw_parrot(key)
+    for attempt in range(2, _ATTEMPTS + 1):
+        yield draw_parrot(f"{key}/{attempt}")
 
 
 def _find(session: Session, person: DemoPerson) -> User | None:
@@ -73,8 +89,7 @@ def _photo(session: Session, memory: BeakMemory, user: User, file: Path) -> Path
     """Enrol the beak and keep its photo. Should somebody else have such a beak, another one is drawn."""
     if file.exists() and queries.has_beak(session, user.id):
         return file.resolve()
-    for attempt in count(1):
-        photo = draw_parrot(file.stem if attempt == 1 else f"{file.stem}/{attempt}")
+    for attempt, photo in enumerate(_drawings(file.stem), start=1):
         try:
             with session.begin_nested():
                 commands.enrol_beak(session, memory, user.id, commands.look_at(photo, _PNG))

@@ -1,4 +1,4 @@
-"""User management for administrators, and the audit of sign-ins."""
+"""User management for administrators."""
 
 from uuid import UUID
 
@@ -10,14 +10,14 @@ from werkzeug.wrappers import Response
 from auth_service import commands, queries
 from auth_service.domain.permissions import permissions_of
 from auth_service.errors import NoPhoto
-from auth_service.schemas import SignInArgs, UserArgs
+from auth_service.schemas import UserArgs
 from auth_service.ui.blueprint import pages
 from auth_service.ui.refusals import Refusal, refusal_of, refused
 from chassis.errors import Conflict, Invalid, ServiceError
 from chassis.identity import current_principal, require_roles
 from chassis.input.sent import load_query
 from chassis.input.text import isolated
-from chassis.paging import PageArgs, PageRequest
+from chassis.paging import PageRequest
 from chassis.people import ACTIVE, ROLES, Role
 from chassis.runtime import runtime
 
@@ -117,24 +117,6 @@ def unblock_user(user_id: UUID) -> Response:
         user = commands.unblock_user(session, user_id)
     flash(_("%(name)s may come in again.", name=isolated(user.name)))
     return _to_user(user_id)
-
-
-@pages.get("/sign-ins")
-@require_roles(Role.ADMIN)
-def list_sign_ins() -> str:
-    """The audit: who came and went."""
-    with runtime().database.reading() as session:
-        sign_ins = queries.sign_ins(session, **load_query(SignInArgs))
-    return render_template("auth/sign_ins.html", sign_ins=sign_ins)
-
-
-@pages.get("/sign-ins/refused")
-@require_roles(Role.ADMIN)
-def list_refused_sign_ins() -> str:
-    """The audit: who was not let in, and why."""
-    with runtime().database.reading() as session:
-        refusals = queries.refused_sign_ins(session, **load_query(PageArgs))
-    return render_template("auth/refused_sign_ins.html", refusals=refusals)
 
 
 def _new_user_page(refusal: Refusal | None = None) -> str:

@@ -72,6 +72,16 @@ def test_where_there_is_no_demo_nobody_gets_in_whom_the_program_can_draw(house: 
     assert house.show_beak("arseny").json["user"]["id"] == people["arseny"]["id"]
 
 
+def test_a_beak_that_was_drawn_in_the_place_of_one_that_was_taken_is_withdrawn_as_well(house: House) -> None:
+    stranger = house.person("stranger", beak=False)
+    assert house.api().put_photo(f"/users/{stranger}/beak", draw_parrot("kesha")).status_code == 204
+    kesha = next(person for person in seed(house.settings, house.database) if "kesha" in person["beak"])
+    assert house.show_beak("kesha/2").json["user"]["id"] == kesha["id"]
+    shut_out(house.database)
+    assert house.show_beak("kesha/2").status_code == 401
+    assert house.show_beak("kesha").json["user"]["id"] == str(stranger)
+
+
 def test_the_operator_seeds_and_imports_by_the_command_line(house: House, tmp_path: Path) -> None:
     given = house.settings
     environment = os.environ | {

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from io import BytesIO
 from typing import Any
+from uuid import UUID
 
 import pytest
 import requests
@@ -17,9 +18,19 @@ from auth_service.commands import beaks, sign_ins
 from auth_service.decoder import Decoder
 from auth_service.demo.parrot import draw_parrot
 from auth_service.domain.beak import Descriptor
-from auth_service.errors import TooManyPhotos
+from auth_service.errors import (
+    AmbiguousBeak,
+    PhotoTooLarge,
+    ServiceError,
+    TooManyPhotos,
+    UnknownBeak,
+    UnsupportedPhoto,
+    UnusablePhoto,
+    UserIsBlocked,
+)
 from auth_service.jobs import forget_expired
 from auth_service.models import RefusedSignIn
+from auth_service.ui.sign_ins import reason_names
 from chassis.db import utc_now
 from tests.integration.auth_house import PNG, House
 from tests.integration.webserver_house import House as Server
@@ -140,9 +151,34 @@ def test_a_refusal_is_noted_with_its_reason(house: House) -> None:
         ("not-a-picture", None, "api", "127.0.0.1"),
     ]
     page = house.browser().get("/sign-ins/refused").text
-    assert "unknown-beak" in page
     assert f"/users/{kesha}" in page
+    for reason in ("The person is blocked", "Unknown beak", "No picture, or a damaged one"):
+        assert reason in page
     assert '"/sign-ins/refused"' in house.browser().get("/sign-ins").text
+
+
+def test_the_page_says_in_russian_why_somebody_was_refused(house: House) -> None:
+    show(house, draw_parrot("stranger"))
+    assert "Незнакомый клюв" in house.browser().get("/sign-ins/refused?lang=ru").text
+
+
+def test_a_reason_that_is_no_longer_known_is_shown_as_it_was_noted(house: House) -> None:
+    with house.database.transaction() as session:
+        session.add(RefusedSignIn(reason="too-green", via="pages", refused_at=utc_now()))
+    assert "too-green" in house.browser().get("/sign-ins/refused").text
+
+
+def test_the_page_has_words_for_every_reason(house: House) -> None:
+    refusals: list[ServiceError] = [
+        UnknownBeak(),
+        AmbiguousBeak(),
+        UserIsBlocked(UUID(int=1)),
+        UnsupportedPhoto(),
+        PhotoTooLarge(megabytes=2, megapixels=20),
+        *(kind() for kind in UnusablePhoto.__subclasses__()),
+    ]
+    with house.app.test_request_context():
+        assert {refusal.kind for refusal in refusals} == set(reason_names())
 
 
 def test_only_administrators_see_who_was_refused(house: House) -> None:

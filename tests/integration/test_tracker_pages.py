@@ -152,6 +152,24 @@ def test_what_is_done_has_pages_of_its_own_and_repeats_nothing_that_is_to_do(hou
     assert second.split('id="done"')[1].count("Task no. ") == 1
 
 
+def test_a_page_has_no_more_of_either_list_than_is_asked_for_nor_has_the_one_after_it(house: House) -> None:
+    popug = house.person()
+    for number in range(6):
+        task = house.api(popug).create(f"Task no. {number}.")
+        if number < 3:
+            house.api(popug).post(f"/tasks/{task['id']}/complete")
+    browser = house.browser(popug)
+    page = browser.get("/?limit=2").text
+    to_do, done = page.split('id="done"')
+    assert re.findall(r"Task no. \d\.", to_do)[::2] == ["Task no. 5.", "Task no. 4."]
+    assert re.findall(r"Task no. \d\.", done) == ["Task no. 2.", "Task no. 1."]
+    link = re.search(r'href="([^"]*cursor=[^"]*)" rel="next"', to_do)
+    assert link
+    rest = browser.get(link[1].replace("&amp;", "&")).text
+    assert set(re.findall(r"Task no. \d\.", rest)) == {"Task no. 3.", "Task no. 2.", "Task no. 1."}
+    assert browser.get("/?limit=0").status_code == 422
+
+
 def test_names_and_titles_turn_nothing_around_them(house: House) -> None:
     popug = house.person(name="כוכבית")
     title = "לעוף\u202e הביתה"

@@ -12,7 +12,7 @@ from prometheus_client import REGISTRY
 
 from chassis.db import Database, utc_now
 from chassis.observe.probes import WAITING_FOR_PERSON
-from chassis.scheduler import JobScheduler, JobWaitsForPerson, build_scheduler
+from chassis.scheduler import JobScheduler, JobWaits, JobWaitsForPerson, build_scheduler
 from messaging import current_context
 from tests.chassis_parts import settings
 from tests.waiting import eventually
@@ -97,6 +97,32 @@ def test_a_job_that_failed_is_no_longer_failing_once_it_is_done(scheduler: Sched
     mended.set()
     eventually(lambda: number("scheduler_job_failing", job="mended") == 0)
     made.remove_job("mended")
+
+
+def test_what_a_job_waits_for_is_said_once_and_so_is_that_it_goes_on(scheduler: Scheduled) -> None:
+    made, thread = scheduler
+    answers: Iterator[str] = iter([*["nobody is there"] * 3, "", "", *["nobody is there"] * 2, "nobody is let in", ""])
+    over = threading.Event()
+
+    def work() -> None:
+        answer = next(answers, None)
+        if answer is None:
+            over.set()
+        elif answer:
+            raise JobWaits(answer)
+
+    with structlog.testing.capture_logs() as lines:
+        made.add_job(work, "interval", seconds=0.01, next_run_time=utc_now(), id="patient")
+        thread.start()
+        assert over.wait(30)
+        made.remove_job("patient")
+    assert [(line["event"], line.get("reason")) for line in lines if line.get("job") == "patient"] == [
+        ("job_waits", "nobody is there"),
+        ("job_goes_on", None),
+        ("job_waits", "nobody is there"),
+        ("job_waits", "nobody is let in"),
+        ("job_goes_on", None),
+    ]
 
 
 def test_a_job_that_waits_for_a_person_makes_the_scheduler_not_ready_until_it_is_done(

@@ -1,0 +1,172 @@
+"""What is asked often stays quick among 100,000 tasks: Postgres finds it by an index."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy.orm import Session
+
+from chassis.db import utc_now
+from chassis.paging import DEFAULT_LIMIT, MAX_LIMIT, PageRequest
+from chassis.people import Role
+from tests.integration.tracker_house import House
+from tests.plans import HotQuery, fill, id_of, second_page
+from tracker_service import commands, queries
+from tracker_service.errors import TaskReassigned
+from tracker_service.models import DONE, OPEN
+
+#: A year: 1,000 people, of whom every hundredth is blocked; of 100,000 tasks every tenth is open. A run is under way.
+COMPANY = """
+    INSERT INTO users (user_id, name, email, role, status, sequence)
+        SELECT md5('user' || n)::uuid, 'Popug ' || n, 'popug@x.example',
+               CASE WHEN n % 40 = 1 THEN 'manager' ELSE 'popug' END,
+               CASE WHEN n % 100 = 2 THEN 'blocked' ELSE 'active' END, 1
+        FROM generate_series(1, 1000) n;
+    INSERT INTO tasks (public_id, title, description, status, assignee_id, assignment_no, created_by, created_at,
+                       completed_at, version)
+        SELECT md5('task' || n)::uuid, 'Task ' || n, '', CASE WHEN n % 10 = 0 THEN 'open' ELSE 'done' END,
+               md5('user' || 1 + n * 7919 % 997)::uuid, 1, md5('user1')::uuid, timestamptz '2026-11-01',
+               CASE WHEN n % 10 = 0 THEN NULL ELSE timestamptz '2026-11-02' END, 2
+        FROM generate_series(1, 100000) n;
+    INSERT INTO former_assignees
+        SELECT id, md5('user' || 1 + id % 1000)::uuid FROM tasks;
+    INSERT INTO reassignments (id, requested_by, only_assignee_id, upper_bound, cursor, total, done, status,
+                               nobody_to_assign, started_at, asked_at, finished_at, version)
+        SELECT md5('run' || n)::uuid, md5('user1')::uuid, NULL, 100000, 0, 10000, 0,
+               CASE WHEN n = 100000 THEN 'running' ELSE 'finished' END, false,
+               timestamptz '2026-01-01' + n * interval '5 minutes', timestamptz '2026-01-01' + n * interval '5 minutes',
+               CASE WHEN n = 100000 THEN NULL ELSE timestamptz '2026-12-31' END, 1
+        FROM generate_series(1, 100000) n;
+    INSERT INTO request_keys
+        SELECT md5('user1')::uuid, md5(n::text), '', md5('task' || n)::uuid, now() - n * interval '6 seconds'
+        FROM generate_series(1, 100000) n
+"""
+LARGE = {"tasks", "former_assignees", "reassignments", "request_keys"}
+MANAGER = UUID(int=1)
+SOMEBODY, SOMEBODY_BLOCKED = id_of("user7"), id_of("user102")
+A_TASK, A_RUN = id_of("task1"), id_of("run100000")
+#: As many as may be asked for at once.
+IDS = [id_of(f"task{number}") for number in range(500, 100_001, 500)]
+
+
+@pytest.fixture(scope="module")
+def house(migrated: Callable[..., Any]) -> Iterator[House]:
+    house = House(migrated("tracker"))
+    fill(house.settings, COMPANY)
+    yield house
+    house.close()
+
+
+def tasks_of_somebody(status: str | None, *, limit: int = DEFAULT_LIMIT) -> Callable[[Session], object]:
+    return second_page(
+        lambda session, page: queries.tasks_of(
+            session, SOMEBODY, viewer_id=MANAGER, role=Role.MANAGER, page=replace(page, limit=limit), status=status
+        )
+    )
+
+
+def complete_too_late(session: Session) -> None:
+    with pytest.raises(TaskReassigned):
+        commands.complete_task(session, A_TASK, by=id_of("user2"))
+
+
+def create_twice(session: Session) -> None:
+    for _ in range(2):
+        commands.create_task(session, creator_id=SOMEBODY, title="Fly", key="once")
+        session.flush()
+
+
+def reassign_somebody(session: Session) -> None:
+    run = commands.take_tasks_from(session, SOMEBODY_BLOCKED)
+    assert run is not None
+    session.flush()
+    commands.reassign_batch(session, run.id, sequence=run.version)
+
+
+HOT = {
+    "somebody's tasks": HotQuery(tasks_of_somebody(None), {"tasks_of_assignee_idx"}, LARGE),
+    "somebody's tasks to do": HotQuery(tasks_of_somebody(OPEN, limit=5), {"tasks_assignee_idx"}, LARGE),
+    "somebody's tasks done": HotQuery(tasks_of_somebody(DONE), {"tasks_assignee_idx"}, LARGE),
+    "somebody's tasks among certain ids": HotQuery(
+        lambda session: queries.tasks_of(
+            session,
+            SOMEBODY,
+            viewer_id=MANAGER,
+            role=Role.MANAGER,
+            page=PageRequest(),
+            among=IDS,
+        ),
+        {"tasks_of_assignee_idx"},
+        LARGE,
+        sorts=MAX_LIMIT,
+    ),
+    "one's own tasks to do": HotQuery(
+        lambda session: queries.own_tasks(session, SOMEBODY, status=OPEN, page=PageRequest()),
+        {"tasks_assignee_idx"},
+        LARGE,
+    ),
+    "one's own tasks done": HotQuery(
+        second_page(lambda session, page: queries.own_tasks(session, SOMEBODY, status=DONE, page=page)),
+        {"tasks_assignee_idx"},
+        LARGE,
+    ),
+    "tasks of certain ids": HotQuery(
+        second_page(lambda session, page: queries.tasks_by_ids(session, IDS, page=page)),
+        {"tasks_public_id_key"},
+        LARGE,
+        sorts=MAX_LIMIT,
+    ),
+    "the open tasks of certain ids": HotQuery(
+        lambda session: queries.tasks_by_ids(session, IDS, page=PageRequest(), status=OPEN),
+        {"tasks_public_id_key"},
+        LARGE,
+        sorts=MAX_LIMIT,
+    ),
+    "a task": HotQuery(lambda session: queries.task(session, A_TASK), {"tasks_public_id_key", "users_pkey"}, LARGE),
+    "how many open tasks somebody has": HotQuery(
+        lambda session: queries.count_open(session, SOMEBODY), {"tasks_assignee_idx"}, LARGE
+    ),
+    "the overview": HotQuery(queries.overview, {"tasks_open_idx", "reassignments_started_at_idx"}, LARGE),
+    "a run": HotQuery(
+        lambda session: queries.reassignment(session, A_RUN, role=Role.MANAGER),
+        {"reassignments_pkey"},
+        LARGE,
+    ),
+    "a price": HotQuery(
+        lambda session: commands.price_task(session, A_TASK, fee_cents=1, reward_cents=2),
+        {"tasks_public_id_key"},
+        LARGE,
+    ),
+    "a completion that comes too late": HotQuery(
+        complete_too_late, {"tasks_public_id_key", "former_assignees_pkey"}, LARGE
+    ),
+    "a batch of a run": HotQuery(
+        lambda session: commands.reassign_batch(session, A_RUN, sequence=1),
+        {"tasks_open_idx", "tasks_pkey"},
+        LARGE,
+    ),
+    "a run over the tasks of somebody blocked": HotQuery(reassign_somebody, {"tasks_assignee_idx"}, LARGE),
+    "tasks that wait for somebody to assign": HotQuery(
+        commands.give_away_waiting_tasks,
+        {"tasks_assignee_idx", "reassignments_running_idx"},
+        LARGE,
+        sorts=100,
+    ),
+    "runs that stand still": HotQuery(
+        lambda session: commands.ask_again(session, now=utc_now()), {"reassignments_running_idx"}, LARGE, sorts=1
+    ),
+    "a new task, sent twice": HotQuery(create_twice, {"request_keys_pkey", "tasks_public_id_key"}, LARGE),
+    "keys that nobody will send again": HotQuery(
+        lambda session: commands.forget_old_keys(session, now=utc_now() - timedelta(days=1)),
+        {"request_keys_created_at_idx"},
+        LARGE,
+    ),
+}
+
+
+@pytest.mark.parametrize("what", HOT)
+def test_it_is_found_by_an_index_and_no_large_table_is_read_or_sorted_from_end_to_end(house: House, what: str) -> None:
+    HOT[what].check(house.database)
