@@ -2,8 +2,8 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
 import pika
 from pika.channel import Channel
@@ -22,7 +22,17 @@ _OUTCOMES_AT_ONCE = 10_000
 #: that a quorum queue is full believes it until the queue says otherwise, which it never does if what made it full was
 #: a limit that is gone (`rabbit_fifo_client`, the queue's status).
 _STUBBORN = 15.0
+#: Seconds in which confirms within chains may come together before anybody is told of them.
+_NEWS_AFTER = 0.01
 _LOST = "the connection to the broker was lost"
+
+
+class _Chained(NamedTuple):
+    """A message and what is sent when it is confirmed."""
+
+    message: Encoded
+    #: An outcome stands in the place of a message that cannot be sent.
+    behind: "_Chained | Outcome | None" = None
 
 
 class RabbitPublisher:
@@ -34,12 +44,14 @@ class RabbitPublisher:
         self._user: str = parameters.credentials.username
         self._outcomes: Mailbox[list[Outcome]] = Mailbox()
         #: Handed over and not yet written to a connection.
-        self._handed: deque[Encoded] = deque()
+        self._handed: deque[_Chained] = deque()
         # The rest belongs to the link's thread. Delivery tags count up from 1 on each channel.
         self._channel: Channel | None = None
         self._sent = 0
-        self._unconfirmed: dict[int, Encoded] = {}
+        self._unconfirmed: dict[int, _Chained] = {}
         self._returned: dict[str, str] = {}
+        #: Somebody is to be told of outcomes in a moment.
+        self._news_due = False
         #: By exchange and routing key: since when messages are refused there, by the monotonic clock.
         self._refusing: dict[tuple[str, str], float] = {}
         self._link = Link(parameters, self._use, self._lost)
@@ -55,13 +67,28 @@ class RabbitPublisher:
 
     def send(self, messages: Sequence[Message]) -> None:
         """See `Publisher`."""
-        for message in messages:
-            try:
-                self._handed.append(encode(message, user_id=self._user))
-            except CannotBeEncoded as error:  # here, for on the link's thread it would cost the connection
-                self._outcomes.put([Outcome(message.tag, False, f"cannot be encoded: {error}", hopeless=True)])
+        self.send_chains((message,) for message in messages)
+
+    def send_chains(self, chains: Iterable[Sequence[Message]]) -> None:
+        """See `Publisher`."""
+        for chain in chains:
+            first = self._chain(chain)
+            if isinstance(first, _Chained):
+                self._handed.append(first)
+            elif first is not None:
+                self._outcomes.put([first])
                 self._on_news()
         self._link.call(self._publish)  # without a connection, the next one to open takes them along
+
+    def _chain(self, messages: Sequence[Message]) -> _Chained | Outcome | None:
+        """Return the first with the others behind it, up to the first that cannot be sent."""
+        first: _Chained | Outcome | None = None
+        for message in reversed(messages):
+            try:
+                first = _Chained(encode(message, user_id=self._user), first)
+            except CannotBeEncoded as error:  # here, for on the link's thread it would cost the connection
+                first = Outcome(message.tag, False, f"cannot be encoded: {error}", hopeless=True)
+        return first
 
     def outcomes(self, timeout: float) -> list[Outcome]:
         """See `Publisher`."""
@@ -78,6 +105,7 @@ class RabbitPublisher:
     def _ready(self, channel: Channel) -> None:
         self._sent = 0
         self._refusing = {}
+        self._news_due = False
         self._channel = channel
         self._link.opened()
         self._on_news()
@@ -85,7 +113,7 @@ class RabbitPublisher:
 
     def _lost(self) -> None:
         self._channel = None
-        lost = [Outcome(message.tag, False, _LOST, lost=True) for message in self._unconfirmed.values()]
+        lost = [Outcome(sent.message.tag, False, _LOST, lost=True) for sent in self._unconfirmed.values()]
         self._unconfirmed = {}
         self._returned = {}
         if lost:
@@ -93,18 +121,21 @@ class RabbitPublisher:
         self._on_news()
 
     def _publish(self) -> None:
+        if self._write(_WRITE_AT_ONCE) and self._handed:
+            self._link.call(self._publish)  # confirms that came in meanwhile have their turn first
+
+    def _write(self, limit: int) -> bool:
         channel = self._channel
         if channel is None or not channel.is_open or not self._handed:
-            return
-        messages = [self._handed.popleft() for _ in range(min(len(self._handed), _WRITE_AT_ONCE))]
-        for message in messages:
+            return False
+        sent = [self._handed.popleft() for _ in range(min(len(self._handed), limit))]
+        for one in sent:
             self._sent += 1
-            self._unconfirmed[self._sent] = message
+            self._unconfirmed[self._sent] = one
         number, frame_max = channel.channel_number, channel.connection.params.frame_max
-        publications = [publication(message, channel=number, frame_max=frame_max) for message in messages]
+        publications = [publication(one.message, channel=number, frame_max=frame_max) for one in sent]
         channel.connection.write(b"".join(publications))
-        if self._handed:
-            self._link.call(self._publish)  # confirms that came in meanwhile have their turn first
+        return True
 
     def _on_return(self, _channel: Channel, method: Any, properties: Any, _body: bytes) -> None:
         # The broker confirms a returned message right afterwards: no queue failed to take it, there was none.
@@ -113,29 +144,51 @@ class RabbitPublisher:
     def _on_confirm(self, frame: Any) -> None:
         method = frame.method
         confirmed = isinstance(method, pika.spec.Basic.Ack)
-        if method.multiple:
-            settled = []
-            for number in self._unconfirmed:  # in the order sent
-                if number > method.delivery_tag:
-                    break
-                settled.append(number)
+        settled = [self._settle(number, confirmed) for number in self._answered(method)]
+        following = [behind for _, behind in settled if isinstance(behind, _Chained)]
+        hopeless = [behind for _, behind in settled if isinstance(behind, Outcome)]
+        self._outcomes.put([outcome for outcome, _ in settled] + hopeless)
+        if following:
+            self._handed.extendleft(following)
+            self._write(len(following))
+        if len(following) < len(settled):
+            self._on_news()
         else:
-            settled = [method.delivery_tag]
-        self._outcomes.put([self._settle(number, confirmed) for number in settled])
-        self._on_news()
+            self._give_news_soon()
         if self._link.trouble:
             self._link.works()
         if self._refusing and time.monotonic() - min(self._refusing.values()) >= _STUBBORN:
             self._link.reopen("RabbitMQ refuses what is sent to " + " and ".join(key for _, key in self._refusing))
 
-    def _settle(self, number: int, confirmed: bool) -> Outcome:
-        message = self._unconfirmed.pop(number)
+    def _answered(self, method: Any) -> list[int]:
+        if not method.multiple:
+            return [method.delivery_tag]
+        found = []
+        for number in self._unconfirmed:  # in the order sent
+            if number > method.delivery_tag:
+                break
+            found.append(number)
+        return found
+
+    def _give_news_soon(self) -> None:
+        """All chains go on, so nothing depends on who hears of it: tell of many confirms at once."""
+        if self._channel is not None and not self._news_due:
+            self._news_due = True
+            self._channel.connection.ioloop.call_later(_NEWS_AFTER, self._give_news)
+
+    def _give_news(self) -> None:
+        self._news_due = False
+        self._on_news()
+
+    def _settle(self, number: int, confirmed: bool) -> tuple[Outcome, _Chained | Outcome | None]:
+        """Return what became of the message, and what comes behind it in its chain now."""
+        message, behind = self._unconfirmed.pop(number)
         returned = self._returned.pop(message.message_id, None) if self._returned else None
         if returned is not None:
-            return Outcome(message.tag, False, f"returned: {returned}")
+            return Outcome(message.tag, False, f"returned: {returned}"), None
         if not confirmed:
             self._refusing.setdefault((message.exchange, message.routing_key), time.monotonic())
-            return Outcome(message.tag, False, "refused by the broker")
+            return Outcome(message.tag, False, "refused by the broker"), None
         if self._refusing:
             self._refusing.pop((message.exchange, message.routing_key), None)
-        return Outcome(message.tag, True)
+        return Outcome(message.tag, True), behind
