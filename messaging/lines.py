@@ -16,7 +16,7 @@ _CHAIN = 100
 Chain = list[PendingEvent]
 
 
-@dataclass
+@dataclass(slots=True)
 class Line:
     """The events of an aggregate in order; the first of them are with the publisher."""
 

@@ -3,7 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import pika
 from pika.channel import Channel
@@ -27,14 +27,6 @@ _NEWS_AFTER = 0.01
 _LOST = "the connection to the broker was lost"
 
 
-class _Chained(NamedTuple):
-    """A message and what is sent when it is confirmed."""
-
-    message: Encoded
-    #: An outcome stands in the place of a message that cannot be sent.
-    behind: "_Chained | Outcome | None" = None
-
-
 class RabbitPublisher:
     """Sends with confirms and `mandatory`, any number of messages at a time. Used by one thread."""
 
@@ -44,11 +36,14 @@ class RabbitPublisher:
         self._user: str = parameters.credentials.username
         self._outcomes: Mailbox[list[Outcome]] = Mailbox()
         #: Handed over and not yet written to a connection.
-        self._handed: deque[_Chained] = deque()
+        self._handed: deque[Encoded] = deque()
+        #: By the tag of a message without an outcome: what stands behind it in its chain, the next one last. An outcome
+        #: stands in the place of a message that cannot be sent.
+        self._behind: dict[int, list[Encoded | Outcome]] = {}
         # The rest belongs to the link's thread. Delivery tags count up from 1 on each channel.
         self._channel: Channel | None = None
         self._sent = 0
-        self._unconfirmed: dict[int, _Chained] = {}
+        self._unconfirmed: dict[int, Encoded] = {}
         self._returned: dict[str, str] = {}
         #: Somebody is to be told of outcomes in a moment.
         self._news_due = False
@@ -72,23 +67,28 @@ class RabbitPublisher:
     def send_chains(self, chains: Iterable[Sequence[Message]]) -> None:
         """See `Publisher`."""
         for chain in chains:
-            first = self._chain(chain)
-            if isinstance(first, _Chained):
+            encoded = self._encode(chain)
+            first = encoded.pop()
+            if encoded:
+                self._behind[first.tag] = encoded
+            if isinstance(first, Encoded):
                 self._handed.append(first)
-            elif first is not None:
+            else:
                 self._outcomes.put([first])
                 self._on_news()
         self._link.call(self._publish)  # without a connection, the next one to open takes them along
 
-    def _chain(self, messages: Sequence[Message]) -> _Chained | Outcome | None:
-        """Return the first with the others behind it, up to the first that cannot be sent."""
-        first: _Chained | Outcome | None = None
-        for message in reversed(messages):
+    def _encode(self, chain: Sequence[Message]) -> list[Encoded | Outcome]:
+        """Return the chain from its end to its beginning; it ends with the first message that cannot be sent."""
+        encoded: list[Encoded | Outcome] = []
+        for message in chain:
             try:
-                first = _Chained(encode(message, user_id=self._user), first)
+                encoded.append(encode(message, user_id=self._user))
             except CannotBeEncoded as error:  # here, for on the link's thread it would cost the connection
-                first = Outcome(message.tag, False, f"cannot be encoded: {error}", hopeless=True)
-        return first
+                encoded.append(Outcome(message.tag, False, f"cannot be encoded: {error}", hopeless=True))
+                break
+        encoded.reverse()
+        return encoded
 
     def outcomes(self, timeout: float) -> list[Outcome]:
         """See `Publisher`."""
@@ -113,7 +113,9 @@ class RabbitPublisher:
 
     def _lost(self) -> None:
         self._channel = None
-        lost = [Outcome(sent.message.tag, False, _LOST, lost=True) for sent in self._unconfirmed.values()]
+        lost = [Outcome(message.tag, False, _LOST, lost=True) for message in self._unconfirmed.values()]
+        for outcome in lost:
+            self._behind.pop(outcome.tag, None)
         self._unconfirmed = {}
         self._returned = {}
         if lost:
@@ -128,12 +130,12 @@ class RabbitPublisher:
         channel = self._channel
         if channel is None or not channel.is_open or not self._handed:
             return False
-        sent = [self._handed.popleft() for _ in range(min(len(self._handed), limit))]
-        for one in sent:
+        messages = [self._handed.popleft() for _ in range(min(len(self._handed), limit))]
+        for message in messages:
             self._sent += 1
-            self._unconfirmed[self._sent] = one
+            self._unconfirmed[self._sent] = message
         number, frame_max = channel.channel_number, channel.connection.params.frame_max
-        publications = [publication(one.message, channel=number, frame_max=frame_max) for one in sent]
+        publications = [publication(message, channel=number, frame_max=frame_max) for message in messages]
         channel.connection.write(b"".join(publications))
         return True
 
@@ -144,14 +146,13 @@ class RabbitPublisher:
     def _on_confirm(self, frame: Any) -> None:
         method = frame.method
         confirmed = isinstance(method, pika.spec.Basic.Ack)
-        settled = [self._settle(number, confirmed) for number in self._answered(method)]
-        following = [behind for _, behind in settled if isinstance(behind, _Chained)]
-        hopeless = [behind for _, behind in settled if isinstance(behind, Outcome)]
-        self._outcomes.put([outcome for outcome, _ in settled] + hopeless)
+        outcomes = [self._settle(number, confirmed) for number in self._answered(method)]
+        following = self._next(outcomes) if self._behind else []
+        self._outcomes.put(outcomes)
         if following:
             self._handed.extendleft(following)
             self._write(len(following))
-        if len(following) < len(settled):
+        if len(following) < len(outcomes):
             self._on_news()
         else:
             self._give_news_soon()
@@ -180,15 +181,29 @@ class RabbitPublisher:
         self._news_due = False
         self._on_news()
 
-    def _settle(self, number: int, confirmed: bool) -> tuple[Outcome, _Chained | Outcome | None]:
-        """Return what became of the message, and what comes behind it in its chain now."""
-        message, behind = self._unconfirmed.pop(number)
+    def _next(self, outcomes: list[Outcome]) -> list[Encoded]:
+        """Return what follows in the chains now; what cannot be sent is one more outcome."""
+        following: list[Encoded] = []
+        for outcome in outcomes:  # also over those that are added
+            behind = self._behind.pop(outcome.tag, None)
+            if behind and outcome.confirmed:
+                message = behind.pop()
+                if behind:
+                    self._behind[message.tag] = behind
+                if isinstance(message, Encoded):
+                    following.append(message)
+                else:
+                    outcomes.append(message)
+        return following
+
+    def _settle(self, number: int, confirmed: bool) -> Outcome:
+        message = self._unconfirmed.pop(number)
         returned = self._returned.pop(message.message_id, None) if self._returned else None
         if returned is not None:
-            return Outcome(message.tag, False, f"returned: {returned}"), None
+            return Outcome(message.tag, False, f"returned: {returned}")
         if not confirmed:
             self._refusing.setdefault((message.exchange, message.routing_key), time.monotonic())
-            return Outcome(message.tag, False, "refused by the broker"), None
+            return Outcome(message.tag, False, "refused by the broker")
         if self._refusing:
             self._refusing.pop((message.exchange, message.routing_key), None)
-        return Outcome(message.tag, True), behind
+        return Outcome(message.tag, True)
