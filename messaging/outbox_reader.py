@@ -21,7 +21,7 @@ from messaging.wakeup import CHANNEL
 #: Any number will do that nothing else in the service's database locks.
 _LOCK = 0x0B0C5_0001
 
-_INTERRUPTS_AT_ONCE = 4096
+_INTERRUPTS_AT_ONCE = 64
 
 # The first one comes however large it is.
 _FETCH = """
@@ -82,7 +82,7 @@ class OutboxReader:
         self._bodies_are_text = self._connection.get_parameter_status("server_encoding") == "UTF8"
         self._cursor = self._connection.cursor()
         self._interrupts, self._interrupting = socket.socketpair()
-        self._interrupting.setblocking(False)
+        self._interrupted = False
         try:
             # A mark lost in a crash of the database costs a second publication, which the inbox catches.
             self._execute("SET synchronous_commit = off", {})
@@ -130,7 +130,7 @@ class OutboxReader:
 
         Not "those after the last id": ids are drawn before the commit, so a lower one can become visible later.
         """
-        wanted = {"limit": limit, "max_bytes": max_bytes, "besides": list(besides), "not_of": list(not_of)}
+        wanted = {"limit": limit, "max_bytes": max_bytes, "besides": _array(besides), "not_of": list(not_of)}
         wanted |= {"not_with": list(not_with)}
         more = _NOT_WITH if not_with else ""  # else it would pass over all that is pending for nothing
         if self._bodies_are_text:
@@ -143,7 +143,7 @@ class OutboxReader:
 
     def mark_published(self, ids: Sequence[int]) -> None:
         """Record that the broker confirmed these."""
-        self._execute(_MARK, {"ids": list(ids)})
+        self._execute(_MARK, {"ids": _array(ids)})
 
     def wait(self, timeout: float) -> bool:
         """Wait until somebody commits events or interrupts, `timeout` seconds at the most.
@@ -157,11 +157,13 @@ class OutboxReader:
         readable, _, _ = select.select(sources, [], [], timeout)
         if self._interrupts in readable:
             self._interrupts.recv(_INTERRUPTS_AT_ONCE)
+            self._interrupted = False  # whoever found it set in between has done before what the caller looks at next
         return self._heard_of_commits() or not readable
 
     def interrupt(self) -> None:
         """End a `wait` that is under way, or the next one. May be called on any thread."""
-        with suppress(BlockingIOError):  # so many interrupts are waiting to be seen that one more says nothing new
+        if not self._interrupted:
+            self._interrupted = True
             self._interrupting.send(b"!")
 
     def _heard_of_commits(self) -> bool:
@@ -178,3 +180,8 @@ class OutboxReader:
             self._cursor.execute(statement, parameters)
         except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
             raise StorageUnavailable(str(error).strip()) from error
+
+
+def _array(ids: Sequence[int]) -> str:
+    """Return them as one literal: of a list, the driver would quote each."""
+    return f"{{{','.join(map(str, ids))}}}"

@@ -1,18 +1,20 @@
 """The relay: pending rows of the outbox, in order, to the broker; each marked once the broker has confirmed it.
 
 At least once: a crash between confirm and mark sends an event again, with the same id, and consumers deduplicate.
-Order: at most one event of an aggregate is on its way at any time, the next follows when that one is confirmed.
-So neither a refused message nor a lost connection can let a later event overtake an earlier one.
+Order: at most one event of an aggregate is on its way at any time, the next follows when that one is confirmed. So
+neither a refused message nor a lost connection can let a later event overtake an earlier one. The publisher hears of a
+confirm first: it is given the next events of an aggregate as a chain, and sends one after the other.
 """
 
 import logging
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from messaging.errors import StorageUnavailable
 from messaging.health import Health
-from messaging.lines import Lines
+from messaging.lines import Chain, Lines
 from messaging.observer import Observer, tell
 from messaging.outbox_reader import OutboxReader, PendingEvent
 from messaging.outgoing import outgoing
@@ -161,17 +163,20 @@ class Relay:
         lines = shift.lines
         outcomes = shift.publisher.outcomes(0)
         confirmed = [lines.by_id[outcome.tag] for outcome in outcomes if outcome.confirmed]
-        lost = [lines.by_id[outcome.tag] for outcome in outcomes if outcome.lost]
+        crowded = len(lines.crowded)
+        over = [event.subject for event in confirmed if lines.confirmed(event)]
+        self._send(shift.publisher, map(lines.next_chain, over))
+        shift.look |= len(lines.crowded) < crowded
+        lost = []
         for outcome in outcomes:
-            if not outcome.confirmed and not outcome.lost:
-                refused = lines.by_id[outcome.tag]
-                lines.drop(refused.subject)
-                shift.refusals.refused(refused, outcome.reason)
-        if confirmed:
-            crowded = len(lines.crowded)
-            self._send(shift.publisher, [e for e in map(lines.confirmed, confirmed) if e is not None])
-            shift.look |= len(lines.crowded) < crowded
-            self._mark(shift.pending, confirmed)
+            if not outcome.confirmed:  # the end of its chain, whose earlier ones are taken out by now
+                event = lines.by_id[outcome.tag]
+                if outcome.lost:
+                    lost.append(lines.next_chain(event.subject))
+                else:
+                    lines.drop(event.subject)
+                    shift.refusals.refused(event, outcome.reason)
+        self._mark(shift.pending, confirmed)
         if shift.refusals:
             self._release(shift, confirmed)
         self._send(shift.publisher, lost)
@@ -188,17 +193,29 @@ class Relay:
     def _finish(self, shift: _Shift) -> None:
         """Mark what is confirmed shortly after the stop, so that it need not be sent again."""
         deadline = time.monotonic() + _LAST_CONFIRMS
-        left = shift.lines.on_their_way()
-        while left > 0 and (patience := deadline - time.monotonic()) > 0:
+        lines = shift.lines
+        while lines.handed_over() and (patience := deadline - time.monotonic()) > 0:
             outcomes = shift.publisher.outcomes(patience)
-            left -= len(outcomes)
-            self._mark(shift.pending, [shift.lines.by_id[outcome.tag] for outcome in outcomes if outcome.confirmed])
+            confirmed = []
+            for outcome in outcomes:
+                event = lines.by_id[outcome.tag]
+                if outcome.confirmed:
+                    lines.confirmed(event)
+                    confirmed.append(event)
+                else:
+                    lines.drop(event.subject)
+            self._mark(shift.pending, confirmed)
 
     def _mark(self, pending: OutboxReader, events: list[PendingEvent]) -> None:
         if events:
             pending.mark_published([event.id for event in events])
             tell(self._observer.published, events)
 
-    def _send(self, publisher: Publisher, events: list[PendingEvent]) -> None:
-        if events:
-            publisher.send([outgoing(event, exchange=self._exchange, routing_key=event.type) for event in events])
+    def _send(self, publisher: Publisher, chains: Iterable[Chain]) -> None:
+        sent = [
+            [outgoing(event, exchange=self._exchange, routing_key=event.type) for event in chain]
+            for chain in chains
+            if chain
+        ]
+        if sent:
+            publisher.send_chains(sent)

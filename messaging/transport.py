@@ -1,6 +1,6 @@
 """What relay and consumer ask of a broker: `broker/` does it with RabbitMQ, `testing/stub.py` in memory."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
@@ -87,6 +87,14 @@ class Publisher(Protocol):
 
     def send(self, messages: Sequence[Message]) -> None:
         """Hand the messages over, in order. Each gets one outcome; without a connection they wait for the next one."""
+        ...
+
+    def send_chains(self, chains: Iterable[Sequence[Message]]) -> None:
+        """Hand chains of messages over: of each one message is on its way, the next is sent when that is confirmed.
+
+        Their outcomes come in the order of the chain. A message that is not confirmed ends it: those behind it are not
+        sent and have no outcome.
+        """
         ...
 
     def outcomes(self, timeout: float) -> list[Outcome]:

@@ -96,7 +96,7 @@ def _method(exchange: str, routing_key: str, *, channel: int) -> bytes:
 def _properties(message: Message, user_id: str) -> tuple[int, bytes]:
     """Return which properties there are, and their values in the order of the flags."""
     flags = _CONTENT_TYPE | _DELIVERY_MODE | _USER_ID
-    values = [_short(message.content_type)]
+    values = [_name(message.content_type)]
     if message.headers:
         flags |= _HEADERS
         values.append(_table(message.headers))
@@ -112,17 +112,17 @@ def _properties(message: Message, user_id: str) -> tuple[int, bytes]:
         values.append(_TIMESTAMP.pack(message.timestamp))
     if message.type:
         flags |= _TYPE
-        values.append(_short(message.type))
-    values.append(_short(user_id))
+        values.append(_name(message.type))
+    values.append(_name(user_id))
     if message.app_id:
         flags |= _APP_ID
-        values.append(_short(message.app_id))
+        values.append(_name(message.app_id))
     return flags, b"".join(values)
 
 
 def header_field(name: str, value: Any) -> bytes:
     """Return a header as it stands in their table."""
-    return _short(name) + _value(value)
+    return _name(name) + _value(value)
 
 
 def _table(headers: Mapping[str, Any]) -> bytes:
@@ -139,6 +139,12 @@ def _value(value: Any) -> bytes:
     pieces: list[bytes] = []  # what an event never has, and a message of somebody else's may
     pika.data.encode_value(pieces, value)
     return b"".join(pieces)
+
+
+@lru_cache(maxsize=1024)
+def _name(text: str) -> bytes:
+    """Return what the next message is likely to have as well."""
+    return _short(text)
 
 
 def _short(text: str) -> bytes:

@@ -122,6 +122,42 @@ class BrokerSuite:
         assert (outcome.confirmed, "NO_ROUTE" in outcome.reason) == (False, True)
         publisher.close()
 
+    def test_each_message_of_a_chain_follows_the_one_before_it(
+        self, broker: Broker, exchange: str, service: str
+    ) -> None:
+        publisher, receiver = broker.publisher(), broker.receiver(f"{service}.events", prefetch=100)
+        chains = [range(0, 20), range(20, 40), range(40, 41)]
+        publisher.send_chains([a_message(tag, exchange=exchange) for tag in chain] for chain in chains)
+        outcomes = outcomes_of(publisher, 41)
+        assert all(outcome.confirmed for outcome in outcomes)
+        answered = [outcome.tag for outcome in outcomes]
+        arrived = [int(delivery.message_id.removeprefix("m-")) for delivery in receive(receiver, 41)]
+        for chain in chains:
+            assert [tag for tag in answered if tag in chain] == [tag for tag in arrived if tag in chain] == list(chain)
+        publisher.close()
+        receiver.close()
+
+    def test_a_message_that_no_queue_takes_ends_its_chain_and_no_other(
+        self, broker: Broker, exchange: str, service: str
+    ) -> None:
+        publisher, receiver = broker.publisher(), broker.receiver(f"{service}.events", prefetch=100)
+        nowhere = a_message(1, exchange=f"{service}.retry", routing_key="no such delay")
+        publisher.send_chains(
+            [
+                [a_message(0, exchange=exchange), nowhere, a_message(2, exchange=exchange)],
+                [a_message(tag, exchange=exchange) for tag in (10, 11, 12)],
+            ]
+        )
+        outcomes = outcomes_of(publisher, 5)
+        assert [(o.tag, o.confirmed) for o in outcomes if o.tag < 10] == [(0, True), (1, False)]
+        assert [(o.tag, o.confirmed) for o in outcomes if o.tag >= 10] == [(10, True), (11, True), (12, True)]
+        publisher.send([a_message(20, exchange=exchange)])
+        assert outcomes_of(publisher, 1) == [Outcome(20, confirmed=True)]
+        assert {d.message_id for d in receive(receiver, 5)} == {"m-0", "m-10", "m-11", "m-12", "m-20"}
+        assert receiver.receive(1, 0.2) == []
+        publisher.close()
+        receiver.close()
+
     def test_what_is_not_settled_comes_again_marked_as_redelivered(
         self, broker: Broker, exchange: str, service: str
     ) -> None:

@@ -7,7 +7,7 @@ import re
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import Self
@@ -159,9 +159,16 @@ class StubPublisher:
 
     def send(self, messages: Sequence[Message]) -> None:
         """See `Publisher`."""
-        for message in messages:
-            routed = self._broker.route(message)
-            self._outcomes.append(Outcome(message.tag, routed, "" if routed else "returned: NO_ROUTE"))
+        self.send_chains((message,) for message in messages)
+
+    def send_chains(self, chains: Iterable[Sequence[Message]]) -> None:
+        """See `Publisher`."""
+        for chain in chains:
+            for message in chain:
+                routed = self._broker.route(message)
+                self._outcomes.append(Outcome(message.tag, routed, "" if routed else "returned: NO_ROUTE"))
+                if not routed:
+                    break
         self._on_news()
 
     def outcomes(self, timeout: float) -> list[Outcome]:  # noqa: ARG002

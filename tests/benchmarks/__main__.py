@@ -10,12 +10,17 @@ from tests.benchmarks.billing import billing_in_batches_beside_one_by_one
 from tests.benchmarks.business import latency_from_commit_to_ledger
 from tests.benchmarks.consumer import consumer_beside_the_naive_way
 from tests.benchmarks.latency import latency_beside_the_naive_way
-from tests.benchmarks.relay import a_million_pending_beside_ten_thousand, relay_beside_the_naive_way
+from tests.benchmarks.relay import (
+    a_hot_aggregate_beside_the_naive_way,
+    a_million_pending_beside_ten_thousand,
+    relay_beside_the_naive_way,
+)
 from tests.benchmarks.servers import Servers, running_servers
 from tests.benchmarks.writer import a_request_with_an_event_beside_one_without
 
 BENCHMARKS: dict[str, Callable[[Servers], list[tuple[str, str]]]] = {
     "relay": relay_beside_the_naive_way,
+    "hot": a_hot_aggregate_beside_the_naive_way,
     "consumer": consumer_beside_the_naive_way,
     "latency": latency_beside_the_naive_way,
     "writer": a_request_with_an_event_beside_one_without,

@@ -36,7 +36,7 @@ EACH = 20
 #: `n` of the one event that can never be handled.
 REFUSED = -1
 
-_SEND = "messaging.broker.publisher:RabbitPublisher.send"
+_SEND = "messaging.broker.publisher:RabbitPublisher.send_chains"
 _ACK = "messaging.broker.receiver:RabbitReceiver.ack"
 _TO_WAIT_QUEUE = "messaging.redirect:Redirector.to_wait_queue"
 _REDIRECT = "messaging.redirect:Redirector.send"
@@ -44,9 +44,10 @@ _REDIRECT = "messaging.redirect:Redirector.send"
 RELAY_POINTS = [
     KillPoint("between commit and publication", _SEND),
     KillPoint("while it publishes", "messaging.broker.link:Connection.write", on_pass=4),
+    KillPoint("in the middle of a chain", "messaging.broker.publisher:RabbitPublisher._on_confirm", "after", on_pass=3),
     KillPoint("between publication and confirmation", "messaging.broker.publisher:RabbitPublisher.outcomes", "after"),
     KillPoint("between confirmation and mark", "messaging.outbox_reader:OutboxReader.mark_published"),
-    KillPoint("after some marks", "messaging.outbox_reader:OutboxReader.mark_published", "after", on_pass=3),
+    KillPoint("after some marks", "messaging.outbox_reader:OutboxReader.mark_published", "after"),
 ]
 HANDLER_POINTS = [
     KillPoint("in the middle of a handler", "tests.integration.messaging_house:House._handle", "after", on_pass=2),
@@ -131,8 +132,9 @@ def test_every_subscriber_gets_everything_once_although_the_relay_was_killed(
 ) -> None:
     house.consumer()
     neighbour.consumer()
-    sell(house)
-    kill(processes, house, point)
+    for _ in range(2):  # so that each life has something to do, however much the one before it has marked
+        sell(house, EVENTS // 2)
+        kill(processes, house, point, times=1)
     processes.start("relay", house)
     everything_was_applied_once_and_in_order(house, neighbour)
     eventually(lambda: house.unfinished() == {} == neighbour.unfinished())

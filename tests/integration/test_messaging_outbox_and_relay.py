@@ -101,6 +101,42 @@ def test_an_aggregate_with_more_events_than_a_relay_takes_keeps_no_other_one_wai
     assert {event.subject for event in sent[: hot // 2]} == {"hot", *others}
 
 
+def test_a_chain_that_is_cut_goes_on_where_it_was(house: House, cutter: ConnectionCutter) -> None:
+    house.consumer()
+    house.relay()
+    for round_ in range(1, 4):
+        sell_at_once(house, "hot", 200)
+        eventually(partial(has_effects, house, 200 * round_ - 190))
+        cutter.cut()
+        house.wait_for_effects(200 * round_, timeout=30)
+    assert house.sequences("hot") == list(range(1, 601))
+
+
+def test_a_relay_that_is_stopped_in_the_middle_of_an_aggregate_leaves_nothing_to_be_sent_twice(house: House) -> None:
+    house.subscribe()
+    queue = events_queue(house.service)
+    sell_at_once(house, "hot", 1_000)
+    house.relay()
+    eventually(lambda: house.broker.queue_state(queue).ready > 0)
+    house.stop_last()
+    assert house.pending() > 0
+    house.relay()
+    eventually(lambda: house.pending() == 0, timeout=30)
+    sent = [Event.from_bytes(body).sequence for body in house.queued(queue, 1_000)]
+    assert sent == list(range(1, 1_001))
+    assert house.broker.queue_state(queue).ready == 0
+
+
+def sell_at_once(house: House, subject: str, count: int) -> None:
+    with house.sessions.begin() as session:
+        for n in range(count):
+            house.sell_in(session, subject, n)
+
+
+def has_effects(house: House, count: int) -> bool:
+    return len(house.effects()) >= count
+
+
 def test_only_one_relay_works_and_the_standby_takes_over(house: House) -> None:
     first = house.relay()
     eventually(first.active.is_set)
@@ -196,7 +232,7 @@ def test_a_body_that_is_no_text_is_published_byte_for_byte_and_holds_nobody_up(h
 def test_what_is_committed_while_a_line_stays_full_is_published_all_the_same(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The broker confirms nothing of one aggregate, so that its line never gets shorter."""
+    """The relay hears of no confirm of one aggregate, so that its line never gets shorter."""
     monkeypatch.setattr("messaging.lines._LINE", 4)
     monkeypatch.setattr("messaging.relay._FIRST_FETCH", 4)
     settle = RabbitPublisher.outcomes
@@ -217,7 +253,7 @@ def test_what_is_committed_while_a_line_stays_full_is_published_all_the_same(
     for n in range(5):
         house.sell("pears")
         eventually(partial(pears_are_handled, n + 1))
-    assert house.sequences("apples") == [1]
+    assert house.sequences("apples") == [1, 2, 3, 4]
 
 
 def test_a_client_that_would_read_another_encoding_publishes_what_was_committed(

@@ -136,6 +136,22 @@ def test_what_cannot_be_encoded_is_refused_at_once_and_costs_nobody_the_connecti
     assert "cannot be encoded" in outcomes[1].reason
 
 
+def test_what_cannot_be_encoded_is_refused_in_its_turn_and_ends_its_chain(billing: RabbitBroker) -> None:
+    publisher = billing.publisher()
+    fine = Message(1, "ates.events", "billing.task_priced.v1", b"{}", "application/json")
+    publisher.send_chains([[fine, fine._replace(tag=2), fine._replace(tag=3, timestamp=-1), fine._replace(tag=4)]])
+    outcomes = outcomes_of(publisher, 3)
+    publisher.send([fine._replace(tag=5)])
+    outcomes += outcomes_of(publisher, 1)
+    publisher.close()
+    assert [(outcome.tag, outcome.confirmed, outcome.hopeless) for outcome in outcomes] == [
+        (1, True, False),
+        (2, True, False),
+        (3, False, True),
+        (5, True, False),
+    ]
+
+
 def test_guest_is_gone(vhost: Vhost) -> None:
     url = vhost.administrator_url.replace("ates:", "guest:", 1).replace(":tests-only@", ":guest@", 1)
     with pytest.raises(BrokerUnavailable):

@@ -86,6 +86,28 @@ def test_events_that_no_queue_takes_wait_with_their_aggregates_and_everything_el
     eventually(lambda: relay.condition.ready and house.pending() == 0)
 
 
+def test_an_event_that_is_refused_in_the_middle_of_a_chain_lets_nothing_behind_it_overtake(house: House) -> None:
+    house.subscribe()
+    for _ in range(3):
+        sell_of_each(house, 5)
+        for shelf in SHELVES:
+            house.count(shelf)
+    with channel_to(house) as channel:
+        channel.queue_delete(unrouted_name(house.exchange))
+    house.consumer()
+    relay = house.relay()
+    house.wait_for_effects(5 * len(SHELVES))
+    eventually(lambda: f"{COUNTED}.v2 (returned: NO_ROUTE)" in relay.condition.doing)
+    house.sell("cherries")
+    eventually(lambda: house.sequences("cherries") == [1])
+    assert [house.sequences(shelf) for shelf in SHELVES] == [[1, 2, 3, 4, 5]] * len(SHELVES)
+    house.broker.declare(shared_topology(house.exchange))
+    house.wait_for_effects(15 * len(SHELVES) + 1)
+    expected = [number for number in range(1, 18) if number % 6]
+    assert [house.sequences(shelf) for shelf in SHELVES] == [expected] * len(SHELVES)
+    eventually(lambda: relay.condition.ready and house.pending() == 0)
+
+
 def test_more_refused_events_than_a_relay_keeps_hold_up_nothing_but_their_aggregates(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

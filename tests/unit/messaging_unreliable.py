@@ -1,6 +1,6 @@
 """The broker in memory as an unreliable network makes it: the test decides what arrives, is refused or is lost."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from math import inf
 from random import Random
@@ -74,6 +74,8 @@ class UnreliablePublisher:
         self._broker = broker
         self._on_news = on_news
         self._wire: list[Message] = []
+        #: By the tag of a message that is on its way: what stands behind it in its chain.
+        self._behind: dict[int, Sequence[Message]] = {}
         self._answers: list[Outcome] = []
         self._outcomes: list[Outcome] = []
         program().connections.append(self)
@@ -102,6 +104,10 @@ class UnreliablePublisher:
 
     def _tell(self, outcomes: list[Outcome]) -> None:
         self._outcomes += outcomes
+        for outcome in outcomes:
+            behind = self._behind.pop(outcome.tag)
+            if outcome.confirmed:
+                self.send_chains([behind])
         if outcomes:
             self._on_news()
 
@@ -111,8 +117,18 @@ class UnreliablePublisher:
     def obstacle(self) -> str:
         return ""
 
+    def on_the_wire(self) -> int:
+        """How many messages have yet to reach the broker."""
+        return len(self._wire)
+
     def send(self, messages: Sequence[Message]) -> None:
-        self._wire += messages
+        self.send_chains((message,) for message in messages)
+
+    def send_chains(self, chains: Iterable[Sequence[Message]]) -> None:
+        for chain in chains:
+            if chain:
+                self._wire.append(chain[0])
+                self._behind[chain[0].tag] = chain[1:]
 
     def outcomes(self, timeout: float) -> list[Outcome]:
         if timeout > 0 and not self._outcomes:

@@ -34,6 +34,8 @@ _WINDOW_BYTES = 2_000
 _FIRST_FETCH = 3
 #: Events of one aggregate that a relay has in its hands.
 _LINE = 3
+#: Events of one aggregate that a relay hands over together.
+_CHAIN = 2
 #: Refused events of one type that a relay keeps.
 _KEPT = 1
 #: Of one service.
@@ -76,6 +78,7 @@ class World:
         self._replace("messaging.relay._WINDOW_BYTES", _WINDOW_BYTES)
         self._replace("messaging.relay._FIRST_FETCH", _FIRST_FETCH)
         self._replace("messaging.lines._LINE", _LINE)
+        self._replace("messaging.lines._CHAIN", _CHAIN)
         self._replace("messaging.refusals._PAUSES", (0.0,))
         self._replace("messaging.refusals._KEPT", _KEPT)
         self._replace("messaging.handling.inbox", MemoryInbox)
