@@ -16,7 +16,7 @@ from billing_service.domain import ledger
 from billing_service.domain.pricing import Prices
 from billing_service.models import EndedSession, User
 from chassis.people import BLOCKED, end_session, upsert_user
-from messaging import Batch, Event, HandlerTable
+from messaging import Batch, Event, HandlerTable, InOrder
 
 
 def user_changed(session: Session, event: Event) -> None:
@@ -101,8 +101,9 @@ HANDLERS: HandlerTable = {
     "auth.user_blocked": user_changed,
     "auth.user_unblocked": user_changed,
     "auth.user_signed_out": user_signed_out,
-    "tracker.task_created": _TASKS,
+    # What moves money, or says how much, waits behind what died of the same task.
+    "tracker.task_created": InOrder(_TASKS),
     "tracker.task_updated": _TASKS,
-    "tracker.task_assigned": _TASKS,
-    "tracker.task_completed": _TASKS,
+    "tracker.task_assigned": InOrder(_TASKS),
+    "tracker.task_completed": InOrder(_TASKS),
 }

@@ -23,7 +23,7 @@ from chassis.replaying import replay_command
 from chassis.scheduler import build_scheduler
 from chassis.settings import EXCHANGE, Settings, SettingsError
 from chassis.tracing import load_tracing
-from messaging import Consumer, DeadLetterDesk, HandlerTable, RabbitBroker, Relay, RetryPolicy, stop_at_signal
+from messaging import Consumer, HandlerTable, RabbitBroker, Relay, RetryPolicy, stop_at_signal
 from messaging.replay import Forget
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def _relay(service: Service[S]) -> None:
     observer = EventObserver(service.name, load_tracing(service.name, "relay"))
     broker = RabbitBroker(settings.amqp_url, name=f"{service.name}.relay")
     relay = Relay(settings.database_url, broker, exchange=EXCHANGE, observer=observer)
-    serve_probes(settings, LoopHealth(relay.condition), [observer])
+    serve_probes(settings, LoopHealth(relay.health), [observer])
     relay.run(stop)
 
 
@@ -127,16 +127,8 @@ def _consumer(service: Service[S]) -> None:
         retry=RetryPolicy(attempts=settings.retry_attempts),
         observer=observer,
     )
-    serve_probes(settings, LoopHealth(consumer.condition), [observer])
-    desk_broker = RabbitBroker(settings.amqp_url, name=f"{service.name}.dead-letters")
-    desk = DeadLetterDesk(service.name, desk_broker, database.engine)
-    desk_thread = threading.Thread(target=desk.run, args=(stop,), name="dead-letters")
-    desk_thread.start()
-    try:
-        consumer.run(stop)
-    finally:
-        stop.set()
-        desk_thread.join()
+    serve_probes(settings, LoopHealth(consumer.health), [observer])
+    consumer.run(stop)
 
 
 def _scheduler(service: Service[S]) -> None:
@@ -146,7 +138,7 @@ def _scheduler(service: Service[S]) -> None:
     database = Database(settings)
     scheduler = build_scheduler(settings, database, load_tracing(service.name, "scheduler"))
     service.jobs(scheduler, settings, database)
-    serve_probes(settings, LoopHealth(scheduler.condition))
+    serve_probes(settings, LoopHealth(scheduler.health))
 
     def end_when_told(_started: object) -> None:
         threading.Thread(target=lambda: stop.wait() and scheduler.shutdown(), daemon=True).start()

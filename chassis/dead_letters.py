@@ -23,12 +23,13 @@ from messaging.dead_letters import (
     list_dead_letters,
     read_dead_letter,
     replay_edited,
+    retry_waiting,
 )
 from messaging.errors import LetterNotDead, LetterUnknown
-from messaging.tables import DeadLetter
+from messaging.tables import HeldMessage
 
 #: A letter that dies again moves to the end, and is news again.
-_ORDER = Order((DeadLetter.position,))
+_ORDER = Order((HeldMessage.position,))
 
 
 class DeadLetterNotFound(NotFound):
@@ -75,6 +76,12 @@ def decide_about_all(selection: Selection, decision: Decision) -> int:
     """Write down what who is signed in decides about all dead letters of a selection; return how many there were."""
     with runtime().database.transaction() as session:
         return decide_all(session, selection, decision, by=_actor())
+
+
+def retry_all() -> int:
+    """Have everything tried at once that waits for its next try; return how much that is."""
+    with runtime().database.transaction() as session:
+        return retry_waiting(session, by=_actor())
 
 
 def replay_with(letter_id: UUID, changes: Mapping[str, Any]) -> UUID:

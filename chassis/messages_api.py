@@ -18,6 +18,7 @@ from chassis.dead_letters import (
     letter_story,
     page_of_letters,
     replay_with,
+    retry_all,
 )
 from chassis.identity import require_roles
 from chassis.input.bodies import Blueprint
@@ -86,6 +87,9 @@ class DeadLetterStorySchema(DeadLetterSchema):
     outcome = fields.Enum(
         Outcome, by_value=True, allow_none=True, metadata={"description": "Of the latest replay; null without one"}
     )
+    waiting_behind = fields.Integer(metadata={"description": "Later events of its aggregate that wait behind it"})
+    behind = fields.UUID(allow_none=True, metadata={"description": "The event for which it waits; null if it does not"})
+    due_at = fields.AwareDateTime(allow_none=True, metadata={"description": "When it is tried next"})
     history = fields.List(fields.Nested(HistorySchema))
 
 
@@ -120,7 +124,10 @@ class DeadLetterArgs(PageArgs):
     state = fields.String(
         load_default="open",
         validate=validate.OneOf([*STATE_FILTERS]),
-        metadata={"description": "`open`: those whose message is in RabbitMQ's queue"},
+        metadata={
+            "description": "`open`: those that nobody has discarded and that were not replayed with success. "
+            "`waiting` and `blocked` are not dead: they wait for their next try, or behind another of their aggregate."
+        },
     )
 
 
@@ -137,8 +144,14 @@ class SelectionOnPage(SelectionSchema):
     up_to = fields.Integer(load_default=None, validate=validate.Range(0, BIGGEST_NUMBER))
 
 
+class RetriedSchema(Schema):
+    """How much is tried at once."""
+
+    requested = fields.Integer()
+
+
 class DecidedSchema(Schema):
-    """A decision that the desk will carry out."""
+    """A decision, which the consumer carries out."""
 
     id = fields.UUID()
     state = fields.Enum(State, by_value=True)
@@ -229,7 +242,7 @@ def replay_letter(letter_id: UUID) -> dict[str, Any]:
 def discard_letter(letter_id: UUID) -> dict[str, Any]:
     """Give a dead letter up; it stays on record"""
     decide_about(letter_id, Decision.DISCARD)
-    return {"id": letter_id, "state": State.DISCARD_REQUESTED}
+    return {"id": letter_id, "state": State.DISCARDED}
 
 
 @messages.post("/dead-letters/replay")
@@ -248,6 +261,14 @@ def replay_group(selection: dict[str, str | None]) -> dict[str, Any]:
 def discard_group(selection: dict[str, str | None]) -> dict[str, Any]:
     """Give up all dead letters of a type or a reason, or all there are; they stay on record"""
     return _decide_about_all(selection, Decision.DISCARD)
+
+
+@messages.post("/dead-letters/retry")
+@messages.response(202, RetriedSchema)
+@require_roles(Role.ADMIN)
+def retry() -> dict[str, int]:
+    """Try everything at once that waits for its next try"""
+    return {"requested": retry_all()}
 
 
 def _decide_about_all(selection: dict[str, str | None], decision: Decision) -> dict[str, Any]:

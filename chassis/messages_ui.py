@@ -20,6 +20,7 @@ from chassis.dead_letters import (
     letter_story,
     page_of_letters,
     replay_with,
+    retry_all,
 )
 from chassis.errors import N_
 from chassis.i18n import translate
@@ -29,8 +30,9 @@ from chassis.messages_api import DeadLetterArgs, SelectionOnPage
 from chassis.navigation import SERVICE_NAMES
 from chassis.people import Role
 from chassis.runtime import runtime
-from messaging import outbox_status
+from messaging import count_waiting, outbox_status
 from messaging.dead_letters import (
+    LIVING,
     STATE_FILTERS,
     Action,
     DeadLetterGroup,
@@ -71,13 +73,17 @@ _REASONS = {
 }
 #: Of the states, and of what a letter's history can hold besides them.
 _NAMES = {
-    "open": N_("in the queue"),
+    "open": N_("open"),
+    "held": N_("not dead: tried again"),
+    "waiting": N_("waits for its next try"),
+    "blocked": N_("waits behind another"),
     "dead": N_("dead"),
     "replay_requested": N_("replay requested"),
-    "discard_requested": N_("discard requested"),
     "replayed": N_("replayed"),
     "discarded": N_("discarded"),
     "all": N_("all of them"),
+    # Stands in histories of earlier days.
+    "discard_requested": N_("discard requested"),
     "died": N_("died"),
     "edited": N_("edited and replay requested"),
 }
@@ -93,10 +99,12 @@ def overview() -> str:
         outbox = outbox_status(session)
         groups = dead_letter_groups(session)
         decisions = recent_decisions(session, limit=_DECISIONS_SHOWN)
+        waiting = count_waiting(session)
     return render_template(
         "messages/overview.html",
         outbox=outbox,
         groups=groups,
+        waiting=waiting,
         total=sum(group.count for group in groups),
         undecided=sum(group.undecided for group in groups),
         last_position=max((group.last_position for group in groups), default=0),
@@ -159,6 +167,15 @@ def replay_group() -> Response:
     return redirect(url_for("messages_pages.overview"), 303)
 
 
+@messages_pages.post("/retry")
+@require_roles(Role.ADMIN)
+def retry() -> Response:
+    """Have everything tried at once that waits for its next try."""
+    count = retry_all()
+    flash(ngettext("%(num)d event is tried at once.", "%(num)d events are tried at once.", count))
+    return redirect(url_for("messages_pages.overview"), 303)
+
+
 @messages_pages.get("/discard")
 @require_roles(Role.ADMIN)
 def confirm_discard() -> str:
@@ -187,8 +204,9 @@ def _letter(letter_id: UUID, refusal: InvalidEvent | None = None) -> str:
         letter=story.letter,
         is_cut=story.size > MAX_BYTES,
         is_dead=story.letter.state is State.DEAD,
+        never_died=not story.letter.deaths,
         under_way=under_way,
-        watched=under_way and _is_recent(story.history[-1].at, _WATCHED),
+        watched=under_way and bool(story.history) and _is_recent(story.history[-1].at, _WATCHED),
         is_handled=story.outcome is Outcome.HANDLED,
         is_dead_again=story.outcome is Outcome.DEAD_AGAIN,
         edited_id=next((entry.detail for entry in reversed(story.history) if entry.action == Action.EDITED), None),
@@ -199,10 +217,10 @@ def _letter(letter_id: UUID, refusal: InvalidEvent | None = None) -> str:
 
 
 def _letter_is_under_way(story: DeadLetterStory) -> bool:
-    """Tell whether the desk or the consumer has yet to do what was decided."""
+    """Tell whether the consumer has yet to do what was decided."""
     if story.letter.state is State.REPLAYED:
         return story.outcome is Outcome.UNDER_WAY
-    return story.letter.state in (State.REPLAY_REQUESTED, State.DISCARD_REQUESTED)
+    return story.letter.state in LIVING
 
 
 def _is_watched(groups: Sequence[DeadLetterGroup], decisions: Sequence[RecentDecision]) -> bool:

@@ -68,7 +68,7 @@ class JobScheduler(BlockingScheduler):  # type: ignore[misc]
         #: What was last said of a job that waits: the same is said once, however often it is looked.
         self._said: dict[str, str] = {}
         #: Written by the heartbeat: it shows that the loop goes round and that there is a thread for a job.
-        self.condition = Health()
+        self.health = Health()
         self.add_listener(self._skipped, EVENT_JOB_MAX_INSTANCES)
 
     def add_job(self, func: Callable[..., object], *arguments: Any, **options: Any) -> Any:
@@ -80,15 +80,15 @@ class JobScheduler(BlockingScheduler):  # type: ignore[misc]
         return super().add_job(self._observed(name, func), *arguments, **options)
 
     def add_heartbeat(self, is_ready: Callable[[], bool]) -> None:
-        """Have the condition say every few seconds whether jobs can do their work."""
+        """Have the health say every few seconds whether jobs can do their work."""
 
         def beat() -> None:
             if not is_ready():
-                self.condition.turn("waiting for the database", ready=False)
+                self.health.turn("waiting for the database", ready=False)
             elif self._asked:
-                self.condition.turn(f"{WAITING_FOR_PERSON}: {' '.join(list(self._asked.values()))}", ready=False)
+                self.health.turn(f"{WAITING_FOR_PERSON}: {' '.join(list(self._asked.values()))}", ready=False)
             else:
-                self.condition.turn("running jobs", ready=True)
+                self.health.turn("running jobs", ready=True)
 
         super().add_job(beat, "interval", seconds=_HEARTBEAT, next_run_time=utc_now(), id="heartbeat")
 

@@ -2,7 +2,7 @@
 
 A service publishes with `publish` inside its own transaction, runs a `Relay` and a `Consumer` as processes, and
 lists what it handles in a `HandlerTable`. What cannot be handled ends with the dead letters: see
-`messaging.dead_letters`, and `DeadLetterDesk`, which carries out what people decide about them.
+`messaging.dead_letters`.
 """
 
 from messaging import dead_letters, replay
@@ -10,8 +10,7 @@ from messaging.aggregate import VersionedAggregate
 from messaging.broker import RabbitBroker
 from messaging.consumer import Consumer
 from messaging.context import MessageContext, caused_by, current_context, message_context
-from messaging.desk import DeadLetterDesk
-from messaging.dispatch import Batch, Handler, HandlerTable
+from messaging.dispatch import Batch, Handler, HandlerTable, InOrder
 from messaging.envelope import Event
 from messaging.errors import (
     ForeignEvent,
@@ -25,7 +24,7 @@ from messaging.errors import (
     UnknownType,
 )
 from messaging.health import Health
-from messaging.inbox import count_waiting
+from messaging.held import count_waiting
 from messaging.observer import Observer, OutcomeName
 from messaging.outbox import (
     OutboxStatus,
@@ -46,12 +45,12 @@ from messaging.topology import consumer_topology, shared_topology
 __all__ = [
     "Batch",
     "Consumer",
-    "DeadLetterDesk",
     "Event",
     "ForeignEvent",
     "Handler",
     "HandlerTable",
     "Health",
+    "InOrder",
     "MessageContext",
     "MessagingError",
     "NotAnEvent",

@@ -14,8 +14,7 @@ from messaging.tables import OutboxEvent
 _NOT_ARRIVED = text("""
     SELECT published FROM unnest(CAST(:event_ids AS uuid[])) AS published
      WHERE NOT EXISTS (SELECT FROM inbox WHERE event_id = published)
-       AND NOT EXISTS (SELECT FROM waiting WHERE event_id = published)
-       AND NOT EXISTS (SELECT FROM dead_letter WHERE id = published)
+       AND NOT EXISTS (SELECT FROM held_message WHERE id = published)
 """).bindparams(bindparam("event_ids", type_=ARRAY(Uuid)))
 
 
@@ -45,5 +44,5 @@ def published_events(
 
 
 def not_arrived(session: Session, event_ids: Collection[UUID]) -> set[UUID]:
-    """Return those of these events that this service has not handled, and that neither wait nor died here."""
+    """Return those of these events that this service has not handled and does not hold."""
     return set(session.scalars(_NOT_ARRIVED, {"event_ids": list(event_ids)}))

@@ -1,29 +1,31 @@
 """The consumer: from the queue to the handling of its events, exactly once.
 
 At least once from the broker, deduplicated by the inbox in the transaction of the effect: acked after the commit,
-never before. A server that is away is none of the events' business: the consumer pauses.
+never before. An event that cannot be handled now is held in the database (`messaging.held`), and handled from there
+when it is due. A server that is away is none of the events' business: the consumer pauses.
 """
 
 import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from itertools import groupby
 from operator import attrgetter
 from uuid import UUID
 
 from sqlalchemy.orm import Session, sessionmaker
 
+from messaging.dead_letters.mirror import DeadLetterMirror
+from messaging.declaring import OwnTopology
 from messaging.dispatch import HandlerTable
 from messaging.errors import PermanentError
 from messaging.handling import Handling
 from messaging.health import Health
 from messaging.interruptions import Patience, Stopped
 from messaging.observer import Observer
-from messaging.received import Received, read
-from messaging.redirect import Redirector
+from messaging.received import HeldRow, Received, read
 from messaging.retry import RetryPolicy
 from messaging.schemas import SchemaRegistry
-from messaging.suspects import COMPANY
 from messaging.topology import DEFAULT_EXCHANGE, consumer_topology, events_queue
 from messaging.transport import Broker, Delivery, Receiver
 
@@ -50,8 +52,12 @@ class Consumer:
         retry: RetryPolicy | None = None,
         batch: int = BATCH,
         observer: Observer | None = None,
+        compare_every: float = 10.0,
     ) -> None:
-        """Take the subscription and what it needs. Raises UnknownType for a handler of an event without a schema."""
+        """Take the subscription and what it needs. Raises UnknownType for a handler of an event without a schema.
+
+        `compare_every`: seconds, at least, between two looks whether the dead-letter queue shows all dead letters.
+        """
         for name in handlers:
             registry.newest(name)
         self._service = service
@@ -63,9 +69,8 @@ class Consumer:
         self._retry = retry or RetryPolicy()
         self._batch = batch
         self._observer = observer or Observer()
-        #: Over which messages arrived: numbered from 1.
-        self._connection = 0
-        self.condition = Health()
+        self._compare_every = compare_every
+        self.health = Health()
         #: Set while it is subscribed to its queue.
         self.active = threading.Event()
 
@@ -76,90 +81,92 @@ class Consumer:
     def run_replay(self, stop: threading.Event, replay: UUID, receiver: Receiver) -> None:
         """Work in the same way on what `receiver` brings, while this replay makes the live consumers pause.
 
-        Raises ReplayLost when it is not, or no more, the one that is under way.
+        What is held waits for them. Raises ReplayLost when it is not, or no more, the replay that is under way.
         """
         self._work(stop, replay, lambda: receiver)
 
+    @contextmanager
+    def _mirror(self, stop: threading.Event) -> Iterator[threading.Event]:
+        """Have the dead letters mirrored meanwhile. What is yielded is set while this process does it, and no other."""
+        with self._sessions() as session:
+            engine = session.get_bind().engine
+        mirror = DeadLetterMirror(self._service, self._broker, engine, compare_every=self._compare_every)
+        thread = threading.Thread(target=mirror.run, args=(stop,), name="dead-letters")
+        thread.start()
+        try:
+            yield mirror.works
+        finally:
+            stop.set()
+            thread.join()
+
     def _work(self, stop: threading.Event, replay: UUID | None, open_receiver: Callable[[], Receiver]) -> None:
-        topology = consumer_topology(
-            self._service, self._handlers, exchange=self._exchange, delays_ms=self._retry.delays_ms
-        )
-        redirect = Redirector(self._broker, self._service, topology, stop, self.condition)
-        if not redirect.declare():
+        topology = consumer_topology(self._service, self._handlers, exchange=self._exchange)
+        own = OwnTopology(self._broker, topology, stop, self.health)
+        if not own.declare():
             return
-        patience = Patience(self._service, stop, self.condition)
         handling = Handling(
             service=self._service,
             sessions=self._sessions,
             handlers=self._handlers,
             retry=self._retry,
             observer=self._observer,
-            condition=self.condition,
-            patience=patience,
-            redirect=redirect,
+            health=self.health,
+            patience=Patience(self._service, stop, self.health),
             replay=replay,
         )
-        receiver = open_receiver()
-        try:
-            while not stop.is_set():
-                self._receive(receiver, handling)
-        except Stopped:
-            _log.info("stopped while a server was away: what is not settled comes again")
-        finally:
-            self.active.clear()
-            receiver.close()
-            redirect.close()
+        with self._mirror(stop) if replay is None else nullcontext(threading.Event()) as holds_place:
+            receiver = open_receiver()
+            try:
+                while not stop.is_set():
+                    takes_held = holds_place.is_set()
+                    patience = min(_POLL, handling.seconds_until_due()) if takes_held else _POLL
+                    self._receive(receiver, handling, own, patience)
+                    if takes_held and not handling.seconds_until_due():
+                        self._handle_held(handling)
+            except Stopped:
+                _log.info("stopped while a server was away: what is not settled comes again")
+            finally:
+                self.active.clear()
+                receiver.close()
 
-    def _receive(self, receiver: Receiver, handling: Handling) -> None:
-        deliveries = receiver.receive(self._batch, _POLL)
-        self._report(receiver, handling.redirect)
+    def _receive(self, receiver: Receiver, handling: Handling, own: OwnTopology, patience: float) -> None:
+        deliveries = receiver.receive(self._batch, patience)
+        self._report(receiver, own)
         if not deliveries:
             handling.patience.until_done(handling.require_turn)
-        elif deliveries[-1].connection != self._connection:
-            self._connection = deliveries[-1].connection
-            handling.patience.until_done(handling.resume_waiting)
-        for group in _groups(deliveries):
-            self._process(group, handling, receiver)
+        for _, group in groupby(deliveries, key=attrgetter("redelivered")):
+            self._process(list(group), handling, receiver)
 
-    def _report(self, receiver: Receiver, redirect: Redirector) -> None:
+    def _report(self, receiver: Receiver, own: OwnTopology) -> None:
         if obstacle := receiver.obstacle():
             self.active.clear()
-            self.condition.turn(obstacle, ready=False)
-            redirect.declare_again()
+            self.health.turn(obstacle, ready=False)
+            own.declare_again()
         else:
             self.active.set()
-            self.condition.turn("consuming", ready=True)
+            self.health.turn("consuming", ready=True)
 
     def _process(self, deliveries: Sequence[Delivery], handling: Handling, receiver: Receiver) -> None:
-        """Bring every delivery to an end, and ack it as soon as it is there. Raises Stopped when stopped before."""
+        """Bring every delivery to its end, and ack it. Raises Stopped when stopped before."""
         batch: list[Received] = []
-        unfit: list[tuple[Delivery, PermanentError]] = []
         for delivery in deliveries:
             try:
                 batch.append(self._read(delivery))
             except PermanentError as error:
-                unfit.append((delivery, error))
-        for done in handling.handle(batch) if batch else ():
-            _ack([received.delivery for received in done], handling.redirect, receiver)
-        for delivery, why in unfit:
-            handling.bury(delivery, None, why)
-        if unfit:
-            _ack([delivery for delivery, _ in unfit], handling.redirect, receiver)
+                handling.bury(delivery, error)
+        if batch:
+            handling.handle(batch)
+        receiver.ack(deliveries)
 
-    def _read(self, delivery: Delivery) -> Received:
-        return read(delivery, service=self._service, subscribed=self._handlers, registry=self._registry)
+    def _handle_held(self, handling: Handling) -> None:
+        batch: list[Received] = []
+        for row in handling.take_due(self._batch):
+            try:
+                batch.append(self._read(row.delivery, row))
+            except PermanentError as error:
+                handling.bury(row.delivery, error, row=row)
+        if batch:
+            handling.handle_held(batch)
 
-
-def _ack(deliveries: Sequence[Delivery], redirect: Redirector, receiver: Receiver) -> None:
-    """Ack these, as soon as what was sent on in their place is where it should be."""
-    if not redirect.confirmed():
-        raise Stopped
-    receiver.ack(deliveries)
-
-
-def _groups(deliveries: Sequence[Delivery]) -> Iterator[list[Delivery]]:
-    """Yield what is to be handled and acked together, in the order of arrival: of what was redelivered only a few."""
-    for redelivered, group in groupby(deliveries, key=attrgetter("redelivered")):
-        alike = list(group)
-        size = COMPANY if redelivered else len(alike)
-        yield from (alike[start : start + size] for start in range(0, len(alike), size))
+    def _read(self, delivery: Delivery, row: HeldRow | None = None) -> Received:
+        return read(delivery, service=self._service, subscribed=self._handlers, registry=self._registry, row=row)

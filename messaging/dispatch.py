@@ -29,19 +29,39 @@ class Batch:
     handle: Callable[[Session, Sequence[Event]], None]
 
 
+@dataclass(frozen=True)
+class InOrder:
+    """A handler whose events keep their order even when one of them dies.
+
+    Later events of the aggregate, of whatever name, then wait behind the dead letter until somebody replays or
+    discards it, and follow in their order. Behind the dead letters of other handlers they go on.
+    """
+
+    handler: Handler | Batch
+
+
 #: The subscription of a service: event name without version -> what to do.
-HandlerTable = Mapping[str, Handler | Batch]
+HandlerTable = Mapping[str, Handler | Batch | InOrder]
+
+
+def keeps_order(handlers: HandlerTable, name: str) -> bool:
+    """Tell whether later events wait behind a dead letter of this name."""
+    return isinstance(handlers.get(name), InOrder)
 
 
 def dispatch(handlers: HandlerTable, session: Session, events: Iterable[Event], observer: Observer) -> None:
     """Call the handlers in the order of the events, each inside its event's context and the observer's."""
-    for handler, row in groupby(events, key=lambda event: handlers[event.name]):
+    for handler, row in groupby(events, key=lambda event: _handler(handlers[event.name])):
         if isinstance(handler, Batch):
             _call_batch(handler, session, list(row), observer)
         else:
             for event in row:
                 with caused_by(event), observed(observer, event), unbroken(session):
                     handler(session, event)
+
+
+def _handler(entry: Handler | Batch | InOrder) -> Handler | Batch:
+    return entry.handler if isinstance(entry, InOrder) else entry
 
 
 def _call_batch(batch: Batch, session: Session, events: Sequence[Event], observer: Observer) -> None:

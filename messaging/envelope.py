@@ -85,6 +85,11 @@ class Event:
         return self.type.partition(".")[0]
 
     @property
+    def aggregate(self) -> str:
+        """Whose order it has to keep: subjects are unique only within their producer."""
+        return f"{self.producer}/{self.subject}"
+
+    @property
     def name(self) -> str:
         """The type without its version: `shop.item_sold`."""
         return self.type.rpartition(".")[0]

@@ -154,5 +154,5 @@ class LetterNotDead(MessagingError):
 
     def __init__(self, state: str) -> None:
         """Take the state that it is in instead."""
-        super().__init__(f"the letter is not dead any more: {state}")
+        super().__init__(f"the letter is not dead: {state}")
         self.state = state

@@ -9,6 +9,9 @@ from types import ModuleType
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
+from messaging.envelope import Event
+from messaging.errors import NotFromItsProducer, PermanentError
+
 _NOW = sa.func.now()
 _REQUESTED = "'replay_requested', 'discard_requested'"
 _OPEN = f"'dead', {_REQUESTED}"
@@ -84,6 +87,115 @@ def protect_outbox_v3(op: ModuleType, *, app_role: str | None) -> None:
         quoted = op.get_bind().dialect.identifier_preparer.quote(app_role)
         op.execute(f"REVOKE UPDATE ON outbox FROM {quoted}")
         op.execute(f"GRANT UPDATE (published_at) ON outbox TO {quoted}")
+
+
+def one_table_v4(op: ModuleType) -> None:
+    """Make of dead_letter, waiting and suspect the one table held_message.
+
+    Dead letters keep their ids and what was decided. An event that waited is on its way back from a wait queue of the
+    broker: it gets a row without a message, which keeps its place in the line until the message is there. Should that
+    not be within an hour, the row is a dead letter.
+    """
+    op.rename_table("dead_letter", "held_message")
+    op.drop_index("dead_letter_open", "held_message")
+    op.drop_index("dead_letter_requested", "held_message")
+    op.drop_constraint("dead_letter_state_check", "held_message")
+    op.execute("ALTER INDEX dead_letter_pkey RENAME TO held_message_pkey")
+    op.execute("ALTER INDEX dead_letter_position_key RENAME TO held_message_position_key")
+    op.execute("ALTER SEQUENCE dead_letter_position_seq RENAME TO held_message_position_seq")
+    for column in (
+        sa.Column("aggregate", sa.Text()),
+        sa.Column("sequence", sa.Integer()),
+        sa.Column("strict", sa.Boolean(), nullable=False, server_default=sa.text("false")),
+        sa.Column("due_at", sa.DateTime(timezone=True)),
+        sa.Column("starts", sa.Integer(), nullable=False, server_default="0"),
+        sa.Column("started_by", sa.Uuid()),
+        sa.Column("mirrored_at", sa.DateTime(timezone=True)),
+    ):
+        op.add_column("held_message", column)
+    for name, default in (("state", None), ("deaths", "0"), ("attempts", "0"), ("reason", ""), ("detail", "")):
+        op.alter_column("held_message", name, server_default=default)
+    op.execute("UPDATE held_message SET mirrored_at = now() WHERE state NOT IN ('replayed', 'discarded')")
+    _take_in_letters(op.get_bind())
+    op.execute("""
+        UPDATE held_message SET state = 'replayed' WHERE state = 'replay_requested' AND replacement IS NOT NULL
+    """)
+    op.execute("UPDATE held_message SET due_at = now(), attempts = 0 WHERE state = 'replay_requested'")
+    op.execute("""
+        INSERT INTO dead_letter_action (letter_id, action)
+        SELECT id, 'discarded' FROM held_message WHERE state = 'discard_requested'
+    """)
+    op.execute("UPDATE held_message SET state = 'discarded' WHERE state = 'discard_requested'")
+    op.execute("""
+        INSERT INTO held_message (id, state, aggregate, sequence, due_at, type, body, content_type, headers, detail)
+        SELECT event_id, 'waiting', aggregate, sequence, greatest(retry_at, now()) + interval '1 hour', '', '',
+               'application/cloudevents+json', '{}', 'its message is on its way back from a wait queue'
+          FROM waiting ON CONFLICT DO NOTHING
+    """)
+    op.drop_table("waiting")
+    op.drop_table("suspect")
+    in_line = "state IN ('waiting', 'blocked') OR (strict AND state IN ('dead', 'replay_requested'))"
+    for name, columns, where in (
+        ("open", ["type", "reason", "position"], "state IN ('dead', 'replay_requested')"),
+        ("line", ["aggregate", "sequence", "position"], in_line),
+        ("due", ["due_at", "position"], "due_at IS NOT NULL"),
+        ("held", ["position"], "state IN ('waiting', 'blocked')"),
+        ("mirrored", ["position"], "state = 'dead' AND mirrored_at IS NOT NULL"),
+        ("to_mirror", ["position"], "(state = 'dead') = (mirrored_at IS NULL)"),
+    ):
+        op.create_index(f"held_message_{name}", "held_message", columns, postgresql_where=sa.text(where))
+    for name, condition in (
+        ("state", "state IN ('waiting', 'blocked', 'dead', 'replay_requested', 'replayed', 'discarded')"),
+        ("place", "aggregate IS NOT NULL OR state NOT IN ('waiting', 'blocked')"),
+        ("due", "(due_at IS NOT NULL) = (state IN ('waiting', 'replay_requested'))"),
+    ):
+        op.create_check_constraint(f"held_message_{name}_check", "held_message", condition)
+
+
+def _take_in_letters(connection: sa.Connection) -> None:
+    """Give letters their place in the line, and a row of its own to what was edited and had yet to be sent."""
+    letters = connection.execute(sa.text("SELECT id, body, reason, state, replacement FROM held_message")).all()
+    for letter_id, body, reason, state, replacement in letters:
+        event = None if reason == NotFromItsProducer.reason else _event_or_none(bytes(body))
+        if event is not None:
+            place = {"id": letter_id, "aggregate": event.aggregate, "sequence": event.sequence}
+            stands = "UPDATE held_message SET aggregate = :aggregate, sequence = :sequence WHERE id = :id"
+            connection.execute(sa.text(stands), place)
+        if state == "replay_requested" and replacement is not None:
+            _insert_edited(connection, Event.from_bytes(bytes(replacement)))
+
+
+def _event_or_none(body: bytes) -> Event | None:
+    try:
+        return Event.from_bytes(body)
+    except PermanentError:
+        return None
+
+
+def _insert_edited(connection: sa.Connection, event: Event) -> None:
+    said = {
+        "message_id": str(event.id),
+        "app_id": event.producer,
+        "correlation_id": str(event.correlation_id),
+        "timestamp": int(event.time.timestamp()),
+        "routing_key": event.type,
+        "sent_by": "dead-letter desk",
+    }
+    row = {
+        "id": event.id,
+        "type": event.type,
+        "aggregate": event.aggregate,
+        "sequence": event.sequence,
+        "body": event.to_bytes(),
+        "properties": said,
+    }
+    statement = sa.text("""
+        INSERT INTO held_message (id, state, due_at, type, aggregate, sequence, body, content_type, headers, properties)
+        VALUES (:id, 'waiting', now(), :type, :aggregate, :sequence, :body, 'application/cloudevents+json', '{}',
+                :properties)
+        ON CONFLICT DO NOTHING
+    """)
+    connection.execute(statement.bindparams(sa.bindparam("properties", type_=JSONB)), row)
 
 
 def _create_outbox(op: ModuleType) -> None:

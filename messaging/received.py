@@ -2,6 +2,7 @@
 
 from collections.abc import Container
 from dataclasses import dataclass
+from uuid import UUID
 
 from messaging.envelope import CONTENT_TYPE, MAX_BYTES, Event
 from messaging.errors import NotAnEvent, PermanentError, TooLarge, UnknownType, WrongContentType
@@ -9,8 +10,20 @@ from messaging.schemas import SchemaRegistry
 from messaging.sender import require_its_producer, require_its_routing_key
 from messaging.transport import Delivery
 
-#: More are not counted: the number has to fit into a column.
-_MOST_ATTEMPTS = 1_000_000
+
+@dataclass(frozen=True)
+class HeldRow:
+    """A row of the events in trouble whose message is to be handled: see `messaging.held`."""
+
+    id: UUID
+    #: Tries that failed so far.
+    attempts: int
+    #: Another process began to handle it, and never came to an end.
+    suspected: bool
+    #: In whose line it stands; None if it could never be read as an event.
+    aggregate: str | None
+    #: As the service would have sent it to itself.
+    delivery: Delivery
 
 
 @dataclass(frozen=True)
@@ -19,27 +32,51 @@ class Received:
 
     delivery: Delivery
     event: Event
+    #: Where it comes from, if not from the queue.
+    row: HeldRow | None = None
+
+    @property
+    def key(self) -> UUID:
+        """The id that its row has, or would have."""
+        return self.event.id if self.row is None else self.row.id
+
+    @property
+    def suspected(self) -> bool:
+        """Whether it perhaps ended the process that handled it."""
+        return self.row is not None and self.row.suspected
+
+    @property
+    def attempts(self) -> int:
+        """How often it was tried before."""
+        return 0 if self.row is None else self.row.attempts
 
     @property
     def aggregate(self) -> str:
-        """Whose order it has to keep: subjects are unique only within their producer."""
-        return f"{self.event.producer}/{self.event.subject}"
+        """Whose order it has to keep."""
+        return self.event.aggregate
 
 
-def read(delivery: Delivery, *, service: str, subscribed: Container[str], registry: SchemaRegistry) -> Received:
+def read(
+    delivery: Delivery,
+    *,
+    service: str,
+    subscribed: Container[str],
+    registry: SchemaRegistry,
+    row: HeldRow | None = None,
+) -> Received:
     """Return the event. Raises a PermanentError that says why this message is none for this service.
 
     And nothing else, whatever a stranger sent: it would end the process, and again whenever the message is delivered.
     """
     try:
-        return _read(delivery, service, subscribed, registry)
+        return Received(delivery, _read(delivery, service, subscribed, registry), row)
     except (PermanentError, MemoryError):
         raise
     except Exception as error:
         raise NotAnEvent(f"it cannot be read: {error!r}") from error
 
 
-def _read(delivery: Delivery, service: str, subscribed: Container[str], registry: SchemaRegistry) -> Received:
+def _read(delivery: Delivery, service: str, subscribed: Container[str], registry: SchemaRegistry) -> Event:
     if delivery.unreadable:
         raise NotAnEvent(f"its headers cannot be read: {delivery.unreadable}")
     if len(delivery.body) > MAX_BYTES:
@@ -52,13 +89,7 @@ def _read(delivery: Delivery, service: str, subscribed: Container[str], registry
     if event.name not in subscribed:
         raise UnknownType(f"{service} does not handle {event.name!r}")
     registry.validate(event)
-    return Received(delivery, registry.upcast(event))
-
-
-def attempts_so_far(delivery: Delivery) -> int:
-    """Return how often the message was tried before, by our own header."""
-    value = delivery.headers.get("attempts", 0)
-    return min(max(value, 0), _MOST_ATTEMPTS) if isinstance(value, int) else 0
+    return registry.upcast(event)
 
 
 def about(delivery: Delivery, event: Event | None) -> dict[str, str]:

@@ -72,7 +72,7 @@ class Relay:
         self._exchange = exchange
         self._window = window
         self._observer = observer or Observer()
-        self.condition = Health()
+        self.health = Health()
         #: Set while this relay holds the lock and is connected to both servers.
         self.active = threading.Event()
 
@@ -83,13 +83,13 @@ class Relay:
                 with OutboxReader(self._database_url) as pending:
                     self._stand_by_then_work(pending, stop)
             except StorageUnavailable as error:
-                self.condition.turn("waiting for the database", ready=False)
+                self.health.turn("waiting for the database", ready=False)
                 _log.warning("the outbox cannot be reached, trying again: %s", error)
                 stop.wait(_STANDBY)
 
     def _stand_by_then_work(self, pending: OutboxReader, stop: threading.Event) -> None:
         while not pending.lock():
-            self.condition.turn("standing by", ready=True)
+            self.health.turn("standing by", ready=True)
             if stop.wait(_STANDBY):
                 return
         _log.info("this relay is the active one")
@@ -149,11 +149,11 @@ class Relay:
         else:
             self.active.clear()
         if obstacle := shift.publisher.obstacle():
-            self.condition.turn(obstacle, ready=False)
+            self.health.turn(obstacle, ready=False)
         elif shift.refusals:
-            self.condition.turn(f"publishing all but what is refused: {shift.refusals.describe()}", ready=False)
+            self.health.turn(f"publishing all but what is refused: {shift.refusals.describe()}", ready=False)
         else:
-            self.condition.turn("publishing", ready=True)
+            self.health.turn("publishing", ready=True)
 
     def _settle(self, shift: _Shift) -> bool:
         """Take in what the broker said: mark and go on with the next of the aggregate, or let the aggregate wait.

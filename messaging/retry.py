@@ -1,13 +1,8 @@
-"""When a failed event is tried again: growing delays, one wait queue for each."""
+"""When a failed event is tried again: after growing delays."""
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from random import Random
-
-from messaging.topology import RETRY_DELAYS_MS
-
-#: More than a broker needs to get going after a restart.
-_PATIENCE = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
@@ -16,29 +11,13 @@ class RetryPolicy:
 
     #: Tries in all, the first included; after the last the event is dead.
     attempts: int = 8
-    #: Milliseconds, growing; each has a wait queue of its own.
-    delays_ms: tuple[int, ...] = RETRY_DELAYS_MS
-    #: Chance to wait in the next longer queue instead, so that what failed together does not come back together.
+    #: Milliseconds, growing; the last one for all further tries.
+    delays_ms: tuple[int, ...] = (200, 1_000, 5_000, 30_000, 120_000)
+    #: By which share a delay may be longer, so that what failed together does not come back together.
     jitter: float = 0.2
     random: Random = field(default_factory=Random, compare=False)
 
-    def next_try(self, attempts: int) -> tuple[int, datetime]:
-        """Return the delay in milliseconds after this many failed attempts, and when that will be."""
-        step = attempts - 1 + (1 if self.random.random() < self.jitter else 0)
-        delay = self.delays_ms[min(step, len(self.delays_ms) - 1)]
-        return delay, datetime.now(UTC) + timedelta(milliseconds=delay)
-
-    @property
-    def patience(self) -> timedelta:
-        """How much later than expected an event may be back."""
-        return _PATIENCE + timedelta(milliseconds=max(self.delays_ms))
-
-    def behind(self, head_back_at: datetime) -> tuple[int, datetime]:
-        """Return the delay of an event that waits behind one that is back at that time, and when it will be itself."""
-        delay = self.delay_until(head_back_at)
-        return delay, datetime.now(UTC) + timedelta(milliseconds=delay)
-
-    def delay_until(self, moment: datetime) -> int:
-        """Return the shortest delay in milliseconds that lasts until then, or else the longest one."""
-        left = (moment - datetime.now(UTC)) / timedelta(milliseconds=1)
-        return next((delay for delay in self.delays_ms if delay >= left), self.delays_ms[-1])
+    def delay_after(self, attempts: int) -> timedelta:
+        """Return how long to wait after this many failed attempts."""
+        delay = self.delays_ms[min(attempts, len(self.delays_ms)) - 1]
+        return timedelta(milliseconds=delay * (1 + self.jitter * self.random.random()))

@@ -1,8 +1,8 @@
 """The first sender of a message, and the check that this is the producer of its event.
 
 RabbitMQ closes the channel of whoever publishes under another `user_id` than his own
-(https://www.rabbitmq.com/docs/validated-user-id). What a consumer sends on itself, to a wait queue or from its dead
-letters, bears its own user, and names the first sender in a header.
+(https://www.rabbitmq.com/docs/validated-user-id). A message in the dead-letter
+queue, or of one that is held, bears the user of the service itself, and names the first sender in a header.
 """
 
 from messaging.envelope import Event
@@ -10,7 +10,7 @@ from messaging.errors import NotFromItsProducer
 from messaging.topology import events_queue, replay_key
 from messaging.transport import Delivery
 
-#: Header of a message that a service sends on to itself: the user who sent it first, empty if that is not known.
+#: Header of a message that a service has sent to itself, or holds: who sent it first, empty if that is not known.
 SENT_BY = "sent-by"
 #: Stands there for an event that a person has edited among the dead letters; no user has this name.
 DESK = "dead-letter desk"

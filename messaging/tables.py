@@ -30,9 +30,12 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 metadata = MetaData()
 
 _NOW = func.now()
-_REQUESTED = "'replay_requested', 'discard_requested'"
-_OPEN = f"'dead', {_REQUESTED}"
-_STATES = f"{_OPEN}, 'replayed', 'discarded'"
+#: What stands in the line of its aggregate: see `messaging.held`. Word for word what the index says.
+IN_LINE = "state IN ('waiting', 'blocked') OR (strict AND state IN ('dead', 'replay_requested'))"
+_OPEN = "state IN ('dead', 'replay_requested')"
+_STATES = "state IN ('waiting', 'blocked', 'dead', 'replay_requested', 'replayed', 'discarded')"
+_PLACE = "aggregate IS NOT NULL OR state NOT IN ('waiting', 'blocked')"
+_DUE = "(due_at IS NOT NULL) = (state IN ('waiting', 'replay_requested'))"
 
 
 class Base(DeclarativeBase):
@@ -79,29 +82,6 @@ class InboxEvent(Base):
     __table_args__ = (Index("inbox_handled_at", "handled_at", postgresql_using="brin"),)
 
 
-class WaitingEvent(Base):
-    """An event that waits for its next attempt. Later ones of its aggregate wait behind it."""
-
-    __tablename__ = "waiting"
-    event_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
-    #: Producer and subject: the line in which events wait.
-    aggregate: Mapped[str] = mapped_column(Text)
-    sequence: Mapped[int] = mapped_column(Integer)
-    #: When the message is expected back from its wait queue.
-    retry_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
-
-    __table_args__ = (Index("waiting_aggregate", "aggregate", "sequence"),)
-
-
-class SuspectEvent(Base):
-    """A redelivered event that is being handled, perhaps for the last time: see `messaging.suspects`."""
-
-    __tablename__ = "suspect"
-    event_id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
-    #: By how many processes it was begun alone; 0 while it was only ever handled in the company of others.
-    starts: Mapped[int] = mapped_column(Integer)
-
-
 class OngoingReplay(Base):
     """One row while a replay to this service is under way, or was cut short: as long as it is here, consumers pause.
 
@@ -122,40 +102,66 @@ class OngoingReplay(Base):
     __table_args__ = (CheckConstraint("id = 1", name="replay_one_check"),)
 
 
-class DeadLetter(Base):
-    """A message that could not be handled, with the reason. Its twin stands in the dead-letter queue while it is open.
+class HeldMessage(Base):
+    """A message in trouble: it waits for its next try or behind another one, is dead, or was replayed or discarded.
 
-    The row is the record: what is replayed is sent from here, and the queue is brought into line with it.
+    The row is the record, and what is handled from it is read from here: the message itself is acked.
     """
 
-    __tablename__ = "dead_letter"
+    __tablename__ = "held_message"
     #: The event's id, wherever the message is an event.
     id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
     #: Orders the list by death: newest last. A letter that died again has a new one.
     position: Mapped[int] = mapped_column(BigInteger, Identity(), unique=True)
-    #: One of `dead_letters.State`.
-    state: Mapped[str] = mapped_column(Text, server_default="dead")
+    #: One of `held.states.State`.
+    state: Mapped[str] = mapped_column(Text)
     #: How often it died. The message in the queue carries the number, so an older copy of it can be told.
-    deaths: Mapped[int] = mapped_column(Integer, server_default="1")
+    deaths: Mapped[int] = mapped_column(Integer, server_default="0")
     #: The event's type as the message claims it; empty when it claims none.
     type: Mapped[str] = mapped_column(Text)
-    reason: Mapped[str] = mapped_column(Text)
-    detail: Mapped[str] = mapped_column(Text)
-    #: Tries before it died this time.
-    attempts: Mapped[int] = mapped_column(Integer)
+    #: Short, for grouping: `PermanentError.reason`. Empty for one that never died.
+    reason: Mapped[str] = mapped_column(Text, server_default="")
+    #: For a person: what was wrong at the last try.
+    detail: Mapped[str] = mapped_column(Text, server_default="")
+    #: Tries that failed, since it was first held or last replayed.
+    attempts: Mapped[int] = mapped_column(Integer, server_default="0")
+    #: Whose order it has to keep, and its place in that; NULL for what cannot be read as an event of its producer.
+    aggregate: Mapped[str | None] = mapped_column(Text)
+    sequence: Mapped[int | None] = mapped_column(Integer)
+    #: Later events of the aggregate wait behind it even when it is dead.
+    strict: Mapped[bool] = mapped_column(Boolean, server_default=text("false"))
+    #: When it is to be handled.
+    due_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    #: How many processes began to handle it and did not come to an end, and the last of them.
+    starts: Mapped[int] = mapped_column(Integer, server_default="0")
+    started_by: Mapped[UUID | None] = mapped_column(Uuid)
+    #: As it arrived, which may be no envelope at all.
     body: Mapped[bytes] = mapped_column(LargeBinary)
-    #: The envelope that is sent in its place, when it is replayed edited.
+    #: The envelope that was sent in its place, if somebody edited it.
     replacement: Mapped[bytes | None] = mapped_column(LargeBinary)
     content_type: Mapped[str] = mapped_column(Text)
     headers: Mapped[dict[str, Any]] = mapped_column(JSONB)
     #: The message's own `message_id`, `app_id`, `correlation_id`, `timestamp` and `routing_key`; `sent_by`: its sender.
     properties: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'"))
+    #: When it died last; until then, when it was first held.
     died_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=_NOW)
+    #: When its message in the dead-letter queue was last seen or sent; NULL if there is none.
+    mirrored_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
     __table_args__ = (
-        CheckConstraint(f"state IN ({_STATES})", name="dead_letter_state_check"),
-        Index("dead_letter_open", "type", "reason", "position", postgresql_where=text(f"state IN ({_OPEN})")),
-        Index("dead_letter_requested", "position", postgresql_where=text(f"state IN ({_REQUESTED})")),
+        CheckConstraint(_STATES, name="held_message_state_check"),
+        CheckConstraint(_DUE, name="held_message_due_check"),
+        CheckConstraint(_PLACE, name="held_message_place_check"),
+        Index("held_message_open", "type", "reason", "position", postgresql_where=text(_OPEN)),
+        Index("held_message_line", "aggregate", "sequence", "position", postgresql_where=text(IN_LINE)),
+        Index("held_message_due", "due_at", "position", postgresql_where=text("due_at IS NOT NULL")),
+        Index("held_message_held", "position", postgresql_where=text("state IN ('waiting', 'blocked')")),
+        Index("held_message_mirrored", "position", postgresql_where=text("state = 'dead' AND mirrored_at IS NOT NULL")),
+        Index(
+            "held_message_to_mirror",
+            "position",
+            postgresql_where=text("(state = 'dead') = (mirrored_at IS NULL)"),
+        ),
     )
 
 

@@ -3,9 +3,8 @@
 Only arguments that RabbitMQ 3.10 and 4.x both know (https://www.rabbitmq.com/docs/quorum-queues#feature-matrix).
 
     events exchange --(producer.event.*)--> <service>.events --> the consumer
-                                              ^          |
-           <service>.requeue <-- TTL -- <service>.retry.<ms> <-- <service>.retry     (failed, try again later)
-                                                         `-----> <service>.dead      (cannot be handled)
+
+    <service>.dead exchange --> <service>.dead    a message for each dead letter, for the management console
 
     replay exchange --(<service>.#)--> <service>.replay --> a replay, in place of the consumer
 """
@@ -15,10 +14,6 @@ from dataclasses import dataclass, field
 
 #: Where events go when no `exchange` is named.
 DEFAULT_EXCHANGE = "events"
-
-#: The delays of the wait queues, in milliseconds: each a queue of its own, since a TTL per message
-#: would hold up shorter ones behind longer ones.
-RETRY_DELAYS_MS = (200, 1_000, 5_000, 30_000, 120_000)
 
 #: RabbitMQ 4 drops a message after 20 deliveries unless told otherwise; who kills the process is found by
 #: the consumer long before, and an innocent neighbour is never to be dropped, nor what a person looked at often.
@@ -70,21 +65,6 @@ class Topology:
 def events_queue(service: str) -> str:
     """The queue with everything that the service subscribed to."""
     return f"{service}.events"
-
-
-def retry_exchange(service: str) -> str:
-    """Where a failed message is sent, with the delay in milliseconds as its routing key."""
-    return f"{service}.retry"
-
-
-def retry_queue(service: str, delay_ms: int) -> str:
-    """The queue in which messages wait this long."""
-    return f"{service}.retry.{delay_ms}"
-
-
-def requeue_exchange(service: str) -> str:
-    """Where a message is sent that this service alone is to handle again, with its events queue as the routing key."""
-    return f"{service}.requeue"
 
 
 def dead_exchange(service: str) -> str:
@@ -146,40 +126,28 @@ def shared_topology(exchange: str = DEFAULT_EXCHANGE, *, unread: Iterable[str] =
 
 
 def dead_letter_topology(service: str) -> Topology:
-    """What the dead-letter desk needs: a part of what the consumer declares."""
-    requeue, dead = requeue_exchange(service), dead_exchange(service)
-    events = events_queue(service)
+    """What the mirror of the dead letters needs: a part of what the consumer declares."""
+    dead = dead_exchange(service)
     return Topology(
-        exchanges=(Exchange(requeue, "direct"), Exchange(dead, "fanout")),
-        queues=(
-            Queue(events, {"x-single-active-consumer": True, **_quorum(dead, events)}),
-            Queue(dead_queue(service), {"x-queue-type": "quorum", "x-delivery-limit": _DELIVERY_LIMIT}),
-        ),
-        bindings=(Binding(requeue, events, events), Binding(dead, dead_queue(service), "")),
+        exchanges=(Exchange(dead, "fanout"),),
+        queues=(Queue(dead_queue(service), {"x-queue-type": "quorum", "x-delivery-limit": _DELIVERY_LIMIT}),),
+        bindings=(Binding(dead, dead_queue(service), ""),),
     )
 
 
-def consumer_topology(
-    service: str,
-    names: Iterable[str],
-    *,
-    exchange: str = DEFAULT_EXCHANGE,
-    delays_ms: Iterable[int] = RETRY_DELAYS_MS,
-) -> Topology:
+def consumer_topology(service: str, names: Iterable[str], *, exchange: str = DEFAULT_EXCHANGE) -> Topology:
     """What a consumer of these events (names without version) needs: declared by itself when it starts."""
-    requeue, events, replay = requeue_exchange(service), events_queue(service), replay_queue(service)
-    dead = dead_letter_topology(service)
-    delays = tuple(delays_ms)
+    events, replay = events_queue(service), replay_queue(service)
+    dead, gives_up_to = dead_letter_topology(service), dead_exchange(service)
     return Topology(
-        exchanges=(Exchange(retry_exchange(service), "direct"), *dead.exchanges),
+        exchanges=dead.exchanges,
         queues=(
+            Queue(events, {"x-single-active-consumer": True, **_quorum(gives_up_to, events)}),
             *dead.queues,
-            Queue(replay, {"x-single-active-consumer": True, **_quorum(dead_exchange(service), replay)}),
-            *(Queue(retry_queue(service, ms), {"x-message-ttl": ms, **_quorum(requeue, events)}) for ms in delays),
+            Queue(replay, {"x-single-active-consumer": True, **_quorum(gives_up_to, replay)}),
         ),
         bindings=(
             *dead.bindings,
-            *(Binding(retry_exchange(service), retry_queue(service, ms), str(ms)) for ms in delays),
             # Last, for they need what others declare.
             *(Binding(exchange, events, f"{name}.*") for name in sorted(names)),
             Binding(replay_exchange(exchange), replay, replay_key(service, "#")),

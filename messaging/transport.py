@@ -117,10 +117,6 @@ class Receiver(Protocol):
         """Settle these. Those that came over a connection that is gone are left: they come again."""
         ...
 
-    def go_on(self) -> None:
-        """Receive what stands behind the messages handed out so far, `prefetch` more, though those are not settled."""
-        ...
-
     def obstacle(self) -> str:
         """Say in words what keeps messages from arriving; empty if it is connected and subscribed."""
         ...

@@ -67,9 +67,9 @@ class WebHealth:
 class LoopHealth:
     """Of a process with a main loop."""
 
-    def __init__(self, condition: Health) -> None:
+    def __init__(self, health: Health) -> None:
         """Take what the loop writes down in each round."""
-        self._condition = condition
+        self._health = health
 
     def alive(self) -> tuple[bool, str]:
         """See `HealthCheck`."""
@@ -78,10 +78,10 @@ class LoopHealth:
     def ready(self) -> tuple[bool, str]:
         """See `HealthCheck`."""
         in_time, doing = self._came_round_within(SLOW_AFTER)
-        return in_time and self._condition.ready, doing
+        return in_time and self._health.ready, doing
 
     def _came_round_within(self, limit: float) -> tuple[bool, str]:
-        doing, seconds = self._condition.doing, self._condition.seconds_since_turn()
+        doing, seconds = self._health.doing, self._health.seconds_since_turn()
         if seconds > limit:
             return False, f"{doing}, and has not come round for {seconds:.0f} s"
         return True, doing

@@ -1,6 +1,6 @@
 """`./ates dead-letters`: what could not be handled, and what is to become of it.
 
-Decisions are written into the service's database, as its page and REST do; its consumer's desk carries them out.
+Decisions are written into the service's database, as its page and REST do; its consumer carries them out.
 """
 
 import getpass
@@ -34,6 +34,7 @@ from messaging.dead_letters import (
     list_dead_letters,
     read_dead_letter,
     replay_edited,
+    retry_waiting,
 )
 from messaging.errors import LetterNotDead, LetterUnknown
 
@@ -71,9 +72,7 @@ def dead_letters() -> None:
 @dead_letters.command("list")
 @service_option
 @_selection
-@click.option(
-    "--state", type=click.Choice(list(STATE_FILTERS)), default="open", help="Default: those in RabbitMQ's queue."
-)
+@click.option("--state", type=click.Choice(list(STATE_FILTERS)), default="open", help="Default: those not done with.")
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="Letters of each service.")
 @json_option
 def list_command(
@@ -117,7 +116,8 @@ def _show_item(item: dict[str, Any]) -> None:
     """Print a letter in three lines: in a table the id would be cut, and that is what one copies."""
     detail = " ".join(item["detail"].split())
     click.echo(f"\n{item['id']}  {item['service']}  {item['state']}  {item['died_at'].isoformat(' ', 'seconds')}")
-    click.echo(f"  {item['type'] or '(of no type)'}: {item['reason']}, attempts: {item['attempts']}")
+    why = item["reason"] or "not dead"
+    click.echo(f"  {item['type'] or '(of no type)'}: {why}, attempts: {item['attempts']}")
     click.echo(f"  {detail if len(detail) <= _DETAIL else detail[:_DETAIL] + '…'}")
 
 
@@ -131,6 +131,9 @@ def _show_story(name: str, story: DeadLetterStory) -> None:
         ("detail", letter.detail),
         ("attempts", letter.attempts),
         ("outcome of its replay", story.outcome or ""),
+        ("waits behind", story.behind or ""),
+        ("events behind it", story.waiting_behind or ""),
+        ("next try", story.due_at or ""),
         ("died", letter.died_at),
         ("content_type", story.content_type),
         *story.properties.items(),
@@ -185,6 +188,23 @@ def discard_command(*, letter_ids: Sequence[UUID], as_json: bool, **about: Any) 
     _decide(Decision.DISCARD, letter_ids, as_json=as_json, **about)
 
 
+@dead_letters.command("retry")
+@service_option
+@json_option
+def retry_command(*, service: str | None, as_json: bool) -> None:
+    """Try everything at once that failed and waits for its next try."""
+    run = running_system()
+    retried: list[dict[str, Any]] = []
+    for name in chosen_services(run, service):
+        with _database(run, name) as session, session.begin():
+            retried.append({"service": name, "requested": retry_waiting(session, by=_operator())})
+    requested = sum(entry["requested"] for entry in retried)
+    if as_json:
+        print_json({"requested": requested, "items": retried})
+    else:
+        click.echo(f"{requested} events are tried at once.")
+
+
 def _decide(
     decision: Decision,
     letter_ids: Sequence[UUID],
@@ -216,7 +236,8 @@ def _answer(decided: list[dict[str, Any]], decision: Decision, *, as_json: bool)
     if as_json:
         print_json({"requested": requested, "state": decision.value, "items": decided})
     else:
-        click.echo(f"{requested} letters: {decision.value.replace('_', ' ')}. The consumers carry it out in a moment.")
+        then = " The consumers carry it out in a moment." if decision is Decision.REPLAY else ""
+        click.echo(f"{requested} letters: {decision.value.replace('_', ' ')}.{then}")
 
 
 def _owner(run: Run, letter_id: UUID, service: str | None) -> str:

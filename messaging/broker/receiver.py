@@ -23,8 +23,6 @@ class RabbitReceiver:
         self._prefetch = prefetch
         self._arrived: Mailbox[Delivery] = Mailbox()
         self._channel: Channel | None = None
-        self._subscriptions = 0
-        self._consumer_tag = ""
         #: Tags handed out and not settled, in order, of the connection they came over.
         self._outstanding: dict[int, None] = {}
         self._outstanding_of = 0
@@ -54,12 +52,6 @@ class RabbitReceiver:
         if channel is not None and (up_to or settled):
             self._link.call(lambda: self._settle(channel, number, up_to, sorted(settled)))
 
-    def go_on(self) -> None:
-        """See `Receiver`. The broker counts the prefetch of each subscription anew."""
-        channel, number = self._channel, self._link.number
-        if channel is not None:
-            self._link.call(lambda: self._subscribe_anew(channel, number))
-
     def obstacle(self) -> str:
         """See `Receiver`."""
         return self._link.obstacle()
@@ -87,10 +79,6 @@ class RabbitReceiver:
         channel.add_on_cancel_callback(lambda _frame: self._link.reopen(f"{self._queue_name} was deleted"))
         channel.basic_qos(prefetch_count=self._prefetch, callback=lambda _frame: self._subscribe(channel, number))
 
-    def _subscribe_anew(self, channel: Channel, number: int) -> None:
-        if number == self._link.number and channel.is_open:
-            channel.basic_cancel(self._consumer_tag, callback=lambda _frame: self._subscribe(channel, number))
-
     def _subscribe(self, channel: Channel, number: int) -> None:
         if not channel.is_open:  # closed while the broker answered
             return
@@ -103,10 +91,7 @@ class RabbitReceiver:
             self._link.works()
             self._link.opened()
 
-        # RabbitMQ puts back what is not settled by the order of the tags (for up to 32 of them).
-        self._subscriptions += 1
-        self._consumer_tag = f"{self._subscriptions:06}"
-        channel.basic_consume(self._queue_name, arrived, consumer_tag=self._consumer_tag, callback=subscribed)
+        channel.basic_consume(self._queue_name, arrived, callback=subscribed)
 
     def _lost(self) -> None:
         self._channel = None

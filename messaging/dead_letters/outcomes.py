@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import ARRAY, ColumnElement, DateTime, Uuid, any_, bindparam, case, cast, func, select
 from sqlalchemy.orm import Session, aliased
 
-from messaging.dead_letters.rules import Action
+from messaging.held.states import Action
 from messaging.tables import DeadLetterAction, InboxEvent
 
 #: What people decide when they have a letter replayed, as it is or edited.

@@ -7,16 +7,16 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import LargeBinary, Row, Select, Text, cast, func, select
+from sqlalchemy import LargeBinary, Row, Select, Text, cast, func, select, text
 from sqlalchemy.orm import Session, defer
 
 from messaging.dead_letters.decisions import Selection
 from messaging.dead_letters.outcomes import Outcome, OutcomeCounts, count_outcomes, outcome_of
-from messaging.dead_letters.rules import OPEN, State
 from messaging.envelope import MAX_BYTES
 from messaging.errors import LetterUnknown
+from messaging.held.states import OPEN, State
 from messaging.strict_json import read_json
-from messaging.tables import DeadLetter, DeadLetterAction
+from messaging.tables import IN_LINE, DeadLetterAction, HeldMessage
 
 #: Letters whose outcomes are looked up for one page: 10 microseconds each.
 _MAX_COUNTED = 10_000
@@ -78,6 +78,12 @@ class DeadLetterStory:
     history: list[HistoryEntry]
     #: Of the latest replay; None if there was none.
     outcome: Outcome | None
+    #: How many later events of its aggregate wait behind it.
+    waiting_behind: int
+    #: For whom it waits: the first of its aggregate's line; None unless it is blocked.
+    behind: UUID | None
+    #: When it is tried next; None if it is not to be tried.
+    due_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -119,17 +125,17 @@ def list_dead_letters(
     states: Collection[State] = OPEN,
 ) -> list[DeadLetterView]:
     """Return letters in the order they died, at most `limit`, behind position `after`."""
-    wanted = _letters().where(DeadLetter.position > after, DeadLetter.state.in_(states))
-    fitting = wanted.where(*Selection(type, reason).conditions()).order_by(DeadLetter.position).limit(limit)
+    wanted = _letters().where(HeldMessage.position > after, HeldMessage.state.in_(states))
+    fitting = wanted.where(*Selection(type, reason).conditions()).order_by(HeldMessage.position).limit(limit)
     return [_view(row) for row in session.execute(fitting)]
 
 
 def read_dead_letter(session: Session, letter_id: UUID) -> DeadLetterStory:
     """Return a letter with its history. Raises LetterUnknown."""
-    row = session.execute(_letters().where(DeadLetter.id == letter_id)).one_or_none()
+    row = session.execute(_letters().where(HeldMessage.id == letter_id)).one_or_none()
     if row is None:
         raise LetterUnknown(f"there is no dead letter {letter_id}")
-    letter = row.DeadLetter
+    letter = row.HeldMessage
     history = session.scalars(
         select(DeadLetterAction).where(DeadLetterAction.letter_id == letter_id).order_by(DeadLetterAction.id)
     )
@@ -143,32 +149,50 @@ def read_dead_letter(session: Session, letter_id: UUID) -> DeadLetterStory:
         replacement=None if letter.replacement is None else _text(letter.replacement),
         history=[HistoryEntry(a.at, a.action, a.actor_id, a.actor_name, a.detail) for a in history],
         outcome=outcome_of(session, letter_id),
+        waiting_behind=_count_behind(session, letter),
+        behind=_head_of_line(session, letter) if letter.state == State.BLOCKED else None,
+        due_at=letter.due_at,
     )
+
+
+def _count_behind(session: Session, letter: HeldMessage) -> int:
+    if letter.aggregate is None or not (letter.state == State.WAITING or (letter.strict and letter.state in OPEN)):
+        return 0
+    behind = _line_of(letter).where(HeldMessage.state == State.BLOCKED, HeldMessage.sequence > letter.sequence)
+    return session.scalars(select(func.count()).select_from(behind.subquery())).one()
+
+
+def _head_of_line(session: Session, letter: HeldMessage) -> UUID | None:
+    return session.scalars(_line_of(letter).order_by(HeldMessage.sequence, HeldMessage.position).limit(1)).first()
+
+
+def _line_of(letter: HeldMessage) -> Select[UUID]:
+    return select(HeldMessage.id).where(HeldMessage.aggregate == letter.aggregate, text(f"({IN_LINE})"))
 
 
 def dead_letter_groups(session: Session) -> list[DeadLetterGroup]:
     """Return the open letters by type and reason, the largest group first."""
-    undecided = func.count().filter(DeadLetter.state == State.DEAD)
+    undecided = func.count().filter(HeldMessage.state == State.DEAD)
     rows = session.execute(
         select(
-            DeadLetter.type,
-            DeadLetter.reason,
+            HeldMessage.type,
+            HeldMessage.reason,
             func.count(),
             undecided,
-            func.min(DeadLetter.died_at),
-            func.max(DeadLetter.died_at),
-            func.max(DeadLetter.position),
+            func.min(HeldMessage.died_at),
+            func.max(HeldMessage.died_at),
+            func.max(HeldMessage.position),
         )
-        .where(DeadLetter.state.in_(OPEN))
-        .group_by(DeadLetter.type, DeadLetter.reason)
-        .order_by(func.count().desc(), DeadLetter.type, DeadLetter.reason)
+        .where(HeldMessage.state.in_(OPEN))
+        .group_by(HeldMessage.type, HeldMessage.reason)
+        .order_by(func.count().desc(), HeldMessage.type, HeldMessage.reason)
     )
     return [DeadLetterGroup(*row) for row in rows]
 
 
 def count_dead_letters(session: Session) -> int:
     """Return how many letters are open: as many as the queue holds."""
-    return session.scalars(select(func.count()).where(DeadLetter.state.in_(OPEN))).one()
+    return session.scalars(select(func.count()).where(HeldMessage.state.in_(OPEN))).one()
 
 
 def recent_decisions(session: Session, *, limit: int) -> list[RecentDecision]:
@@ -206,12 +230,12 @@ def _that_can_be_counted(decisions: Iterable[tuple[datetime, int]]) -> list[date
 
 def _letters() -> Select[*tuple[Any, ...]]:
     """Select letters with the size and the head of their bodies: one that is too large for an event can be huge."""
-    head = func.substring(DeadLetter.body, 1, MAX_BYTES, type_=LargeBinary).label("head")
-    return select(DeadLetter, func.octet_length(DeadLetter.body).label("size"), head).options(defer(DeadLetter.body))
+    head = func.substring(HeldMessage.body, 1, MAX_BYTES, type_=LargeBinary).label("head")
+    return select(HeldMessage, func.octet_length(HeldMessage.body).label("size"), head).options(defer(HeldMessage.body))
 
 
 def _view(row: Row[*tuple[Any, ...]]) -> DeadLetterView:
-    letter = row.DeadLetter
+    letter = row.HeldMessage
     return DeadLetterView(
         id=letter.id,
         position=letter.position,

@@ -5,8 +5,8 @@ from datetime import timedelta
 from sqlalchemy import delete, exists, func, select
 from sqlalchemy.orm import Session
 
-from messaging.dead_letters.rules import OPEN
-from messaging.tables import DeadLetter, DeadLetterAction
+from messaging.held.states import State
+from messaging.tables import DeadLetterAction, HeldMessage
 
 #: Letters deleted in one statement: their bodies can be large.
 _DELETE_AT_ONCE = 200
@@ -18,9 +18,9 @@ def delete_closed(session: Session, *, older_than: timedelta) -> int:
     Open letters stay however old they are. The history of a letter stays too: it says who decided what, and it is only
     ever added to.
     """
-    lately = exists().where(DeadLetterAction.letter_id == DeadLetter.id, DeadLetterAction.at >= func.now() - older_than)
-    closed = select(DeadLetter.id).where(
-        DeadLetter.state.not_in(OPEN), DeadLetter.died_at < func.now() - older_than, ~lately
-    )
-    batch = closed.order_by(DeadLetter.position).limit(_DELETE_AT_ONCE)
-    return len(session.scalars(delete(DeadLetter).where(DeadLetter.id.in_(batch)).returning(DeadLetter.id)).all())
+    since = func.now() - older_than
+    lately = exists().where(DeadLetterAction.letter_id == HeldMessage.id, DeadLetterAction.at >= since)
+    done_with = HeldMessage.state.in_((State.REPLAYED, State.DISCARDED))
+    closed = select(HeldMessage.id).where(done_with, HeldMessage.died_at < since, ~lately)
+    batch = closed.order_by(HeldMessage.position).limit(_DELETE_AT_ONCE)
+    return len(session.scalars(delete(HeldMessage).where(HeldMessage.id.in_(batch)).returning(HeldMessage.id)).all())

@@ -15,9 +15,9 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
-from messaging import inbox
 from messaging.errors import ReplayLost, ReplayRefused
-from messaging.tables import InboxEvent, OngoingReplay, WaitingEvent
+from messaging.held import forget_held
+from messaging.tables import InboxEvent, OngoingReplay
 
 #: Any number will do that nothing else in the service's database locks.
 _LOCK = 0x0B0C5_0003
@@ -75,8 +75,7 @@ def begin(session: Session, what: str) -> Begun:
 def forget(session: Session, run: UUID, service_forgets: Callable[[Session], None]) -> None:
     """Empty the service's tables and forget which events were handled.
 
-    Who is suspected of killing the process stays so, and decisions about dead letters stand: neither follows from the
-    events.
+    Decisions about dead letters stand: they do not follow from the events.
     """
     # Before any row, so that it never waits in a circle with whoever deletes old rows of the inbox.
     session.execute(text("LOCK TABLE inbox IN SHARE ROW EXCLUSIVE MODE"))
@@ -84,8 +83,8 @@ def forget(session: Session, run: UUID, service_forgets: Callable[[Session], Non
     if session.execute(forgot.returning(OngoingReplay.id)).one_or_none() is None:
         raise ReplayLost("the replay was given up, or begun anew by somebody else")
     service_forgets(session)
-    for table in (InboxEvent, WaitingEvent):
-        session.execute(delete(table))
+    session.execute(delete(InboxEvent))
+    forget_held(session)
 
 
 def finish(session: Session, run: UUID) -> None:
@@ -93,7 +92,6 @@ def finish(session: Session, run: UUID) -> None:
     over = delete(OngoingReplay).where(OngoingReplay.run == run).returning(OngoingReplay.id)
     if session.execute(over).one_or_none() is None:
         raise ReplayLost("the replay was given up, or begun anew by somebody else")
-    inbox.resume_waiting(session)
 
 
 def abandon(sessions: sessionmaker[Session]) -> None:

@@ -55,10 +55,6 @@ class ReplayQueue:
         self.settled += len(deliveries)
         self.progressed.set()
 
-    def go_on(self) -> None:
-        """See `Receiver`."""
-        self._receiver.go_on()
-
     def obstacle(self) -> str:
         """See `Receiver`."""
         return self._receiver.obstacle()

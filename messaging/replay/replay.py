@@ -123,11 +123,8 @@ class Replay:
         begin with. Servers that go away later are waited for.
         """
         began = time.monotonic()
-        delays = self._retry.delays_ms
         with pause.only_one(self._sessions):
-            self._broker.declare(
-                consumer_topology(self._service, self._handlers, exchange=self._exchange, delays_ms=delays)
-            )
+            self._broker.declare(consumer_topology(self._service, self._handlers, exchange=self._exchange))
             self._check_producers()
             run, forgot = self._begin()
             try:

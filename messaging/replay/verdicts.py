@@ -6,10 +6,9 @@ from hashlib import sha256
 from sqlalchemy import LargeBinary, func, or_, select
 from sqlalchemy.orm import Session
 
-from messaging.dead_letters import State
 from messaging.envelope import CONTENT_TYPE, Event
-from messaging.errors import NotFromItsProducer
-from messaging.tables import DeadLetter
+from messaging.held.states import State
+from messaging.tables import HeldMessage
 from messaging.transport import Message
 
 #: By the digest of the message's body: the envelope that was sent in its place, or None if it is dead or was given up.
@@ -25,10 +24,10 @@ def digest(body: bytes) -> bytes:
 def read_verdicts(session: Session) -> Verdicts:
     """Return what was decided, as far as it keeps an event from being handled as it is."""
     rows = session.execute(
-        select(func.sha256(DeadLetter.body, type_=LargeBinary), DeadLetter.state, DeadLetter.replacement).where(
-            or_(DeadLetter.state != State.REPLAYED, DeadLetter.replacement.is_not(None)),
-            DeadLetter.content_type == CONTENT_TYPE,
-            DeadLetter.reason != NotFromItsProducer.reason,
+        select(func.sha256(HeldMessage.body, type_=LargeBinary), HeldMessage.state, HeldMessage.replacement).where(
+            or_(HeldMessage.state != State.REPLAYED, HeldMessage.replacement.is_not(None)),
+            HeldMessage.content_type == CONTENT_TYPE,
+            HeldMessage.aggregate.is_not(None),  # else somebody else may have sent it, to hide the event
         )
     )
     return {bytes(body): replacement if state == State.REPLAYED else None for body, state, replacement in rows}

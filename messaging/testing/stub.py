@@ -1,4 +1,4 @@
-"""A broker in memory, for unit tests: routes, confirms, redelivers and expires as RabbitMQ does, within one process.
+"""A broker in memory, for unit tests: routes, confirms and redelivers as RabbitMQ does, within one process.
 
 It passes the same tests as RabbitMQ does.
 """
@@ -22,7 +22,6 @@ from messaging.transport import Delivery, Message, Outcome, Publisher, QueueStat
 class _StoredMessage:
     message: Message
     user_id: str
-    arrived: float
     redelivered: bool = False
 
 
@@ -36,9 +35,8 @@ class _StoredQueue:
 class StubBroker:
     """Exchanges and queues in memory. Thread-safe."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic, *, user: str = "guest") -> None:
-        """Start empty; `clock` gives seconds and decides when messages expire, `user` sends and receives."""
-        self._clock = clock
+    def __init__(self, *, user: str = "guest") -> None:
+        """Start empty; `user` sends and receives."""
         self.user = user
         self._exchanges: dict[str, Exchange] = {}
         self._queues: dict[str, _StoredQueue] = {}
@@ -73,7 +71,6 @@ class StubBroker:
     def queue_state(self, queue: str) -> QueueState:
         """See `Broker`."""
         with self.changed:
-            self._expire()
             found = self._queues[queue]
             return QueueState(len(found.ready), found.consumers)
 
@@ -87,14 +84,13 @@ class StubBroker:
         with self.changed:
             names = self._targets(message.exchange, message.routing_key)
             for name in names:
-                self._queues[name].ready.append(_StoredMessage(message, user_id or self.user, self._clock()))
+                self._queues[name].ready.append(_StoredMessage(message, user_id or self.user))
             self.changed.notify_all()
             return bool(names)
 
     def take(self, queue: str) -> _StoredMessage | None:
         """Take the first message that is ready."""
         with self.changed:
-            self._expire()
             ready = self._queues[queue].ready
             return ready.popleft() if ready else None
 
@@ -113,22 +109,6 @@ class StubBroker:
         }
         alternate = declared.arguments.get("alternate-exchange")
         return names or (self._targets(str(alternate), routing_key) if alternate else set())
-
-    def _expire(self) -> None:
-        for stored in self._queues.values():
-            ttl = stored.declared.arguments.get("x-message-ttl")
-            if ttl is None:
-                continue
-            while stored.ready and stored.ready[0].arrived + int(ttl) / 1000 <= self._clock():
-                expired = stored.ready.popleft()
-                arguments = stored.declared.arguments
-                self.route(
-                    expired.message._replace(
-                        exchange=str(arguments["x-dead-letter-exchange"]),
-                        routing_key=str(arguments["x-dead-letter-routing-key"]),
-                    ),
-                    expired.user_id,
-                )
 
 
 def _fits(kind: str, pattern: str, routing_key: str) -> bool:
@@ -190,15 +170,13 @@ class StubReceiver:
         self._prefetch = prefetch
         self._tag = 0
         self._unsettled: dict[int, _StoredMessage] = {}
-        #: How many of these do not count for the prefetch any more.
-        self._passed = 0
         broker.count_consumer(queue, 1)
 
     def receive(self, limit: int, timeout: float) -> list[Delivery]:
         """See `Receiver`."""
         deadline = time.monotonic() + timeout
         while True:
-            found = self._take(min(limit, self._prefetch + self._passed - len(self._unsettled)))
+            found = self._take(min(limit, self._prefetch - len(self._unsettled)))
             if found or time.monotonic() >= deadline:
                 return found
             with self._broker.changed:
@@ -208,10 +186,6 @@ class StubReceiver:
         """See `Receiver`."""
         for delivery in deliveries:
             self._unsettled.pop(delivery.tag, None)
-
-    def go_on(self) -> None:
-        """See `Receiver`."""
-        self._passed = len(self._unsettled)
 
     def obstacle(self) -> str:
         """See `Receiver`."""

@@ -16,6 +16,7 @@ from tests.benchmarks.relay import (
     relay_beside_the_naive_way,
 )
 from tests.benchmarks.servers import Servers, running_servers
+from tests.benchmarks.trouble import events_in_trouble
 from tests.benchmarks.writer import a_request_with_an_event_beside_one_without
 
 BENCHMARKS: dict[str, Callable[[Servers], list[tuple[str, str]]]] = {
@@ -26,6 +27,7 @@ BENCHMARKS: dict[str, Callable[[Servers], list[tuple[str, str]]]] = {
     "writer": a_request_with_an_event_beside_one_without,
     "million": a_million_pending_beside_ten_thousand,
     "billing": billing_in_batches_beside_one_by_one,
+    "trouble": events_in_trouble,
     "business": latency_from_commit_to_ledger,
 }
 

@@ -13,7 +13,7 @@ from chassis.db import Database
 from chassis.people import Role
 from chassis.settings import DEFAULT_PORTS
 from messaging.envelope import CONTENT_TYPE
-from messaging.tables import DeadLetter
+from messaging.tables import HeldMessage
 from tests.chassis_parts import bearer
 from tests.integration import analytics_house, auth_house, billing_house, tracker_house
 
@@ -21,7 +21,13 @@ SERVICES = tuple(DEFAULT_PORTS)
 
 Headers = Mapping[str, str]
 
-_WHY = {"type": "auth.user_blocked.v1", "reason": "schema-invalid", "detail": "no user_id", "attempts": 1}
+_WHY = {
+    "type": "auth.user_blocked.v1",
+    "reason": "schema-invalid",
+    "detail": "no user_id",
+    "attempts": 1,
+    "state": "dead",
+}
 
 
 @dataclass(frozen=True)
@@ -48,7 +54,7 @@ def visit(service: str, migrated: Callable[..., Any]) -> Iterator[Visited]:
     """Open the service with people of every role, and with what they have done so far."""
     visited: Visited = _OPEN[service](migrated(service))
     visited.app.config["WTF_CSRF_ENABLED"] = False
-    letter = DeadLetter(id=uuid4(), body=b'{"data": {}}', content_type=CONTENT_TYPE, headers={}, **_WHY)
+    letter = HeldMessage(id=uuid4(), body=b'{"data": {}}', content_type=CONTENT_TYPE, headers={}, **_WHY)
     with visited.database.transaction() as session:
         session.add(letter)
     yield replace(visited, known={**visited.known, "letter_id": letter.id})

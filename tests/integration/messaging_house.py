@@ -13,9 +13,9 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sess
 from messaging import (
     Batch,
     Consumer,
-    DeadLetterDesk,
     Event,
     HandlerTable,
+    InOrder,
     Observer,
     OutcomeName,
     RabbitBroker,
@@ -24,16 +24,17 @@ from messaging import (
     SchemaRegistry,
     bind_outbox,
     caused_by,
+    count_waiting,
     create_tables,
     outbox_status,
     publish,
-    tables,
 )
 from messaging.database import new_engine
 from messaging.dead_letters import DeadLetterView, list_dead_letters
+from messaging.dead_letters.mirror import DeadLetterMirror
 from messaging.envelope import CONTENT_TYPE
 from messaging.replay import Producer, Replay
-from messaging.topology import consumer_topology, events_queue, retry_queue, shared_topology
+from messaging.topology import consumer_topology, events_queue, shared_topology
 from messaging.transport import Delivery, Message, Outcome
 from tests.waiting import eventually
 
@@ -99,6 +100,8 @@ class House:
     exchange: str = ""
     #: Whether its handler gets one event at a time or a batch.
     in_batches: bool = False
+    #: Whether later events wait behind a dead letter.
+    keeps_order: bool = False
 
     def __post_init__(self) -> None:
         self.exchange = self.exchange or f"{self.name}.events"
@@ -141,7 +144,7 @@ class House:
             self.registry,
             exchange=self.exchange,
             retry=self.retry,
-            **{"observer": OutcomeCounter(self.outcomes)} | options,
+            **{**dict[str, Any](observer=OutcomeCounter(self.outcomes), compare_every=0.1), **options},
         )
 
     def make_replay(self, *, of: Self | None = None, rebuild: bool = False, **options: Any) -> Replay:
@@ -162,14 +165,13 @@ class House:
 
     def subscribe(self) -> None:
         """Declare the queues, so that nothing is missed before a consumer runs."""
-        delays = self.retry.delays_ms
-        self.broker.declare(consumer_topology(self.service, [SOLD], exchange=self.exchange, delays_ms=delays))
+        self.broker.declare(consumer_topology(self.service, [SOLD], exchange=self.exchange))
 
-    def desk(self, **options: Any) -> DeadLetterDesk:
-        """Start a desk for the dead letters."""
-        desk = DeadLetterDesk(self.service, self.broker, self.engine, **{"poll": 0.1, "compare_every": 0.5} | options)
-        self._start(desk.run)
-        return desk
+    def mirror(self, **options: Any) -> DeadLetterMirror:
+        """Start a mirror of the dead letters without a consumer."""
+        mirror = DeadLetterMirror(self.service, self.broker, self.engine, **{"compare_every": 0.1} | options)
+        self._start(mirror.run)
+        return mirror
 
     @property
     def service(self) -> str:
@@ -241,7 +243,8 @@ class House:
     @property
     def handlers(self) -> HandlerTable:
         """The subscription."""
-        return {SOLD: Batch(self._handle_batch) if self.in_batches else self._handle}
+        handler = Batch(self._handle_batch) if self.in_batches else self._handle
+        return {SOLD: InOrder(handler) if self.keeps_order else handler}
 
     def _handle_batch(self, session: Session, events: Sequence[Event]) -> None:
         for event in events:
@@ -275,10 +278,10 @@ class House:
 
     def unfinished(self) -> dict[str, int]:
         """What is still to be done, by the place in which it lies; messages in a consumer's hands are not seen."""
-        queues = [events_queue(self.service), *(retry_queue(self.service, ms) for ms in self.retry.delays_ms)]
-        found = {queue: self.broker.queue_state(queue).ready for queue in queues}
-        found |= {"pending": self.pending(), "waiting": self._count(tables.WaitingEvent)}
-        found |= {"suspects": self._count(tables.SuspectEvent)}
+        queue = events_queue(self.service)
+        with self.sessions() as session:
+            found = {queue: self.broker.queue_state(queue).ready, "waiting": count_waiting(session)}
+        found |= {"pending": self.pending()}
         return {place: count for place, count in found.items() if count}
 
     def _count(self, table: type[DeclarativeBase]) -> int:

@@ -5,8 +5,10 @@ from uuid import UUID, uuid4
 
 from sqlalchemy.orm import Session
 
-from messaging import Event, PermanentError, RetryLater
+from messaging import Event, PermanentError, RetryLater, held
 from messaging.dead_letters import Actor, Decision, State, decide, read_dead_letter
+from messaging.envelope import CONTENT_TYPE
+from messaging.received import Received
 from messaging.topology import events_queue
 from messaging.transport import Delivery
 from tests.integration.messaging_house import SOLD, House
@@ -47,7 +49,7 @@ def bury(house: House, *events: Event) -> list[UUID]:
     """Let these events die."""
     before = len(house.dead_letters())
     house.send_raw(*(event.to_bytes() for event in events))
-    eventually(lambda: len(house.dead_letters()) == before + len(events), timeout=30)
+    eventually(lambda: len(house.dead_letters()) == before + len(events), timeout=60)
     eventually(lambda: house.dead_in_queue() == before + len(events), timeout=30)
     return [event.id for event in events]
 
@@ -65,6 +67,32 @@ def redeliver(house: House, *events: Event) -> None:
     eventually(all_are_taken)
     receiver.close()
     house.consumer()
+
+
+def hold(house: House, *events: Event) -> None:
+    """Hold these events as a consumer does that has got them again after the death of another one."""
+    with house.sessions.begin() as session:
+        held.block(session, [Received(as_sent(event), event) for event in events])
+        held.release(session, {event.aggregate for event in events})
+
+
+def as_sent(event: Event) -> Delivery:
+    """Return the event as it comes to a consumer for the second time."""
+    return Delivery(
+        tag=1,
+        connection=1,
+        body=event.to_bytes(),
+        content_type=CONTENT_TYPE,
+        routing_key=event.type,
+        message_id=str(event.id),
+        type=event.type,
+        app_id=event.producer,
+        correlation_id=str(event.correlation_id),
+        timestamp=None,
+        headers={},
+        redelivered=True,
+        user_id=event.producer,
+    )
 
 
 def replay(house: House, letter_id: UUID) -> None:

@@ -22,7 +22,7 @@ from messaging import Consumer, Event, Relay
 from messaging.replay import Replay
 from tests.integration.messaging_house import House
 
-#: How often an event may end the process before it is given up: in a batch, in a small company, and then twice alone.
+#: How often an event may end the process before it is given up: from the queue, with others, and then twice alone.
 DEATHS_EACH = 4
 
 Handler = Callable[[Session, Event], None]

@@ -327,7 +327,8 @@ def test_dead_letters_are_listed_by_reason_page_by_page(house: Database, tmp_pat
     with house.transaction() as session:
         for number in range(5):
             session.add(
-                tables.DeadLetter(
+                tables.HeldMessage(
+                    state="dead",
                     id=uuid4(),
                     type="auth.user_updated.v1",
                     reason="schema-invalid" if number % 2 == 0 else "unknown-type",

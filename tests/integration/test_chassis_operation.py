@@ -17,7 +17,7 @@ from chassis.scheduler import forget_old_messages
 from chassis.settings import Settings
 from messaging import Event, PermanentError
 from messaging.dead_letters import Action, State
-from messaging.tables import DeadLetter, DeadLetterAction, InboxEvent, OutboxEvent
+from messaging.tables import DeadLetterAction, HeldMessage, InboxEvent, OutboxEvent
 from tests.integration.messaging_house import SOLD, House
 from tests.waiting import eventually
 
@@ -57,7 +57,8 @@ def add_letter(session: Session, state: State, *, closed: timedelta) -> UUID:
     """A letter that died two years ago, and with which something happened that long ago."""
     letter_id, at = uuid4(), utc_now() - closed
     letter = {"type": f"{SOLD}.v1", "reason": "r", "detail": "", "attempts": 1, "body": b"{}", "content_type": "text"}
-    session.add(DeadLetter(id=letter_id, state=state, headers={}, died_at=utc_now() - 2 * YEAR, **letter))
+    due = {"due_at": utc_now()} if state is State.REPLAY_REQUESTED else {}
+    session.add(HeldMessage(id=letter_id, state=state, headers={}, died_at=utc_now() - 2 * YEAR, **due, **letter))
     session.add(DeadLetterAction(letter_id=letter_id, action=Action.REPLAYED, at=at))
     return letter_id
 
@@ -88,7 +89,7 @@ def test_a_dead_letter_goes_when_it_is_long_closed_and_its_history_stays(tracker
         ]
     forget_old_messages(tracker, database)
     with database.reading() as session:
-        assert set(session.scalars(select(DeadLetter.id))) == set(stays)
+        assert set(session.scalars(select(HeldMessage.id))) == set(stays)
         assert set(session.scalars(select(DeadLetterAction.letter_id))) == {*gone, *stays}
 
 
@@ -157,7 +158,7 @@ def test_a_consumer_shows_that_it_goes_on_before_each_event_of_a_batch(
         nonlocal rounds
         rounds += 1
 
-    monkeypatch.setattr(consumer.condition, "come_round", come_round)
+    monkeypatch.setattr(consumer.health, "come_round", come_round)
     house.handler = lambda _session, _event: seen.append(rounds)
     stop = threading.Event()
     thread = threading.Thread(target=consumer.run, args=(stop,))

@@ -235,14 +235,20 @@ def test_events_of_unknown_types_are_named_and_nothing_is_well_until_somebody_de
     run = json.loads(run_file(operator.state_dir).read_text())
     processes = healthy(os.getpid(), ready)
     write_run(operator.state_dir, Run(**{**run, "services": {"analytics": ready}, "processes": processes}))
-    letter = "INSERT INTO dead_letter (id, type, reason, detail, attempts, body, content_type, headers) VALUES "
+    letter = (
+        "INSERT INTO held_message (state, body, content_type, headers, id, type, reason) VALUES ('dead', '', '', '{}',"
+    )
     execute(
-        operator.databases["analytics"], f"{letter} ('{uuid4()}', 'a.b.v1', 'schema-invalid', '', 1, '', '', '{{}}')"
+        operator.databases["analytics"],
+        f"{letter} '{uuid4()}', 'a.b.v1', 'schema-invalid')",
     )
     told = operator.json("status")
     assert (told["well"], told["unknown_types"], told["services"][0]["dead_letters"]) == (True, [], 1)
 
-    execute(operator.databases["analytics"], f"{letter} ('{uuid4()}', 'b.c.v1', 'unknown-type', '', 1, '', '', '{{}}')")
+    execute(
+        operator.databases["analytics"],
+        f"{letter} '{uuid4()}', 'b.c.v1', 'unknown-type')",
+    )
     told = operator.json("status", exit_code=1)
     assert told["unknown_types"] == [{"service": "analytics", "type": "b.c.v1", "count": 1}]
     assert not told["well"]

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,14 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from messaging import Event
-from messaging.dead_letters import State, letter_ids, read_dead_letter, record_dead_letter
+from messaging import Event, held
+from messaging.dead_letters import State, read_dead_letter
 from messaging.envelope import CONTENT_TYPE
 from messaging.errors import SchemaInvalid, UnknownType
+from messaging.held import die
+from messaging.received import Received
 from messaging.transport import Delivery
+from tests.integration.messaging_letters import as_sent
 from tests.integration.operator_house import Operator, at_work
 
 
@@ -43,9 +47,9 @@ class Office:
             event.producer,
         )
         with self.databases[service].transaction() as session:
-            letter = record_dead_letter(session, letter_ids(delivery), delivery, error("what is wrong"), attempts=1)
-            assert letter is not None
-            return letter.id
+            letter_id = die(session, delivery, None, error("what is wrong"), attempts=1, line=None)
+            assert letter_id is not None
+            return letter_id
 
     def state(self, service: str, letter_id: UUID) -> State:
         with self.databases[service].reading() as session:
@@ -95,7 +99,7 @@ def test_decisions_are_written_down_with_who_took_them(office: Office) -> None:
     assert office.json("replay", replayed)["requested"] == 1
     assert office.json("discard", discarded)["items"] == [{"service": "tracker", "id": str(discarded)}]
     assert office.state("tracker", replayed) == State.REPLAY_REQUESTED
-    assert office.state("tracker", discarded) == State.DISCARD_REQUESTED
+    assert office.state("tracker", discarded) == State.DISCARDED
     entry = office.json("show", replayed)["history"][-1]
     assert (entry["action"], entry["actor_name"].endswith(" (./ates)")) == ("replay_requested", True)
     again = office.run("replay", replayed)
@@ -144,3 +148,14 @@ def test_the_status_counts_the_open_letters_of_each_service(office: Office) -> N
     office.bury("tracker", priced())
     status = office.operator.json("status", exit_code=1)  # the services do not answer
     assert {each["name"]: each["dead_letters"] for each in status["services"]} == {"billing": 0, "tracker": 2}
+
+
+def test_what_waits_for_its_next_try_is_tried_at_once(office: Office) -> None:
+    for service in ("tracker", "billing"):
+        event = priced()
+        with office.databases[service].transaction() as session:
+            held.hold_until_due(session, Received(as_sent(event), event), timedelta(hours=1), attempts=2, error="no")
+    (waiting, _) = office.json("list", "--state", "waiting")["items"]
+    assert "next try" in office.run("show", waiting["id"]).output
+    assert office.json("retry", "--service", "tracker")["requested"] == 1
+    assert "2 events are tried at once." in office.run("retry").output

@@ -69,7 +69,7 @@ def test_where_nothing_is_missing_nothing_is_done(keeper: Keeper, said: list[str
     [
         ["exchanges/{vhost}/ates.events"],
         ["queues/{vhost}/ates.unrouted", "exchanges/{vhost}/ates.unrouted"],
-        ["queues/{vhost}/billing.events", "exchanges/{vhost}/billing.requeue", "queues/{vhost}/billing.retry.200"],
+        ["queues/{vhost}/billing.events", "exchanges/{vhost}/billing.dead", "queues/{vhost}/billing.replay"],
         ["exchanges/{vhost}/ates.events", "exchanges/{vhost}/ates.unrouted", "exchanges/{vhost}/ates.replay"],
     ],
 )

@@ -1,8 +1,8 @@
 """A copy of an event that has died has no effect: what is dead stays dead until somebody decides about it."""
 
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from uuid import UUID
 
 import psycopg2
 import pytest
@@ -11,10 +11,9 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from messaging import Event, PermanentError, RetryLater, inbox, suspects
-from messaging.broker.receiver import RabbitReceiver
-from messaging.burial import Burial, Buried
+from messaging import Event, PermanentError, RetryLater, inbox
 from messaging.dead_letters import Decision, State, decide, replay_edited
+from messaging.held import die
 from messaging.topology import events_queue
 from messaging.transport import Delivery
 from tests.integration.messaging_house import House
@@ -45,14 +44,13 @@ def test_a_copy_of_a_dead_event_is_put_away_and_its_letter_stays(house: House, m
     assert house.effects() == []
     assert state(house, letter_id) == State.DEAD
     assert history(house, letter_id) == [("died", None)]
-    house.desk()
     replay(house, letter_id)
     house.wait_for_effects(1)
     eventually(lambda: state(house, letter_id) == State.REPLAYED)
 
 
 def test_an_event_that_comes_twice_does_not_die_once_and_have_its_effect_the_other_time(house: House) -> None:
-    """As after a kill between the wait queue and the ack: two copies wait, both of them before their last attempt."""
+    """As after a relay that was killed before it could mark it."""
 
     def fail_until_one_is_dead(_session: Session, _event: Event) -> None:
         if not house.dead_letters():
@@ -64,7 +62,7 @@ def test_an_event_that_comes_twice_does_not_die_once_and_have_its_effect_the_oth
     event = sold().to_bytes()
     house.send_raw(event, event)
     house.consumer()
-    eventually(lambda: house.outcomes == {"retry": 2, "dead": 1, "duplicate": 1})
+    eventually(lambda: house.outcomes == {"retry": 1, "dead": 1, "duplicate": 1})
     assert house.effects() == []
     assert len(house.dead_letters()) == 1
     assert house.unfinished() == {}
@@ -82,37 +80,20 @@ def test_a_message_that_has_taken_the_id_of_an_event_does_not_keep_the_event_fro
     assert [effect.n for effect in house.effects()] == [1]
 
 
-def test_the_letter_of_an_event_that_was_redelivered_after_its_death_gets_its_message_at_once(
-    house: House, moody: Moody
-) -> None:
-    house.consumer()
-    event = sold()
-    bury(house, event)
-    house.stop_last()
-    house.queued(f"{house.service}.dead", 1)  # as if the process had been killed before it sent it
-    moody.refuses = False
-    redeliver(house, event)
-    eventually(lambda: house.dead_in_queue() == 1)
-    assert house.effects() == []
-
-
 @fit_and_unfit
 def test_a_copy_of_what_was_discarded_undoes_nothing(house: House, moody: Moody, event: Event) -> None:
     house.consumer()
     (letter_id,) = bury(house, event)
     with house.sessions.begin() as session:
         decide(session, letter_id, Decision.DISCARD, by=ADA)
-    house.send_raw(event.to_bytes())  # before the desk has done it
+    house.send_raw(event.to_bytes())
     eventually(lambda: house.outcomes["duplicate"] == 1)
-    assert state(house, letter_id) == State.DISCARD_REQUESTED
-    house.desk()
     nothing_is_left(house)
-    house.stop_last()
     house.stop_last()
     redeliver(house, event)
     eventually(lambda: house.outcomes["duplicate"] == 2)
     assert state(house, letter_id) == State.DISCARDED
-    assert [action for action, _ in history(house, letter_id)] == ["died", "discard_requested", "discarded"]
+    assert [action for action, _ in history(house, letter_id)] == ["died", "discarded"]
     assert house.dead_in_queue() == 0
     assert house.effects() == []
 
@@ -128,7 +109,6 @@ def test_a_copy_of_what_is_replayed_edited_does_not_keep_the_edited_event_from_b
         replay_edited(session, letter_id, {"data": {"n": 5}}, by=ADA, registry=house.registry)
     house.send_raw(event.to_bytes())
     eventually(lambda: house.outcomes["duplicate"] == 1)
-    house.desk()
     house.wait_for_effects(1)
     nothing_is_left(house)
     house.send_raw(event.to_bytes())
@@ -139,7 +119,6 @@ def test_a_copy_of_what_is_replayed_edited_does_not_keep_the_edited_event_from_b
 
 def test_what_was_replayed_as_it_is_may_die_again(house: House, moody: Moody) -> None:
     house.consumer()
-    house.desk()
     (letter_id,) = bury(house, sold())
     replay(house, letter_id)
     eventually(lambda: house.dead_letters()[0].deaths == 2 if house.dead_letters() else False)
@@ -178,32 +157,6 @@ def test_a_death_whose_commit_was_not_answered_is_one_death_and_is_told_as_one(h
     eventually(lambda: house.dead_in_queue() == 1)
 
 
-def test_a_copy_of_what_was_discarded_is_none_of_the_dead_though_the_database_went_away_meanwhile(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    house.consumer()
-    event = sold(data={"n": "many"})
-    (letter_id,) = bury(house, event)
-    with house.sessions.begin() as session:
-        decide(session, letter_id, Decision.DISCARD, by=ADA)
-    house.desk()
-    nothing_is_left(house)
-    times = iter([True])
-    write_down = Burial.write_down
-
-    def lose_the_connection_once(burial: Burial, session: Session) -> Buried:
-        found = write_down(burial, session)
-        if next(times, False):
-            raise OperationalError("COMMIT", {}, psycopg2.OperationalError("server closed the connection unexpectedly"))
-        return found
-
-    monkeypatch.setattr(Burial, "write_down", lose_the_connection_once)
-    house.send_raw(event.to_bytes())
-    eventually(lambda: house.outcomes == {"dead": 1, "duplicate": 1})
-    assert next(times, False) is False
-    assert house.dead_in_queue() == 0
-
-
 def test_an_event_that_is_sent_rightly_after_it_was_sent_wrongly_is_handled(house: House) -> None:
     house.consumer()
     event = sold()
@@ -233,9 +186,13 @@ def received(house: House, event: Event) -> Delivery:
     return delivery
 
 
-def in_a_transaction(house: House, burial: Burial) -> Buried:
+def bury_in(session: Session, delivery: Delivery) -> UUID | None:
+    return die(session, delivery, None, PermanentError("no"), attempts=1, line=None)
+
+
+def in_a_transaction(house: House, delivery: Delivery) -> UUID | None:
     with house.sessions.begin() as session:
-        return burial.write_down(session)
+        return bury_in(session, delivery)
 
 
 def somebody_waits_for_a_lock(house: House) -> bool:
@@ -248,31 +205,12 @@ def test_two_who_bury_the_same_message_at_once_make_one_death(house: House) -> N
     house.subscribe()
     for event in (sold(), sold(data={"n": "many"})):
         delivery = received(house, event)
-        burials = [Burial(house.service, delivery, None, PermanentError("no"), attempts=1) for _ in range(2)]
         with house.sessions.begin() as slower:
-            first = burials[0].write_down(slower)
+            first = bury_in(slower, delivery)
+            slower.flush()
             with ThreadPoolExecutor() as pool:
-                other = pool.submit(in_a_transaction, house, burials[1])
+                other = pool.submit(in_a_transaction, house, delivery)
                 eventually(lambda: somebody_waits_for_a_lock(house))
                 slower.commit()
-                assert [first.outcome, other.result().outcome] == ["dead", "duplicate"]
+                assert (first, other.result()) == (event.id, None)
     assert [letter.deaths for letter in house.dead_letters()] == [1, 1]
-
-
-def test_events_that_are_handled_alone_are_acked_one_by_one(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    acked: list[int] = []
-    ack = RabbitReceiver.ack
-
-    def note(receiver: RabbitReceiver, deliveries: Sequence[Delivery]) -> None:
-        acked.append(len(deliveries))
-        ack(receiver, deliveries)
-
-    house.subscribe()
-    suspicious = [sold(n) for n in range(5)]
-    with house.sessions.begin() as session:
-        suspects.begin_in_company(session, [event.id for event in suspicious])
-    monkeypatch.setattr(RabbitReceiver, "ack", note)
-    redeliver(house, *suspicious)
-    house.wait_for_effects(5)
-    eventually(lambda: sum(acked) == 5)
-    assert acked == [1] * 5

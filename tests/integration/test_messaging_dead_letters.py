@@ -1,11 +1,15 @@
 """What people decide about dead letters is carried out, once, and written down."""
 
 import json
-from uuid import uuid4
+import threading
+from dataclasses import replace
+from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
-from messaging import Event, SchemaInvalid
+from messaging import Event, RetryLater, SchemaInvalid
 from messaging.dead_letters import (
     Decision,
     Selection,
@@ -17,16 +21,26 @@ from messaging.dead_letters import (
     read_dead_letter,
     recent_decisions,
     replay_edited,
+    retry_waiting,
 )
 from messaging.errors import LetterNotDead, LetterUnknown
+from messaging.tables import DeadLetterAction
 from tests.integration.messaging_house import House
-from tests.integration.messaging_letters import ADA, Moody, bury, history, nothing_is_left, replay, sold, state
+from tests.integration.messaging_letters import (
+    ADA,
+    Moody,
+    bury,
+    history,
+    nothing_is_left,
+    replay,
+    sold,
+    state,
+)
 from tests.waiting import eventually
 
 
 def test_a_replayed_letter_is_handled_as_if_it_had_never_been_tried(house: House, moody: Moody) -> None:
     house.consumer()
-    house.desk()
     letter_id, other = bury(house, sold(1), sold(2))
     moody.refuses = False
     replay(house, letter_id)
@@ -41,12 +55,13 @@ def test_a_replayed_letter_is_handled_as_if_it_had_never_been_tried(house: House
 def test_a_letter_that_is_no_longer_dead_cannot_be_decided_about_again(house: House, moody: Moody) -> None:
     house.consumer()
     (letter_id,) = bury(house, sold(1))
+    house.stop_last()
     moody.refuses = False
     replay(house, letter_id)
     for decision in Decision:
         with house.sessions.begin() as session, pytest.raises(LetterNotDead, match="replay_requested"):
             decide(session, letter_id, decision, by=ADA)
-    house.desk()
+    house.consumer()
     house.wait_for_effects(1)
     nothing_is_left(house)
     with house.sessions.begin() as session, pytest.raises(LetterNotDead, match="replayed"):
@@ -57,7 +72,6 @@ def test_a_letter_that_is_no_longer_dead_cannot_be_decided_about_again(house: Ho
 
 def test_a_letter_whose_replay_fails_is_dead_again_with_its_history(house: House, moody: Moody) -> None:
     house.consumer()
-    house.desk()
     letter_id, later = bury(house, sold(1), sold(2))
     (first, _) = house.dead_letters()
     replay(house, letter_id)
@@ -76,7 +90,6 @@ def test_a_letter_whose_replay_fails_is_dead_again_with_its_history(house: House
 
 def test_a_group_is_replayed_and_the_rest_stays(house: House, moody: Moody) -> None:
     house.consumer()
-    house.desk()
     bury(house, *(sold(n) for n in range(4)))
     house.send_raw(sold(9, data={"n": "many"}).to_bytes(), b"{}")
     eventually(lambda: len(house.dead_letters()) == 6)
@@ -95,16 +108,15 @@ def test_a_group_is_replayed_and_the_rest_stays(house: House, moody: Moody) -> N
     assert (decision.actor_name, decision.action, decision.letters) == ("Ada", "replay_requested", 4)
 
 
-def test_six_hundred_letters_are_replayed_together_and_in_order(house: House, moody: Moody) -> None:
+def test_more_letters_than_fit_into_a_batch_are_replayed_together_and_in_order(house: House, moody: Moody) -> None:
     house.consumer()
-    house.desk()
-    bury(house, *(sold(n) for n in range(600)))
+    bury(house, *(sold(n) for n in range(250)))
     moody.refuses = False
     with house.sessions.begin() as session:
-        assert decide_all(session, Selection(), Decision.REPLAY, by=ADA) == 600
+        assert decide_all(session, Selection(), Decision.REPLAY, by=ADA) == 250
         assert decide_all(session, Selection(), Decision.REPLAY, by=ADA) == 0
-    eventually(lambda: len(house.effects()) == 600, timeout=30)
-    assert [effect.n for effect in house.effects()] == list(range(600))
+    eventually(lambda: len(house.effects()) == 250, timeout=60)
+    assert [effect.n for effect in house.effects()] == list(range(250))
     nothing_is_left(house)
 
 
@@ -114,18 +126,17 @@ def test_only_what_was_on_the_list_is_decided_about(house: House, moody: Moody) 
     seen = house.dead_letters()[0].position
     with house.sessions.begin() as session:
         assert decide_all(session, Selection(up_to_position=seen), Decision.DISCARD, by=ADA) == 1
-    assert state(house, first) == State.DISCARD_REQUESTED
+    assert state(house, first) == State.DISCARDED
 
 
 def test_a_discarded_letter_is_gone_from_the_queue_and_kept_on_record(house: House, moody: Moody) -> None:
     house.consumer()
-    house.desk()
     discarded, kept = bury(house, sold(1), sold(2))
     with house.sessions.begin() as session:
         decide(session, discarded, Decision.DISCARD, by=ADA)
     eventually(lambda: house.dead_in_queue() == 1 and state(house, discarded) == State.DISCARDED)
     assert [letter.id for letter in house.dead_letters()] == [kept]
-    assert history(house, discarded)[-2:] == [("discard_requested", "Ada"), ("discarded", None)]
+    assert history(house, discarded) == [("died", None), ("discarded", "Ada")]
     with house.sessions() as session:
         (old,) = list_dead_letters(session, limit=5, states=[State.DISCARDED])
     assert old.id == discarded
@@ -136,7 +147,6 @@ def test_an_edited_letter_is_a_new_event_with_the_same_cause(house: House) -> No
     seen: list[Event] = []
     house.handler = lambda session, event: seen.append(event)
     house.consumer()
-    house.desk()
     dead = sold(1, data={"n": "many"})
     (letter_id,) = bury(house, dead)
     with house.sessions.begin() as session, pytest.raises(SchemaInvalid, match=r"data\.n"):
@@ -152,9 +162,36 @@ def test_an_edited_letter_is_a_new_event_with_the_same_cause(house: House) -> No
     assert (event.subject, event.sequence, event.data["n"]) == (dead.subject, dead.sequence, 7)
     with house.sessions() as session:
         story = read_dead_letter(session, letter_id)
-    assert [(entry.action, entry.detail) for entry in story.history][1:] == [
-        ("edited", str(edited.id)),
-        ("replayed", ""),
-    ]
+    assert [(entry.action, entry.detail) for entry in story.history][1:] == [("edited", str(edited.id))]
     assert story.replacement is not None
     assert json.loads(story.replacement)["data"] == {"n": 7}
+
+
+def test_what_only_waits_can_be_tried_at_once(house: House, moody: Moody) -> None:
+    ready = threading.Event()
+
+    def fail_until_ready(_session: Session, _event: Event) -> None:
+        if not ready.is_set():
+            raise RetryLater("not yet")
+
+    house.handler = fail_until_ready
+    house.retry = replace(house.retry, delays_ms=(3_600_000,))
+    house.consumer()
+    first, second = sold(1), sold(2)
+    house.send_raw(first.to_bytes(), second.to_bytes())
+    eventually(lambda: house.outcomes == {"retry": 2})
+    ready.set()
+    replay(house, first.id)
+    house.wait_for_effects(1)
+    with house.sessions.begin() as session:
+        assert retry_waiting(session, by=ADA) == 1
+    house.wait_for_effects(2)
+    eventually(lambda: house.unfinished() == {})
+    assert [action for action, _ in recorded(house, first.id)] == ["replay_requested"]
+
+
+def recorded(house: House, letter_id: UUID) -> list[tuple[str, str | None]]:
+    """What happened to it, though it never died and its row is gone."""
+    with house.sessions() as session:
+        wanted = select(DeadLetterAction).where(DeadLetterAction.letter_id == letter_id).order_by(DeadLetterAction.id)
+        return [(entry.action, entry.actor_name) for entry in session.scalars(wanted)]

@@ -16,7 +16,7 @@ from chassis.db import Database
 from chassis.settings import EXCHANGE
 from deploy import definitions
 from deploy.settings import CONSUMING_SERVICES, SERVICES
-from messaging import Consumer, DeadLetterDesk, Event, HandlerTable, PermanentError, RabbitBroker, RetryLater
+from messaging import Consumer, Event, HandlerTable, PermanentError, RabbitBroker, RetryLater
 from messaging.dead_letters import (
     Actor,
     DeadLetterStory,
@@ -28,10 +28,11 @@ from messaging.dead_letters import (
     replay_edited,
 )
 from messaging.envelope import CONTENT_TYPE
-from messaging.inbox import count_waiting
+from messaging.held import count_waiting
+from messaging.held.states import HELD
 from messaging.retry import RetryPolicy
 from messaging.sender import DESK, SENT_BY
-from messaging.topology import retry_exchange, retry_queue
+from messaging.topology import dead_exchange, replay_queue
 from messaging.transport import Message
 from tests.conftest import Vhost
 from tests.integration.billing_house import completed, user
@@ -60,19 +61,18 @@ class Listener:
         sessions, registry = self.database.sessions, self.database.registry
         retry = RetryPolicy(attempts=4, jitter=0)
         table = {**own, **(handlers or {})}
-        consumer = Consumer(self.service, self._broker, sessions, table, registry, exchange=EXCHANGE, retry=retry)
-        desk = DeadLetterDesk(self.service, self._broker, self.database.engine, poll=0.1, compare_every=0.5)
+        consumer = Consumer(
+            self.service, self._broker, sessions, table, registry, exchange=EXCHANGE, retry=retry, compare_every=0.1
+        )
         stop = threading.Event()
-        threads = [threading.Thread(target=each.run, args=(stop,)) for each in (consumer, desk)]
-        for thread in threads:
-            thread.start()
+        thread = threading.Thread(target=consumer.run, args=(stop,))
+        thread.start()
         try:
             eventually(consumer.active.is_set)
             yield
         finally:
             stop.set()
-            for thread in threads:
-                thread.join()
+            thread.join()
 
     def person(self, user_id: UUID) -> tuple[str, str] | None:
         """Role and status of a user as the service knows them."""
@@ -84,7 +84,7 @@ class Listener:
     def letters(self) -> list[DeadLetterStory]:
         """All there ever were, in the order of their deaths."""
         with self.database.reading() as session:
-            found = list_dead_letters(session, limit=100, states=tuple(State))
+            found = list_dead_letters(session, limit=100, states=set(State) - set(HELD))
             return [read_dead_letter(session, letter.id) for letter in found]
 
     def waiting(self) -> int:
@@ -197,24 +197,24 @@ def channel(vhost: Vhost, service: str) -> Iterator[Any]:
 
 
 def through_a_binding(channel: Any, service: str, key: str) -> tuple[str, str]:
-    channel.exchange_bind(EXCHANGE, retry_exchange(service), key)
-    return retry_exchange(service), key
+    channel.exchange_bind(EXCHANGE, dead_exchange(service), key)
+    return dead_exchange(service), key
 
 
 def through_an_alternate_exchange(channel: Any, service: str, key: str) -> tuple[str, str]:
-    own = retry_exchange(service)
+    own = dead_exchange(service)
     channel.exchange_delete(own)
     channel.exchange_declare(own, "direct", durable=True, arguments={"alternate-exchange": EXCHANGE})
     return own, key
 
 
 def through_a_dead_letter_exchange(channel: Any, service: str, key: str) -> tuple[str, str]:
-    own = retry_queue(service, 200)
+    own = replay_queue(service)
     channel.queue_delete(own)
     arguments = {"x-message-ttl": 1, "x-dead-letter-exchange": EXCHANGE, "x-dead-letter-routing-key": key}
     channel.queue_declare(own, durable=True, arguments=arguments)
-    channel.queue_bind(own, retry_exchange(service), "200")
-    return retry_exchange(service), "200"
+    channel.queue_bind(own, dead_exchange(service), "200")
+    return dead_exchange(service), "200"
 
 
 WAYS = [through_a_binding, through_an_alternate_exchange, through_a_dead_letter_exchange]
@@ -321,7 +321,6 @@ def test_what_a_person_makes_of_a_forgery_is_handled_and_the_record_says_who(vho
     assert [(entry.action, entry.actor_name) for entry in first.history] == [
         ("died", None),
         ("edited", "Ada"),
-        ("replayed", None),
     ]
     assert (second.letter.id, second.properties["sent_by"]) == (edited.id, DESK)
 

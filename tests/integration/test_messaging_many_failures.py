@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy.orm import Session
 
-from messaging import Event, suspects
+from messaging import Event
 from messaging.envelope import CONTENT_TYPE, MAX_BYTES
 from messaging.topology import events_queue
 from messaging.transport import Message, QueueState
@@ -64,7 +64,7 @@ def message(body: bytes, content_type: str = CONTENT_TYPE, *, type: str = f"{SOL
 
 
 def mixed(good: list[Message], bad: list[Message]) -> list[Message]:
-    """Put the bad ones anywhere among the good ones, which keep their order."""
+    """Put the bad ones anywhere among the good ones."""
     random = Random(5)
     random.shuffle(bad)
     everything = list(good)
@@ -77,7 +77,7 @@ def send(house: House, messages: list[Message]) -> None:
     house.send(message._replace(exchange=house.exchange) for message in messages)
 
 
-def test_only_what_can_never_be_handled_dies_and_every_other_event_is_applied_at_its_place_in_the_queue(
+def test_only_what_can_never_be_handled_dies_and_every_other_event_is_applied_once(
     house: House, processes: Processes
 ) -> None:
     bad = [invalid(reason, n) for reason, count in INVALID.items() for n in range(count)]
@@ -91,10 +91,10 @@ def test_only_what_can_never_be_handled_dies_and_every_other_event_is_applied_at
         eventually(lambda: house.unfinished() == {})
 
     assert Counter(letter.reason for letter in house.dead_letters()) == INVALID | {"kills-the-process": KILLERS}
-    assert [effect.n for effect in house.effects()] == list(range(GOOD))
+    assert sorted(effect.n for effect in house.effects()) == list(range(GOOD))
     assert consumer.deaths <= DEATHS_EACH * KILLERS
     assert house.broker.queue_state(events_queue(house.service)) == QueueState(ready=0, consumers=0)
-    house.desk()  # a consumer that died before its ack may have put a letter into the queue that its next life put, too
+    house.mirror()  # one that died between sending and marking may have put a letter into the queue twice
     eventually(lambda: house.dead_in_queue() == len(bad))
 
 
@@ -112,12 +112,3 @@ def test_events_that_kill_the_consumer_side_by_side_are_found_as_fast_as_each_al
     assert Counter(letter.reason for letter in house.dead_letters()) == {"kills-the-process": KILLERS}
     assert [effect.n for effect in house.effects()] == [0, 1]
     assert consumer.deaths <= DEATHS_EACH * KILLERS
-
-
-def test_a_process_counts_once_however_often_it_begins_to_handle_the_event(house: House) -> None:
-    event_id = uuid4()
-    begun = []
-    for once_more in (False, True, True, False, True):
-        with house.sessions.begin() as session:
-            begun.append(suspects.begin_alone(session, event_id, once_more=once_more))
-    assert begun == [1, 1, 1, 2, 2]

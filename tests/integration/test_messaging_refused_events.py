@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 import pika
@@ -11,10 +10,10 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from messaging import Event, PermanentError
-from messaging.topology import dead_queue, events_queue, retry_queue, shared_topology, unrouted_name
+from messaging.dead_letters import mirror
+from messaging.topology import dead_queue, events_queue, shared_topology, unrouted_name
 from tests.conftest import Vhost
 from tests.integration.messaging_house import COUNTED, SOLD, House
-from tests.integration.messaging_letters import FailsAtFirst
 from tests.waiting import eventually
 
 SHELVES = ("apples", "pears", "plums")
@@ -58,7 +57,7 @@ def test_events_that_no_queue_takes_for_a_while_are_sent_when_the_binding_is_bac
         for round_ in range(3):
             channel.queue_unbind(events_queue(house.service), house.exchange, f"{SOLD}.*")
             sell_of_each(house, 5)
-            eventually(lambda: "returned: NO_ROUTE" in relay.condition.doing)
+            eventually(lambda: "returned: NO_ROUTE" in relay.health.doing)
             sell_of_each(house, 5)
             channel.queue_bind(events_queue(house.service), house.exchange, f"{SOLD}.*")
             saw_everything_in_order(house, 10 * (round_ + 1))
@@ -74,16 +73,16 @@ def test_events_that_no_queue_takes_wait_with_their_aggregates_and_everything_el
         for n, shelf in enumerate(SHELVES):  # refused at different moments, so that there is news of them all the time
             house.count(shelf)
             house.sell(shelf)
-            eventually(lambda: f"{COUNTED}.v2 (returned: NO_ROUTE)" in relay.condition.doing)
+            eventually(lambda: f"{COUNTED}.v2 (returned: NO_ROUTE)" in relay.health.doing)
             house.sell("cherries")
             house.wait_for_effects(n + 1, timeout=10)
     assert house.sequences("cherries") == list(range(1, len(SHELVES) + 1))
     assert [house.sequences(shelf) for shelf in SHELVES] == [[]] * len(SHELVES)
-    assert not relay.condition.ready
+    assert not relay.health.ready
     house.broker.declare(shared_topology(house.exchange))
     house.wait_for_effects(2 * len(SHELVES))
     assert [house.sequences(shelf) for shelf in SHELVES] == [[2]] * len(SHELVES)
-    eventually(lambda: relay.condition.ready and house.pending() == 0)
+    eventually(lambda: relay.health.ready and house.pending() == 0)
 
 
 def test_an_event_that_is_refused_in_the_middle_of_a_chain_lets_nothing_behind_it_overtake(house: House) -> None:
@@ -97,7 +96,7 @@ def test_an_event_that_is_refused_in_the_middle_of_a_chain_lets_nothing_behind_i
     house.consumer()
     relay = house.relay()
     house.wait_for_effects(5 * len(SHELVES))
-    eventually(lambda: f"{COUNTED}.v2 (returned: NO_ROUTE)" in relay.condition.doing)
+    eventually(lambda: f"{COUNTED}.v2 (returned: NO_ROUTE)" in relay.health.doing)
     house.sell("cherries")
     eventually(lambda: house.sequences("cherries") == [1])
     assert [house.sequences(shelf) for shelf in SHELVES] == [[1, 2, 3, 4, 5]] * len(SHELVES)
@@ -105,7 +104,7 @@ def test_an_event_that_is_refused_in_the_middle_of_a_chain_lets_nothing_behind_i
     house.wait_for_effects(15 * len(SHELVES) + 1)
     expected = [number for number in range(1, 18) if number % 6]
     assert [house.sequences(shelf) for shelf in SHELVES] == [expected] * len(SHELVES)
-    eventually(lambda: relay.condition.ready and house.pending() == 0)
+    eventually(lambda: relay.health.ready and house.pending() == 0)
 
 
 def test_more_refused_events_than_a_relay_keeps_hold_up_nothing_but_their_aggregates(
@@ -120,7 +119,7 @@ def test_more_refused_events_than_a_relay_keeps_hold_up_nothing_but_their_aggreg
         house.count(shelf)
         house.sell(shelf)
     relay = house.relay(window=10)
-    eventually(lambda: COUNTED in relay.condition.doing)
+    eventually(lambda: COUNTED in relay.health.doing)
     sell_of_each(house, 5)
     saw_everything_in_order(house, 5)
     assert house.pending() == 2 * len(counted)
@@ -171,43 +170,29 @@ def test_events_are_taken_again_after_the_limit_of_a_full_queue_is_gone(
     house.subscribe()
     relay = house.relay()
     sell_of_each(house, 3)
-    eventually(lambda: "refused by the broker" in relay.condition.doing)
+    eventually(lambda: "refused by the broker" in relay.health.doing)
     full("nothing")  # RabbitMQ goes on refusing on the channel on which it has begun to
     eventually(lambda: house.pending() == 0)
-    eventually(lambda: relay.condition.ready)
+    eventually(lambda: relay.health.ready)
     house.consumer()
     saw_everything_in_order(house, 3)
 
 
-def test_events_that_have_to_wait_stay_with_their_consumer_while_the_wait_queue_is_full(
-    house: House, full: Callable[[str], None], caplog: pytest.LogCaptureFixture
-) -> None:
-    house.handler = FailsAtFirst()
-    house.retry = replace(house.retry, delays_ms=(500, 1000))  # long enough for the queue to be full
-    full(retry_queue(house.service, house.retry.delays_ms[0]))
-    house.subscribe()
-    sell_of_each(house, 2)
-    house.relay()
-    eventually(lambda: house.pending() == 0)
-    house.consumer()
-    saw_everything_in_order(house, 2)
-    assert "not redirected" in caplog.text
-    eventually(lambda: house.unfinished() == {})
-
-
-def test_events_that_can_never_be_handled_stay_with_their_consumer_while_the_dead_letters_are_full(
-    house: House, full: Callable[[str], None], caplog: pytest.LogCaptureFixture
+def test_events_that_can_never_be_handled_are_on_record_while_the_dead_letter_queue_is_full(
+    house: House, full: Callable[[str], None], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(_session: Session, event: Event) -> None:
         raise PermanentError("not this one")
 
     house.handler = refuse
+    monkeypatch.setattr(mirror, "_CHUNK", 1)
     full(dead_queue(house.service))
     house.subscribe()
     sell_of_each(house, 2)
     house.consumer()
     house.relay()
-    eventually(lambda: "not redirected" in caplog.text)
-    dead = set(house.queued(dead_queue(house.service), 2 * len(SHELVES)))
-    assert len(dead) == len(house.dead_letters()) == 2 * len(SHELVES)
+    eventually(lambda: len(house.dead_letters()) == 2 * len(SHELVES))
     eventually(lambda: house.unfinished() == {})
+    eventually(lambda: "messages were not taken" in caplog.text)
+    dead = set(house.queued(dead_queue(house.service), 2 * len(SHELVES)))
+    assert len(dead) == 2 * len(SHELVES)

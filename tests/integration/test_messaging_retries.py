@@ -14,7 +14,7 @@ from messaging import Event, RetryLater
 from messaging.errors import EndsTheTransaction
 from messaging.unbroken import unbroken
 from tests.integration.messaging_house import House
-from tests.integration.messaging_letters import sold
+from tests.integration.messaging_letters import FailsAtFirst, hold, sold
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.parametrize("in_batches", [False, True], ids=["one by one", "in batches"])
@@ -89,22 +89,18 @@ def test_a_dead_event_does_not_hold_up_the_ones_behind_it(house: House) -> None:
 
 def test_an_event_in_whose_handling_the_process_died_again_and_again_is_taken_out(house: House) -> None:
     killer, neighbour = sold(666), sold(5)
-    house.consumer()
-    house.stop_last()
-    house.send_raw(killer.to_bytes(), neighbour.to_bytes())
-    # A consumer took both and died with them, twice while it handled the first one alone.
-    dying = house.broker.receiver(f"{house.service}.events", prefetch=10)
-    eventually(lambda: dying.receive(10, 0.1))
-    dying.close()
+    house.subscribe()
+    hold(house, killer, neighbour)
+    # One process took both and died with them, and two while they handled the first one alone.
     with house.engine.begin() as connection:
-        connection.execute(text("INSERT INTO suspect VALUES (:id, 2)"), {"id": killer.id})
+        begun = "UPDATE held_message SET started_by = gen_random_uuid(), starts = CASE id WHEN :id THEN 3 ELSE 1 END"
+        connection.execute(text(begun), {"id": killer.id})
     house.consumer()
     house.wait_for_effects(1)
     (letter,) = eventually(house.dead_letters)
     assert (letter.id, letter.reason) == (killer.id, "kills-the-process")
     assert [effect.n for effect in house.effects()] == [5]
-    with house.engine.begin() as connection:
-        eventually(lambda: connection.execute(text("SELECT count(*) FROM suspect")).scalar() == 0)
+    eventually(lambda: house.unfinished() == {})
 
 
 @pytest.mark.parametrize("ending", [Session.commit, Session.rollback, Session.close])
@@ -155,39 +151,24 @@ def test_a_database_that_is_away_costs_no_attempts(house: House) -> None:
     assert [effect.n for effect in house.effects()] == list(range(6))
 
 
-def test_later_events_do_not_overtake_one_that_was_sent_back_when_the_head_returns(house: House) -> None:
+def test_later_events_wait_behind_one_that_was_held_before_the_consumer_began(house: House) -> None:
     first, second, third = (sold(n, subject="apples", sequence=n) for n in (1, 2, 3))
-    house.consumer()
-    house.stop_last()
-    waits(house, first)
-    house.send_raw(second.to_bytes(), first.to_bytes(), third.to_bytes())
+    house.subscribe()
+    hold(house, first)
+    house.send_raw(second.to_bytes(), third.to_bytes())
     house.consumer()
     house.wait_for_effects(3)
     assert house.sequences("apples") == [1, 2, 3]
 
 
-def waits(house: House, event: Event, minutes: int = 0) -> None:
-    with house.engine.begin() as connection:
-        connection.execute(
-            text("INSERT INTO waiting VALUES (:id, :line, :sequence, now() + :minutes * interval '1 minute')"),
-            {
-                "id": event.id,
-                "line": f"shop/{event.subject}",
-                "sequence": event.sequence,
-                "minutes": minutes,
-            },
-        )
-
-
-def test_an_event_that_waited_while_the_system_was_off_is_still_waited_for(house: House) -> None:
-    first, second = (sold(n, subject="apples", sequence=n) for n in (1, 2))
-    house.consumer()
-    house.stop_last()
-    waits(house, first, minutes=-600)
-    house.send_raw(second.to_bytes(), first.to_bytes())
-    house.consumer()
-    house.wait_for_effects(2)
-    assert house.sequences("apples") == [1, 2]
+def test_a_long_line_is_handled_in_its_order_though_it_does_not_fit_into_a_batch(house: House) -> None:
+    house.handler = FailsAtFirst()
+    house.subscribe()
+    house.send_raw(*(sold(n, subject="apples", sequence=n).to_bytes() for n in range(1, 31)))
+    house.consumer(batch=4)
+    house.wait_for_effects(30)
+    assert house.sequences("apples") == list(range(1, 31))
+    eventually(lambda: house.unfinished() == {})
 
 
 def test_a_redelivered_event_is_not_blamed_for_a_database_that_goes_away_again_and_again(house: House) -> None:

@@ -141,7 +141,7 @@ HOT = {
         LARGE,
     ),
     "a completion that comes too late": HotQuery(
-        complete_too_late, {"tasks_public_id_key", "former_assignees_pkey"}, LARGE
+        complete_too_late, {"tasks_public_id_key", "former_assignees_pkey"}, LARGE, sorts=1
     ),
     "a batch of a run": HotQuery(
         lambda session: commands.reassign_batch(session, A_RUN, sequence=1),
@@ -158,7 +158,7 @@ HOT = {
     "runs that stand still": HotQuery(
         lambda session: commands.ask_again(session, now=utc_now()), {"reassignments_running_idx"}, LARGE, sorts=1
     ),
-    "a new task, sent twice": HotQuery(create_twice, {"request_keys_pkey", "tasks_public_id_key"}, LARGE),
+    "a new task, sent twice": HotQuery(create_twice, {"request_keys_pkey", "tasks_public_id_key"}, LARGE, sorts=1),
     "keys that nobody will send again": HotQuery(
         lambda session: commands.forget_old_keys(session, now=utc_now() - timedelta(days=1)),
         {"request_keys_created_at_idx"},

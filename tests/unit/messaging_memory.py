@@ -1,15 +1,15 @@
 """Databases in memory, with transactions that are rolled back when their program is killed.
 
-They stand in for Postgres at the functions of `messaging.inbox`, `suspects` and `pending` that touch it.
+They stand in for Postgres at the functions of `messaging.inbox`, `held` and `pending` that touch it.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from types import TracebackType
-from typing import Literal, Self
+from typing import Literal, NoReturn, Self
 from uuid import UUID
 
 import psycopg2
@@ -17,9 +17,12 @@ from sqlalchemy.exc import OperationalError
 
 from messaging import Event
 from messaging.errors import StorageUnavailable
-from messaging.inbox import Known
+from messaging.held import Standing, take_places
 from messaging.outbox_reader import PendingEvent
-from messaging.suspects import FATAL_STARTS
+from messaging.received import HeldRow, Received
+from messaging.sender import SENT_BY, sent_by
+from messaging.topology import events_queue
+from messaging.transport import Delivery
 from tests.unit.messaging_stepping import pause, program
 
 Fault = Literal["begin", "before the commit", "after the commit"]
@@ -30,11 +33,33 @@ class Tables:
     """What a consumer's database holds."""
 
     inbox: set[UUID] = field(default_factory=set)
-    #: By event id: aggregate, sequence, when it is expected back.
-    waiting: dict[UUID, tuple[str, int, datetime]] = field(default_factory=dict)
-    suspects: dict[UUID, int] = field(default_factory=dict)
+    held: "dict[UUID, MemoryRow]" = field(default_factory=dict)
     #: Subject and sequence, in the order in which the handler saw them.
     effects: list[tuple[str, int]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class MemoryRow:
+    """An event that waits: until it is due, or without a time behind another one."""
+
+    aggregate: str
+    sequence: int
+    delivery: Delivery
+    due_at: datetime | None
+    attempts: int
+    starts: int = 0
+    started_by: UUID | None = None
+
+    def is_due(self) -> bool:
+        return self.due_at is not None and self.due_at <= datetime.now(UTC)
+
+    def suspected_by(self, process: UUID) -> bool:
+        return self.starts > 0 and self.started_by != process
+
+    def sent_on(self, service: str) -> Delivery:
+        """Return the message as one that the service has sent to itself."""
+        headers = {**self.delivery.headers, SENT_BY: sent_by(self.delivery)}
+        return replace(self.delivery, tag=0, headers=headers, routing_key=events_queue(service), redelivered=False)
 
 
 Change = Callable[[Tables], object]
@@ -64,6 +89,8 @@ class MemoryDatabase:
         self.tables = Tables()
         #: Ids that a transaction has put into the inbox and not yet committed: others wait for its end.
         self.claimed: dict[UUID, MemorySession] = {}
+        #: Who changes lines, until the end of its transaction.
+        self.releasing: MemorySession | None = None
         #: Where the connection is lost next, once.
         self.fault: Fault | None = None
 
@@ -81,6 +108,8 @@ class MemoryDatabase:
         finally:
             for event_id in [key for key, holder in self.claimed.items() if holder is session]:
                 del self.claimed[event_id]
+            if self.releasing is session:
+                self.releasing = None
         pause()
         self._fail_at("after the commit")
 
@@ -94,39 +123,16 @@ class MemoryInbox:
     """The functions of `messaging.inbox`."""
 
     @staticmethod
-    def look_up(session: MemorySession, aggregates: Collection[str], event_ids: Collection[UUID]) -> Known:  # noqa: ARG004
-        found: dict[str, dict[int, datetime]] = {}
-        for aggregate, sequence, retry_at in session.tables().waiting.values():
-            if aggregate in aggregates:
-                found.setdefault(aggregate, {})[sequence] = retry_at
-        return Known(found)
-
-    @staticmethod
     def replay_under_way(session: MemorySession) -> None:  # noqa: ARG004
         return None
 
     @staticmethod
-    def resume_waiting(session: MemorySession) -> None:
-        now = datetime.now(UTC)
-        session.change(
-            lambda tables: tables.waiting.update(
-                {key: (line, number, max(at, now)) for key, (line, number, at) in tables.waiting.items()}
-            )
-        )
+    def is_or_will_be_handled(session: MemorySession, event_id: UUID) -> bool:
+        return event_id in session.tables().inbox
 
     @staticmethod
-    def wait(session: MemorySession, event: Event, aggregate: str, retry_at: datetime) -> None:
-        session.change(lambda tables: tables.waiting.update({event.id: (aggregate, event.sequence, retry_at)}))
-
-    @staticmethod
-    def stop_waiting(session: MemorySession, event_ids: Collection[UUID]) -> None:
-        session.change(lambda tables: [tables.waiting.pop(event_id, None) for event_id in event_ids])
-
-    @staticmethod
-    def give_up(session: MemorySession, lost: Collection[tuple[str, int]]) -> None:
-        for event_id, (aggregate, sequence, _) in session.tables().waiting.items():
-            if (aggregate, sequence) in lost:
-                MemoryInbox.stop_waiting(session, [event_id])
+    def handled(session: MemorySession, event_ids: Collection[UUID]) -> set[UUID]:
+        return set(event_ids) & session.tables().inbox
 
     @staticmethod
     def remember(session: MemorySession, event_ids: Collection[UUID]) -> set[UUID]:
@@ -139,26 +145,116 @@ class MemoryInbox:
         return set(new)
 
 
-class MemorySuspects:
-    """The functions of `messaging.suspects`."""
+class MemoryHeld:
+    """The functions of `messaging.held`, for events that never die."""
 
-    FATAL_STARTS = FATAL_STARTS
-
-    @staticmethod
-    def begin_in_company(session: MemorySession, event_ids: Collection[UUID]) -> set[UUID]:
-        new = set(event_ids) - session.tables().suspects.keys()
-        session.change(lambda tables: tables.suspects.update(dict.fromkeys(new, 0)))
-        return new
+    take_places = staticmethod(take_places)
 
     @staticmethod
-    def begin_alone(session: MemorySession, event_id: UUID, *, once_more: bool) -> int:
-        starts = session.tables().suspects.get(event_id, 1 if once_more else 0) + (0 if once_more else 1)
-        session.change(lambda tables: tables.suspects.update({event_id: starts}))
-        return starts
+    def look_up(session: MemorySession, batch: Sequence[Received]) -> Standing:
+        rows = session.tables().held
+        lines: dict[str, dict[UUID, int]] = {}
+        for key, row in rows.items():
+            if any(received.aggregate == row.aggregate for received in batch):
+                lines.setdefault(row.aggregate, {})[key] = row.sequence
+        copies = [r.delivery.tag for r in batch if r.row is None and r.event.id in rows]
+        living = frozenset(r.row.id for r in batch if r.row and r.row.id in rows)
+        return Standing(lines, frozenset(copies), living, touched=bool(lines or living or copies))
 
     @staticmethod
-    def clear(session: MemorySession, event_ids: Collection[UUID]) -> None:
-        session.change(lambda tables: [tables.suspects.pop(event_id, None) for event_id in event_ids])
+    def block(session: MemorySession, behind: Sequence[Received]) -> None:
+        for received in behind:
+            _hold(session, received, None, received.attempts)
+
+    @staticmethod
+    def hold_until_due(
+        session: MemorySession,
+        received: Received,
+        delay: timedelta,
+        *,
+        attempts: int,
+        error: str,  # noqa: ARG004
+    ) -> None:
+        _hold(session, received, datetime.now(UTC) + delay, attempts)
+
+    @staticmethod
+    def take_due(session: MemorySession, service: str, process: UUID, *, limit: int) -> list[HeldRow]:
+        rows = sorted(session.tables().held.items(), key=lambda item: item[1].sequence)
+        heads = {row.aggregate for _, row in rows if row.due_at and row.due_at <= datetime.now(UTC)}
+        due = [(key, row) for key, row in rows if row.aggregate in heads and (not row.due_at or row.is_due())][:limit]
+        taken = [
+            HeldRow(
+                key, row.attempts, row.starts > 0 and row.started_by != process, row.aggregate, row.sent_on(service)
+            )
+            for key, row in due
+        ]
+        _begin(session, [row.id for row in taken if not row.suspected], process)
+        return taken
+
+    @staticmethod
+    def begin_alone(session: MemorySession, row_id: UUID, process: UUID) -> int:
+        _begin(session, [row_id], process)
+        row = session.tables().held.get(row_id)
+        return row.starts if row else 0
+
+    @staticmethod
+    def settle(session: MemorySession, ids: Collection[UUID]) -> None:
+        session.change(lambda tables: [tables.held.pop(key, None) for key in ids])
+
+    @staticmethod
+    def lock_lines(session: MemorySession) -> None:
+        while session.database.releasing not in (None, session):
+            pause()
+        session.database.releasing = session
+
+    @staticmethod
+    def event_of(delivery: Delivery, error: Exception) -> None:  # noqa: ARG004
+        return None
+
+    @staticmethod
+    def release(session: MemorySession, aggregates: Collection[str]) -> None:
+        session.change(lambda tables: _release(tables, aggregates))
+
+    @staticmethod
+    def die(session: MemorySession, *died: object, **how: object) -> NoReturn:  # noqa: ARG004
+        raise AssertionError(f"an innocent event died: {died}")
+
+    @staticmethod
+    def Line(*place: object, strict: bool) -> None:  # noqa: ARG004
+        return None
+
+
+def _hold(session: MemorySession, received: Received, due_at: datetime | None, attempts: int) -> None:
+    row = MemoryRow(received.aggregate, received.event.sequence, received.delivery, due_at, attempts)
+
+    def hold(tables: Tables) -> None:
+        if received.row is None:
+            tables.held.setdefault(received.key, row)
+        elif received.key in tables.held:
+            tables.held[received.key] = row
+
+    session.change(hold)
+
+
+def _begin(session: MemorySession, ids: Collection[UUID], process: UUID) -> None:
+    def begin(tables: Tables) -> None:
+        for key in ids:
+            row = tables.held.get(key)
+            if row is not None and row.started_by != process:
+                tables.held[key] = replace(row, starts=row.starts + 1, started_by=process)
+
+    session.change(begin)
+
+
+def _release(tables: Tables, aggregates: Collection[str]) -> None:
+    heads: dict[str, tuple[int, UUID]] = {}
+    for key, row in tables.held.items():
+        if row.aggregate in aggregates:
+            place = (row.sequence, key)
+            heads[row.aggregate] = min(place, heads.get(row.aggregate, place))
+    for _, key in heads.values():
+        row = tables.held[key]
+        tables.held[key] = replace(row, due_at=row.due_at or datetime.now(UTC))
 
 
 class MemoryOutbox:

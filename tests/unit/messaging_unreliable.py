@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from math import inf
 from random import Random
 from typing import Literal
 
@@ -16,8 +15,8 @@ Answer = Literal["confirmed", "refused", "returned"]
 class UnreliableBroker(StubBroker):
     """Queues have a single active consumer; nothing is sent, confirmed or acked before the test lets it be."""
 
-    def __init__(self, clock: Callable[[], float], *, user: str) -> None:
-        super().__init__(clock, user=user)
+    def __init__(self, *, user: str) -> None:
+        super().__init__(user=user)
         self.publishers: list[UnreliablePublisher] = []
         #: By queue, in the order of subscription: the first one is active.
         self.receivers: dict[str, list[UnreliableReceiver]] = {}
@@ -40,27 +39,11 @@ class UnreliableBroker(StubBroker):
     def _targets(self, exchange: str, routing_key: str) -> set[str]:
         return super()._targets(exchange, routing_key) - self._full
 
-    def next_expiry(self) -> float:
-        """When the next message leaves its wait queue."""
-        return min(
-            (
-                queue.ready[0].arrived + int(queue.declared.arguments["x-message-ttl"]) / 1000
-                for queue in self._queues.values()
-                if queue.ready and "x-message-ttl" in queue.declared.arguments
-            ),
-            default=inf,
-        )
-
-    def expire(self) -> None:
-        """Let messages whose time has come leave their wait queues."""
-        self._expire()
-
     def all_receivers(self) -> "list[UnreliableReceiver]":
         return [receiver for line in self.receivers.values() for receiver in line]
 
     def messages(self) -> dict[str, int]:
         """How many messages each queue holds, those included that somebody has not acked; without the empty ones."""
-        self.expire()
         found = {name: len(queue.ready) for name, queue in self._queues.items()}
         for receiver in self.all_receivers():
             found[receiver.queue] += receiver.unsettled()

@@ -1,25 +1,26 @@
 """A producer with two relays and two services with two consumers each, all in memory and one step at a time."""
 
-import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from contextlib import ExitStack, nullcontext
 from datetime import UTC, datetime
 from random import Random
-from typing import Any, NoReturn
+from threading import Event as Flag
+from typing import Any
 from unittest.mock import patch
 
 import time_machine
 
 from messaging import Consumer, Event, Relay, RetryLater, RetryPolicy, SchemaRegistry
-from messaging.topology import consumer_topology, events_queue, retry_queue, shared_topology
+from messaging.handling import _FATAL_STARTS
+from messaging.topology import consumer_topology, events_queue, shared_topology
 from tests.unit.messaging_memory import (
     MemoryDatabase,
+    MemoryHeld,
     MemoryInbox,
     MemoryOutbox,
     MemoryOutboxReader,
     MemorySession,
-    MemorySuspects,
 )
 from tests.unit.messaging_stepping import Connection, Program, pause
 from tests.unit.messaging_unreliable import Answer, UnreliableBroker, UnreliableReceiver
@@ -45,8 +46,6 @@ _BATCH = 4
 #: Rounds in which everything is let go on, until all has to be done.
 _ROUNDS = 600
 _MOVES = 20
-#: Seconds: less than anything waits for, and more than what is lost in adding them up.
-_INSTANT = 0.001
 #: How often the acks of all consumers reach the broker.
 _ACKS_TAKEN = 0.2
 _TROUBLES: tuple[Answer, ...] = ("refused", "returned")
@@ -63,10 +62,10 @@ class World:
         self._registry = SchemaRegistry({SOLD: {1: {"type": "object"}}})
         self.outbox = MemoryOutbox()
         self.databases = {service: MemoryDatabase() for service in SERVICES}
-        self.broker = UnreliableBroker(lambda: time.time(), user="shop")
+        self.broker = UnreliableBroker(user="shop")
         self.broker.declare(shared_topology(EXCHANGE))
         for service in SERVICES:
-            self.broker.declare(consumer_topology(service, [SOLD], exchange=EXCHANGE, delays_ms=_DELAYS_MS))
+            self.broker.declare(consumer_topology(service, [SOLD], exchange=EXCHANGE))
         #: By writer: the rows of its open transaction.
         self.open: dict[int, list[int]] = {}
         #: By subject: the writer that has locked it.
@@ -82,10 +81,13 @@ class World:
         self._replace("messaging.refusals._PAUSES", (0.0,))
         self._replace("messaging.refusals._KEPT", _KEPT)
         self._replace("messaging.handling.inbox", MemoryInbox)
-        self._replace("messaging.handling.suspects", MemorySuspects)
+        self._replace("messaging.handling.held", MemoryHeld)
+        self._replace("messaging.handling._LOOK_EVERY", 0)
+        always = Flag()
+        always.set()
+        self._replace("messaging.consumer.Consumer._mirror", lambda consumer, stop: nullcontext(always))
         self._replace("messaging.handling.guard_transactions", lambda sessions: None)
         self._replace("messaging.dispatch.unbroken", nullcontext)
-        self._replace("messaging.handling.Burial", _nothing_may_die)
         self.relays = [self._new_relay(window) for window in WINDOWS]
         self.consumers = {service: [self._new_consumer(service) for _ in range(CONSUMERS)] for service in SERVICES}
 
@@ -152,18 +154,14 @@ class World:
 
     def may_interrupt(self, service: str) -> bool:
         """Tell whether nobody handles an event for the last time before it is blamed for the deaths of its handlers."""
-        return max(self.databases[service].tables.suspects.values(), default=0) < 2
+        rows = self.databases[service].tables.held.values()
+        return max((row.starts for row in rows), default=0) < _FATAL_STARTS
 
     def pass_time(self, seconds: float) -> None:
-        """Let time pass, in which messages leave their wait queues one after the other."""
-        end = time.time() + seconds
-        while (left := self.broker.next_expiry() - time.time()) < end - time.time():
-            self._now.shift(max(left, 0) + _INSTANT)
-            self.broker.expire()
-        self._now.shift(max(end - time.time(), 0))
+        self._now.shift(seconds)
 
     def lose_the_broker(self, seconds: float) -> None:
-        """Let the broker be away for that time, in which no message leaves its wait queue."""
+        """Let the broker be away for that time."""
         connections: list[Connection] = [*self.broker.publishers, *self.broker.all_receivers()]
         for connection in connections:
             connection.lose()
@@ -225,10 +223,8 @@ class World:
         found = {"pending": len(self.outbox.pending())}
         messages = self.broker.messages()
         for service, database in self.databases.items():
-            queues = [events_queue(service), *(retry_queue(service, ms) for ms in _DELAYS_MS)]
-            found |= {queue: messages.pop(queue, 0) for queue in queues}
-            found |= {f"{service} waiting": len(database.tables.waiting)}
-            found |= {f"{service} suspects": len(database.tables.suspects)}
+            found |= {events_queue(service): messages.pop(events_queue(service), 0)}
+            found |= {f"{service} held": len(database.tables.held)}
         return {place: count for place, count in (found | messages).items() if count}
 
     def everything_has_one_effect(self) -> None:
@@ -236,7 +232,3 @@ class World:
         for service, database in self.databases.items():
             expected = Counter((row.subject, row.sequence) for row in committed)
             assert Counter(database.tables.effects) == expected, service
-
-
-def _nothing_may_die(service: str, delivery: object, event: object, error: Exception, *, attempts: int) -> NoReturn:
-    raise AssertionError(f"an innocent event died: {error}")

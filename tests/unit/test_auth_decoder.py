@@ -126,6 +126,7 @@ def test_a_photo_that_is_too_much_for_its_process_is_refused_and_the_next_is_loo
     use(monkeypatch, deed, cpu, wall)
     with pytest.raises(TooMuchWork):
         decoder.look_at(EVIL, PNG)
+    use(monkeypatch, deed, 60, 60)
     decoder.look_at(PHOTO, PNG)
 
 

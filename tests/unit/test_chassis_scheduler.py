@@ -78,7 +78,7 @@ def test_a_job_is_counted_from_the_moment_it_is_known_so_that_its_first_failure_
         assert number("scheduler_jobs_total", job="rare", outcome=outcome) == 0
     assert number("scheduler_job_failing", job="rare") == 0
     thread.start()
-    eventually(lambda: made.condition.doing != "starting")
+    eventually(lambda: made.health.doing != "starting")
 
 
 def test_a_job_that_failed_is_no_longer_failing_once_it_is_done(scheduler: Scheduled) -> None:
@@ -140,11 +140,11 @@ def test_a_job_that_waits_for_a_person_makes_the_scheduler_not_ready_until_it_is
 
     made.add_job(work, "interval", seconds=0.05, next_run_time=utc_now(), id="asking")
     thread.start()
-    eventually(lambda: made.condition.doing == f"{WAITING_FOR_PERSON}: say yes")
-    assert not made.condition.ready
+    eventually(lambda: made.health.doing == f"{WAITING_FOR_PERSON}: say yes")
+    assert not made.health.ready
     eventually(lambda: number("scheduler_job_failing", job="asking") == 1)
     done.set()
-    eventually(lambda: made.condition.ready)
+    eventually(lambda: made.health.ready)
     made.remove_job("asking")
 
 
@@ -181,15 +181,15 @@ def test_what_one_run_of_a_job_sets_off_belongs_together(scheduler: Scheduled) -
 
 def test_its_condition_says_that_it_is_at_work_and_waits_for_its_database(scheduler: Scheduled) -> None:
     made, thread = scheduler
-    assert (made.condition.ready, made.condition.doing) == (False, "starting")
+    assert (made.health.ready, made.health.doing) == (False, "starting")
     thread.start()
-    eventually(lambda: made.condition.doing == "waiting for the database")
-    assert not made.condition.ready
+    eventually(lambda: made.health.doing == "waiting for the database")
+    assert not made.health.ready
 
 
 def test_the_clock_of_the_jobs_is_that_of_the_business(scheduler: Scheduled) -> None:
     made, thread = scheduler
     thread.start()
-    eventually(lambda: made.condition.doing != "starting")
+    eventually(lambda: made.health.doing != "starting")
     assert str(made.timezone) == "Europe/Moscow"
     assert jobs(made) == EVERY_SERVICE_HAS

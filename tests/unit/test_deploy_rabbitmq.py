@@ -30,11 +30,10 @@ QUEUE_ARGUMENTS = {
     "x-dead-letter-strategy",
     "x-overflow",
     "x-delivery-limit",
-    "x-message-ttl",
     "x-max-length",
 }
 EXCHANGE_ARGUMENTS = {"alternate-exchange"}
-EXCHANGE_TYPES = {"topic", "direct", "fanout"}
+EXCHANGE_TYPES = {"topic", "fanout"}
 CONFIGURATION = {
     "listeners.tcp.*",
     "management.tcp.ip",

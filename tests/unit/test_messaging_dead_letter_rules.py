@@ -8,13 +8,8 @@ import pytest
 
 from messaging import Event, NotAnEvent, TooLarge
 from messaging.dead_letters.rules import (
-    OPEN,
-    Fate,
     Label,
-    Standing,
-    State,
     death_headers,
-    fate_of,
     label_of,
     living_headers,
     revise,
@@ -23,34 +18,6 @@ from messaging.envelope import MAX_BYTES
 
 LETTER = UUID(int=7)
 DEAD = Event.new("shop.sold.v1", subject="apples", sequence=3, data={"n": "many"})
-
-
-@pytest.mark.parametrize("state", OPEN)
-def test_the_message_of_an_open_letter_stays(state: State) -> None:
-    assert fate_of(Label(LETTER, 2), Standing(state, 2)) is Fate.STAYS
-
-
-@pytest.mark.parametrize("state", [State.REPLAYED, State.DISCARDED])
-def test_the_message_of_a_closed_letter_goes(state: State) -> None:
-    assert fate_of(Label(LETTER, 2), Standing(state, 2)) is Fate.GOES
-
-
-@pytest.mark.parametrize("state", State)
-def test_a_message_of_an_earlier_death_goes_whatever_became_of_the_letter(state: State) -> None:
-    assert fate_of(Label(LETTER, 1), Standing(state, 2)) is Fate.GOES
-
-
-@pytest.mark.parametrize(
-    ("label", "standing"),
-    [
-        (None, None),
-        (None, Standing(State.REPLAYED, 1)),
-        (Label(LETTER, 1), None),
-        (Label(LETTER, 3), Standing(State.DEAD, 2)),
-    ],
-)
-def test_a_message_that_the_database_does_not_know_is_recorded(label: Label | None, standing: Standing | None) -> None:
-    assert fate_of(label, standing) is Fate.UNRECORDED
 
 
 def test_a_label_is_read_as_it_was_written() -> None:
