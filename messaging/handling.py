@@ -96,10 +96,9 @@ class Handling:
         *,
         event: Event | None = None,
         row: HeldRow | None = None,
-        attempts: int | None = None,
     ) -> None:
         """Write down that the message is dead. `event`: what it was read as; `row`: where it was held."""
-        tries = (row.attempts if row else 0) + 1 if attempts is None else attempts
+        attempts = (row.attempts if row else 0) + 1
         line = self._line_of(delivery, event, error)
         aggregates = {found for found in (line and line.aggregate, row and row.aggregate) if found}
         died: UUID | None = None
@@ -112,7 +111,7 @@ class Handling:
                 if handled:
                     held.settle(session, [row.id] if row else [])
                 else:
-                    died = held.die(session, delivery, row, error, attempts=tries, line=line) or died
+                    died = held.die(session, delivery, row, error, attempts=attempts, line=line) or died
                 held.release(session, aggregates)
 
         self.patience.until_done(write_down)

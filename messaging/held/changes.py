@@ -25,7 +25,6 @@ from messaging.text import storable
 from messaging.transport import Delivery
 
 _IDS = bindparam("ids", type_=ARRAY(Uuid))
-_OF_MESSAGE = ("type", "body", "content_type", "headers", "properties")
 _NOT_BEGUN: dict[str, Any] = {"starts": 0, "started_by": None}
 _NEXT_POSITION = func.nextval(func.pg_get_serial_sequence("held_message", "position"))
 
@@ -216,7 +215,7 @@ def _insert(session: Session, rows: Sequence[Mapping[str, Any]], *, anew: Mappin
     same = and_(HeldMessage.body == row.excluded.body, HeldMessage.content_type == row.excluded.content_type)
     again = row.on_conflict_do_update(
         index_elements=["id"],
-        set_={**{name: row.excluded[name] for name in _OF_MESSAGE}, **anew, "replacement": None},
+        set_={**{name: row.excluded[name] for name in rows[0] if name != "id"}, **anew, "replacement": None},
         where=or_(and_(same, not_(HOLDS_BACK)), HeldMessage.body == b""),
     )
     return set(session.scalars(again.returning(HeldMessage.id)))
