@@ -132,7 +132,7 @@ class Consumer:
     def _receive(self, receiver: Receiver, handling: Handling, own: OwnTopology, patience: float) -> None:
         deliveries = receiver.receive(self._batch, patience)
         self._report(receiver, own)
-        if not deliveries:
+        if not deliveries and self.active.is_set():
             handling.patience.until_done(handling.require_turn)
         for _, group in groupby(deliveries, key=attrgetter("redelivered")):
             self._process(list(group), handling, receiver)

@@ -104,7 +104,7 @@ def test_decisions_are_written_down_with_who_took_them(office: Office) -> None:
     assert (entry["action"], entry["actor_name"].endswith(" (./ates)")) == ("replay_requested", True)
     again = office.run("replay", replayed)
     assert again.exit_code == 1
-    assert "not dead any more" in again.output
+    assert "the letter is not dead" in again.output
 
 
 def test_a_selection_or_all_can_be_decided_about(office: Office) -> None:

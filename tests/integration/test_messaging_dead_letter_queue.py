@@ -3,6 +3,7 @@
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any
 from unittest.mock import Mock
 from uuid import UUID
@@ -343,13 +344,15 @@ def test_decisions_about_many_and_the_mirror_of_the_same_do_not_wait_for_each_ot
                     mirrored.keep(session, set(labels[start : start + 500]), since=since)
             passes.append(1)
 
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor() as pool, ExitStack() as ending:
+        ending.callback(over.set)
         mirroring = pool.submit(go_through)
         for decision in (Decision.REPLAY, Decision.DISCARD):
             eventually(lambda: passes)
             with house.sessions.begin() as session:
                 assert decide_all(session, Selection(), decision, by=ADA) == len(labels)
             with house.engine.begin() as connection:
+                connection.execute(text("LOCK TABLE held_message"))
                 connection.execute(text("UPDATE held_message SET state = 'dead', due_at = NULL"))
             passes.clear()
         over.set()

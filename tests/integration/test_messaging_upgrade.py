@@ -84,6 +84,7 @@ def send_back(house: House, *events: Event) -> None:
         channel = connection.channel()
         channel.exchange_declare(requeue, "direct", durable=True)
         channel.queue_bind(queue, requeue, queue)
+        channel.confirm_delivery()
         for event in events:
             headers = {"sent-by": "shop", "attempts": 2, "back-at": 1}
             properties = pika.BasicProperties(
