@@ -211,7 +211,7 @@ def _insert(session: Session, rows: Sequence[Mapping[str, Any]], *, anew: Mappin
     """
     if not rows:
         return set()
-    row = insert(HeldMessage).values(list(rows))
+    row = insert(HeldMessage).values(list(rows) if len(rows) > 1 else rows[0])  # one alone is compiled once
     same = and_(HeldMessage.body == row.excluded.body, HeldMessage.content_type == row.excluded.content_type)
     again = row.on_conflict_do_update(
         index_elements=["id"],
