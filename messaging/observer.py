@@ -12,8 +12,8 @@ Told = TypeVarTuple("Told")
 
 _log = logging.getLogger(__name__)
 
-#: What became of a delivery. `waiting`: it is held, behind an earlier event of its aggregate or
-#: since it came a second time, and will be handled from there.
+#: What became of a delivery. `waiting`: it is held, because an earlier event of its aggregate waits or because it was
+#: redelivered, and is handled from the table later.
 #: A duplicate is a copy of an event that had its effect before, or is dead.
 OutcomeName = Literal["done", "duplicate", "retry", "waiting", "dead"]
 

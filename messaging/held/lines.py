@@ -57,7 +57,7 @@ _RELEASE = text(f"""
 class Standing:
     """What the database says about a batch before it is handled."""
 
-    #: Who stands in the lines of its aggregates, as far as it matters: row -> sequence.
+    #: By aggregate, the first rows of its line: row id -> sequence. Empty where nobody waits.
     lines: dict[str, dict[UUID, int]] = field(default_factory=dict)
     #: Copies of what is held, by the tags of their deliveries.
     copies: frozenset[int] = frozenset()

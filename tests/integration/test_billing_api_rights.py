@@ -1,4 +1,4 @@
-"""Who may do what by REST."""
+"""Each role may use its own REST endpoints of billing and no others."""
 
 from collections.abc import Callable, Iterator
 from typing import Any

@@ -89,7 +89,7 @@ class MemoryDatabase:
         self.tables = Tables()
         #: Ids that a transaction has put into the inbox and not yet committed: others wait for its end.
         self.claimed: dict[UUID, MemorySession] = {}
-        #: Who changes lines, until the end of its transaction.
+        #: The transaction that holds the lock on lines; None if none does.
         self.releasing: MemorySession | None = None
         #: Where the connection is lost next, once.
         self.fault: Fault | None = None
