@@ -10,13 +10,14 @@ from enum import StrEnum
 from typing import Any, NoReturn
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Uuid, and_, case, func, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, Uuid, and_, case, func, insert, literal, not_, or_, select, update
 from sqlalchemy.orm import Session
 
 from messaging.dead_letters.rules import revise
 from messaging.envelope import CONTENT_TYPE, Event
 from messaging.errors import LetterNotDead, LetterUnknown
 from messaging.held import lock_lines, release
+from messaging.held.rows import PLACEHOLDER
 from messaging.held.states import Action, State
 from messaging.schemas import SchemaRegistry
 from messaging.sender import DESK
@@ -62,7 +63,7 @@ class Selection:
 
 _DEAD = HeldMessage.state == State.DEAD
 #: Replaying what waits for its next try has it tried at once.
-_WAITS = and_(HeldMessage.state == State.WAITING, HeldMessage.body != b"")
+_WAITS = and_(HeldMessage.state == State.WAITING, not_(PLACEHOLDER))
 _REPLAYABLE = or_(_DEAD, _WAITS)
 
 

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from messaging.errors import PermanentError
 from messaging.held.rows import (
     HOLDS_BACK,
+    PLACEHOLDER,
     delivery_of,
     message_values,
     messages_held_back,
@@ -28,15 +29,19 @@ _IDS = bindparam("ids", type_=ARRAY(Uuid))
 _NOT_BEGUN: dict[str, Any] = {"starts": 0, "started_by": None}
 _NEXT_POSITION = func.nextval(func.pg_get_serial_sequence("held_message", "position"))
 
+# What has neither a body nor properties is the placeholder of an event that was on its way back: see PLACEHOLDER.
 _SETTLE = text("""
     WITH handled AS (
-        SELECT id FROM held_message
-         WHERE id = ANY(CAST(:ids AS uuid[])) AND (state IN ('waiting', 'blocked', 'replay_requested') OR body = '')
+        SELECT id, deaths, body = '' AND properties = '{}' AS is_placeholder FROM held_message
+         WHERE id = ANY(CAST(:ids AS uuid[]))
+           AND (state IN ('waiting', 'blocked', 'replay_requested') OR body = '' AND properties = '{}')
     ), gone AS (
-        DELETE FROM held_message USING handled WHERE held_message.id = handled.id AND (deaths = 0 OR body = '')
+        DELETE FROM held_message USING handled
+         WHERE held_message.id = handled.id AND (handled.deaths = 0 OR is_placeholder)
     ), replayed AS (
         UPDATE held_message SET state = 'replayed', due_at = NULL, starts = 0, started_by = NULL
-          FROM handled WHERE held_message.id = handled.id AND deaths > 0 AND body <> '' RETURNING held_message.id
+          FROM handled WHERE held_message.id = handled.id AND handled.deaths > 0 AND NOT is_placeholder
+        RETURNING held_message.id
     )
     INSERT INTO dead_letter_action (letter_id, action) SELECT id, 'replayed' FROM replayed
 """).bindparams(_IDS)
@@ -216,7 +221,7 @@ def _insert(session: Session, rows: Sequence[Mapping[str, Any]], *, anew: Mappin
     again = row.on_conflict_do_update(
         index_elements=["id"],
         set_={**{name: row.excluded[name] for name in rows[0] if name != "id"}, **anew, "replacement": None},
-        where=or_(and_(same, not_(HOLDS_BACK)), HeldMessage.body == b""),
+        where=or_(and_(same, not_(HOLDS_BACK)), PLACEHOLDER),
     )
     return set(session.scalars(again.returning(HeldMessage.id)))
 

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from typing import Any
 from uuid import UUID, uuid4, uuid5
 
-from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.orm import Session
 
 from messaging.envelope import Event
@@ -16,6 +16,8 @@ from messaging.tables import HeldMessage
 from messaging.topology import events_queue
 from messaging.transport import Delivery
 
+#: A row that the migration made for an event on its way back: without a message, and without what is known of one.
+PLACEHOLDER: ColumnElement[bool] = and_(HeldMessage.body == b"", HeldMessage.properties == {})
 #: The rows that hold back every other copy of their message: it is to be handled from here, not at all, or edited.
 HOLDS_BACK: ColumnElement[bool] = or_(HeldMessage.state != State.REPLAYED, HeldMessage.replacement.is_not(None))
 

@@ -13,9 +13,10 @@ from sqlalchemy.orm import Session
 
 from messaging import Event, PermanentError, RetryLater, inbox
 from messaging.dead_letters import Decision, State, decide, replay_edited
+from messaging.envelope import CONTENT_TYPE
 from messaging.held import die
 from messaging.topology import events_queue
-from messaging.transport import Delivery
+from messaging.transport import Delivery, Message
 from tests.integration.messaging_house import House
 from tests.integration.messaging_letters import (
     ADA,
@@ -214,3 +215,13 @@ def test_two_who_bury_the_same_message_at_once_make_one_death(house: House) -> N
                 slower.commit()
                 assert (first, other.result()) == (event.id, None)
     assert [letter.deaths for letter in house.dead_letters()] == [1, 1]
+
+
+def test_an_empty_message_under_the_id_of_an_event_stays_on_record_when_the_event_is_handled(house: House) -> None:
+    house.consumer()
+    event = sold()
+    house.send([Message(0, house.exchange, event.type, b"", CONTENT_TYPE, message_id=str(event.id), type=event.type)])
+    (letter,) = eventually(house.dead_letters)
+    house.send_raw(event.to_bytes())
+    house.wait_for_effects(1)
+    assert [(left.id, left.reason) for left in house.dead_letters()] == [(letter.id, "not-an-event")]
