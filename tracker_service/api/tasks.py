@@ -9,7 +9,8 @@ from flask import request, url_for
 from chassis.idempotency import KeySchema
 from chassis.identity import current_principal, require_roles
 from chassis.input.bodies import Blueprint
-from chassis.paging import Page, PageRequest, page_schema
+from chassis.lists import lists
+from chassis.paging import Page, PageRequest
 from chassis.problems import CONTENT_TYPE
 from chassis.runtime import runtime
 from tracker_service import commands, queries
@@ -44,7 +45,7 @@ def create_task(words: dict[str, Any], header: dict[str, Any]) -> tuple[Task, in
 @tasks.get("")
 @require_roles()
 @tasks.arguments(TaskArgs, location="query")
-@tasks.response(200, page_schema(TaskSchema))
+@lists(tasks, TaskSchema)
 def list_tasks(args: dict[str, Any]) -> Page[Task]:
     """Somebody's tasks, or those of certain ids
 

@@ -73,6 +73,9 @@ class WhoseTasks(fields.String):
 class TaskArgs(PageArgs):
     """Which tasks are wanted: a person's, those of certain ids, or both at once."""
 
+    #: Without it `me` is meant, so it need not be sent again.
+    in_cursor = frozenset({"assignee"})
+
     assignee = WhoseTasks(
         load_default=None, metadata={"description": "`me` or a user's id; without it and `ids`, `me` is meant"}
     )
