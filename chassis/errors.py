@@ -93,6 +93,14 @@ class Invalid(ServiceError):
     title = N_("Something is not right with what was sent")
 
 
+class KeyUsedOtherwise(Invalid):
+    """An Idempotency-Key stands for one request; another one needs another key."""
+
+    def __init__(self) -> None:
+        message = N_("This Idempotency-Key was used for another request.")
+        super().__init__(message, errors={"Idempotency-Key": [message]})
+
+
 class TooManyRequests(ServiceError):
     """The client asks more often than it may. `retry_after` says when it may again."""
 

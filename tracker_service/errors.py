@@ -5,6 +5,7 @@ from uuid import UUID
 
 from chassis.errors import N_ as N_  # the rules in domain/ mark their texts with it, too
 from chassis.errors import Conflict, Forbidden, Invalid, NotFound
+from chassis.errors import KeyUsedOtherwise as KeyUsedOtherwise
 from chassis.input.text import isolated
 
 
@@ -80,11 +81,3 @@ class InvalidTask(Invalid):
     def __init__(self, errors: Mapping[str, Sequence[str]]) -> None:
         """Take what is wrong, by field."""
         super().__init__(N_("The task cannot be saved like this."), errors=errors)
-
-
-class KeyUsedOtherwise(Invalid):
-    """An Idempotency-Key stands for one request; another one needs another key."""
-
-    def __init__(self) -> None:
-        message = N_("This Idempotency-Key was used for another request.")
-        super().__init__(message, errors={"Idempotency-Key": [message]})
