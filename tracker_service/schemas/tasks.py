@@ -7,7 +7,7 @@ from webargs.fields import DelimitedList
 
 from chassis.paging import MAX_LIMIT, PageArgs, cursor_field, limit_field
 from chassis.problems import ProblemSchema
-from tracker_service.models import DONE, FINISHED, OPEN, RUNNING
+from tracker_service.models import DONE, OPEN
 
 _TASKS_ON_A_PAGE = 25
 
@@ -85,19 +85,3 @@ class OwnTasksArgs(PageArgs):
 
     limit = limit_field(_TASKS_ON_A_PAGE)
     done = cursor_field()
-
-
-class ReassignmentSchema(Schema):
-    """The progress of a run."""
-
-    id = fields.UUID(required=True)
-    status = fields.String(required=True, validate=validate.OneOf([RUNNING, FINISHED]))
-    total = fields.Integer(required=True, metadata={"description": "Tasks that were open at the request"})
-    done = fields.Integer(
-        required=True, metadata={"description": "Tasks that got an assignee; not those completed meanwhile"}
-    )
-    nobody_to_assign = fields.Boolean(
-        required=True, metadata={"description": "The run ended early: there was nobody left who can be assigned"}
-    )
-    started_at = fields.AwareDateTime(required=True)
-    finished_at = fields.AwareDateTime(required=True, allow_none=True)

@@ -1,21 +1,15 @@
 """What pages and the API show of tasks, in a fixed number of statements however many tasks there are."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session, joinedload
 
 from chassis.paging import Order, Page, PageRequest, fetch_page
-from tracker_service.domain.rights import may_list_tasks_of, may_reassign
-from tracker_service.errors import (
-    NotYoursToList,
-    NotYoursToReassign,
-    ReassignmentNotFound,
-    TaskNotFound,
-)
-from tracker_service.models import CAN_BE_ASSIGNED, OPEN, Reassignment, Task, User
+from tracker_service.domain.rights import may_list_tasks_of
+from tracker_service.errors import NotYoursToList, TaskNotFound
+from tracker_service.models import OPEN, Task
 
 
 def task(session: Session, task_id: UUID) -> Task:
@@ -56,35 +50,6 @@ def count_open(session: Session, assignee_id: UUID) -> int:
     """How many open tasks a person has."""
     own_open = select(func.count()).where(Task.assignee_id == assignee_id, Task.status == OPEN)
     return session.scalar(own_open) or 0
-
-
-@dataclass(frozen=True)
-class Overview:
-    """What those who may reassign see of the whole."""
-
-    open_tasks: int
-    #: People among whom an assignee is drawn.
-    crowd: int
-    latest_run: Reassignment | None
-
-
-def overview(session: Session) -> Overview:
-    """The whole, for those who may reassign."""
-    return Overview(
-        open_tasks=session.scalar(select(func.count()).where(Task.status == OPEN)) or 0,
-        crowd=session.scalar(select(func.count()).select_from(User).where(CAN_BE_ASSIGNED)) or 0,
-        latest_run=session.scalar(select(Reassignment).order_by(Reassignment.started_at.desc()).limit(1)),
-    )
-
-
-def reassignment(session: Session, run_id: UUID, *, role: str) -> Reassignment:
-    """The progress of a run, for those who may start one. Raises NotYoursToReassign, ReassignmentNotFound."""
-    if not may_reassign(role):
-        raise NotYoursToReassign
-    run = session.get(Reassignment, run_id)
-    if run is None:
-        raise ReassignmentNotFound
-    return run
 
 
 def _tasks() -> Select[Task]:

@@ -1,4 +1,4 @@
-"""The REST API of the tracker, under /api/v1."""
+"""The REST API of tasks, under /api/v1/tasks."""
 
 from dataclasses import replace
 from typing import Any
@@ -13,20 +13,16 @@ from chassis.paging import Page, PageRequest, page_schema
 from chassis.problems import CONTENT_TYPE
 from chassis.runtime import runtime
 from tracker_service import commands, queries
-from tracker_service.models import Reassignment, Task
-from tracker_service.schemas import (
+from tracker_service.models import Task
+from tracker_service.schemas.tasks import (
     NewTaskSchema,
     NotCompletedSchema,
-    ReassignmentSchema,
     TaskArgs,
     TaskChangesSchema,
     TaskSchema,
 )
 
 tasks = Blueprint("tasks", __name__, url_prefix="/api/v1/tasks", description="Tasks and who has them")
-reassignments = Blueprint(
-    "reassignments", __name__, url_prefix="/api/v1/reassignments", description="New assignees for all open tasks"
-)
 
 Headers = dict[str, str]
 
@@ -110,24 +106,3 @@ def complete_task(task_id: UUID) -> Task:
     with runtime().database.transaction() as session:
         commands.complete_task(session, task_id, by=current_principal().user_id)
         return queries.task(session, task_id)
-
-
-@reassignments.post("")
-@require_roles()
-@reassignments.arguments(KeySchema, location="headers", unknown="exclude")
-@reassignments.response(202, ReassignmentSchema)
-def request_reassignment(header: dict[str, Any]) -> tuple[Reassignment, int, Headers]:
-    """Give every open task a new assignee, in the background; for managers and administrators"""
-    principal = current_principal()
-    with runtime().database.transaction() as session:
-        run = commands.request_reassignment(session, requested_by=principal.user_id, role=principal.role, **header)
-    return run, 202, {"Location": url_for("reassignments.get_reassignment", run_id=run.id)}
-
-
-@reassignments.get("/<uuid:run_id>")
-@require_roles()
-@reassignments.response(200, ReassignmentSchema)
-def get_reassignment(run_id: UUID) -> Reassignment:
-    """How far a run has come; for managers and administrators"""
-    with runtime().database.reading() as session:
-        return queries.reassignment(session, run_id, role=current_principal().role)
