@@ -8,7 +8,7 @@ as their names say. A text that a spreadsheet would take for a formula gets an a
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from flask import Response, stream_with_context
@@ -35,31 +35,32 @@ def csv_response(
 
 def _encoded(schema: type[Schema], parts: Iterable[Sequence[Any]], mark: str) -> Iterator[str]:
     columns = list(_columns(schema))
-    yield mark + _lines([columns])
+    yield mark + _lines([["_".join(path) for path in columns]])
     dump = schema(many=True).dump
     for part in parts:
-        yield _lines([[_cell(row.get(column)) for column in columns] for row in map(_flat, dump(part))])
+        yield _lines([[_cell(_found(item, path)) for path in columns] for item in dump(part)])
 
 
-def _columns(schema: type[Schema], prefix: str = "") -> Iterator[str]:
+def _columns(schema: type[Schema]) -> Iterator[tuple[str, ...]]:
+    """Yield for each column the way to its value: the names of the fields, from the outside inwards."""
     for name, field in schema().dump_fields.items():
+        here = field.data_key or name
         if isinstance(field, fields.Nested):
-            yield from _columns(type(field.schema), f"{prefix}{field.data_key or name}_")
+            yield from ((here, *path) for path in _columns(type(field.schema)))
         else:
-            yield prefix + (field.data_key or name)
+            yield (here,)
 
 
-def _flat(item: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    row: dict[str, Any] = {}
-    for name, value in item.items():
-        row.update(_flat(value, f"{prefix}{name}_") if isinstance(value, Mapping) else {prefix + name: value})
-    return row
+def _found(item: Any, path: tuple[str, ...]) -> object:
+    for name in path:
+        item = None if item is None else item.get(name)
+    return item
 
 
 def _cell(value: object) -> str:
     if isinstance(value, str):
         return f"'{value}" if value.startswith(_FORMULA) else value
-    return "" if value is None else json.dumps(value)
+    return "" if value is None else json.dumps(value, ensure_ascii=False)
 
 
 def _lines(rows: list[list[str]]) -> str:

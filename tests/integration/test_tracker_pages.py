@@ -59,13 +59,13 @@ def test_the_form_keeps_what_was_typed_and_says_at_the_field_what_is_wrong(house
     assert 'value="[POPUG-1] Fly"' in answer.text
     assert ">By night</textarea>" in answer.text
     assert re.search(r'id="title"[^>]*aria-invalid="true" aria-describedby="title-error"', answer.text)
-    assert "put the Jira key into jira_id" in answer.text
+    assert "A Jira key belongs here, not in the title." in answer.text
 
 
 def test_when_nobody_can_be_assigned_the_form_says_so(house: House) -> None:
     answer = house.browser(house.person("manager")).post("/tasks", data={"title": "Fly"})
     assert answer.status_code == 409
-    assert "nobody who can be assigned" in answer.text
+    assert "Nobody can be assigned" in answer.text
     assert 'value="Fly"' in answer.text
 
 
