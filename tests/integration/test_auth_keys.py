@@ -1,5 +1,6 @@
 """Registering somebody with an Idempotency-Key: however often it is sent, it is done once and answered alike."""
 
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -15,6 +16,13 @@ from tests.integration.auth_house import Api, House
 
 RIO = {"name": "Rio", "email": "rio@popug.inc", "role": "popug"}
 KEY = "8e03978e-40d5-43dd-bc93-6894a57f9324"
+
+
+@pytest.fixture
+def house(migrated: Callable[..., Any]) -> Iterator[House]:
+    house = House(migrated("auth"))
+    yield house
+    house.close()
 
 
 def register(api: Api, who: dict[str, str] = RIO, key: str = KEY) -> Any:
