@@ -86,6 +86,13 @@ class Conflict(ServiceError):
     title = N_("Not possible at the moment")
 
 
+class PreconditionFailed(ServiceError):
+    """The request has a condition such as If-Match, and it does not hold."""
+
+    status = 412
+    title = N_("Changed meanwhile")
+
+
 class Invalid(ServiceError):
     """What was sent breaks a rule. `errors` says which field and why."""
 

@@ -4,7 +4,18 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import (BigInteger, CheckConstraint, DateTime, ForeignKey, Identity, Index, Text, text, func, literal_column)
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Text,
+    func,
+    literal_column,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
@@ -87,11 +98,11 @@ class Task(VersionedAggregate, Base):
     )
 
 
-#: What lists are sorted by in place of a value that is not there yet: the smallest price, the latest completion. Each is
-#: written as the index has it.
+#: What lists are sorted by; for a value that is not there yet stands the smallest price, the latest completion. Each is
+#: written as its index has it.
 FEE = func.coalesce(Task.fee_cents, literal_column("0"))
 REWARD = func.coalesce(Task.reward_cents, literal_column("0"))
-COMPLETED = func.coalesce(Task.completed_at, literal_column("timestamptz '2999-12-30 00:00:00+00'"))
+COMPLETED = func.coalesce(Task.completed_at, literal_column("'2999-12-30 00:00:00+00'::timestamp with time zone"))
 #: A Jira key however it is capitalised.
 JIRA_KEY = func.lower(Task.jira_id)
 
@@ -109,7 +120,9 @@ class TaskWords(Base):
     task_number: Mapped[int] = mapped_column(ForeignKey(Task.id), primary_key=True)
     words: Mapped[str] = mapped_column(Text)
 
-    __table_args__ = (Index("task_words_idx", "words", postgresql_using="gin", postgresql_ops={"words": "gin_trgm_ops"}),)
+    __table_args__ = (
+        Index("task_words_idx", "words", postgresql_using="gin", postgresql_ops={"words": "gin_trgm_ops"}),
+    )
 
 
 class Reassignment(VersionedAggregate, Base):
