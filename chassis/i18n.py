@@ -62,9 +62,9 @@ def format_moment(moment: datetime, form: str = "short") -> str:
 
 
 def format_day(day: date, form: str = "medium", language: str | None = None) -> str:
-    """Write a business day, which has no time zone of its own any more, in the language of the request or another one.
+    """Write a business day, which has no time zone of its own any more, in the language of the request or another.
 
-    `axis` is `27 Nov`, `medium` is `27 Nov 2026`, `long` spells the month, and `full` names the day of the week as well.
+    `axis` is `27 Nov`, `medium` is `27 Nov 2026`, `long` spells the month, `full` names the day of the week as well.
     """
     locale = _LOCALES[language] if language else get_locale()
     return format_skeleton("MMMd", day, locale=locale) if form == "axis" else format_date(day, form, locale=locale)
