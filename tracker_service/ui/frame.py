@@ -9,7 +9,9 @@ from chassis.i18n import translate
 from tracker_service.errors import N_
 from tracker_service.models import DONE, OPEN
 
-pages = Blueprint("tracker", __name__, template_folder="../templates")
+pages = Blueprint(
+    "tracker", __name__, template_folder="../templates", static_folder="../static", static_url_path="/static/tracker"
+)
 
 
 #: What people call the statuses of a task.
