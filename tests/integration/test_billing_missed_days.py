@@ -121,6 +121,6 @@ def test_an_operator_confirms_many_days_by_naming_the_first(house: House) -> Non
 
     refused = close_days()
     assert refused.returncode == 1
-    assert "from 2026-11-21 to 2026-11-24" in refused.stderr
+    assert "2026-11-21 – 2026-11-24" in refused.stderr
     done = close_days("--from", str(DAY))
     assert json.loads(done.stdout.splitlines()[-1])["closed_now"] == [str(DAY + n * ONE_DAY) for n in range(4)]
