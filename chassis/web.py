@@ -27,6 +27,7 @@ from chassis.runtime import EXTENSION, Runtime, runtime
 from chassis.sessions import Confirmations
 from chassis.settings import Settings
 from chassis.signin import SIGN_IN_PATH, session_cookie, sign_in
+from chassis.static_files import init_static_files
 from chassis.tables import columns
 from chassis.tokens import RemoteKeys, TokenVerifier
 
@@ -90,6 +91,7 @@ def build_app(
     csrf = _FormProtection(app)
     Talisman(app, **_headers(settings))
     init_i18n(app, settings.business_timezone)
+    init_static_files(app)
     api = ProblemApi(app)
     api.spec.components.security_scheme("token", _BEARER_TOKEN)
     for blueprint in (*blueprints, messages):
