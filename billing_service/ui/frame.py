@@ -13,7 +13,7 @@ from chassis.places import Place
 
 #: Who sees everybody's accounts, days and the management's income.
 SEE_ALL = (Role.ACCOUNTANT, Role.ADMIN)
-NO_AMOUNT = N_("Write dollars and cents, as 12.50.")
+NO_AMOUNT = N_("Write dollars and cents, as in 12.50.")
 
 pages = Blueprint(
     "billing", __name__, template_folder="../templates", static_folder="../static", static_url_path="/billing/static"
@@ -25,13 +25,13 @@ PLACES = (
     Place(N_("My account"), "billing.own_account"),
     Place(N_("Payouts"), "billing.list_payouts", also=("billing.show_letter",)),
     Place(
-        N_("Everybody"),
+        N_("All accounts"),
         "billing.list_accounts",
         SEE_ALL,
         also=("billing.show_account", "billing.post_correction"),
     ),
     Place(N_("Income"), "billing.show_income", SEE_ALL),
-    Place(N_("Days"), "billing.list_days", SEE_ALL, also=("billing.show_day", "billing.confirm_close")),
+    Place(N_("Business days"), "billing.list_days", SEE_ALL, also=("billing.show_day", "billing.confirm_close")),
     Place(N_("Prices"), "billing.show_rules", SEE_ALL, also=("billing.change_rules",)),
 )
 
