@@ -163,7 +163,11 @@ def edit_letter(letter_id: UUID) -> tuple[str, int] | Response:
 def replay_group() -> Response:
     """Have a group, or all, handled once more."""
     count = decide_about_all(_sent_selection(), Decision.REPLAY)
-    flash(ngettext("%(num)d dead letter will be handled once more.", "%(num)d dead letters will be handled once more.", count))
+    flash(
+        ngettext(
+            "%(num)d dead letter will be handled once more.", "%(num)d dead letters will be handled once more.", count
+        )
+    )
     return redirect(url_for("messages_pages.overview"), 303)
 
 

@@ -248,7 +248,9 @@ def test_discarding_a_group_is_asked_about_first(house: House, admin: UUID) -> N
         re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', question.split('action="/messages/discard"')[1])
     )
     assert set(fields) >= {"type", "reason", "up_to"}
-    assert "2 dead letters were discarded." in browser.post("/messages/discard", data=fields, follow_redirects=True).text
+    assert (
+        "2 dead letters were discarded." in browser.post("/messages/discard", data=fields, follow_redirects=True).text
+    )
     assert states(house) == dict.fromkeys(letters, State.DISCARDED)
 
 
