@@ -16,6 +16,7 @@ from flask_babel import Babel, format_time, get_locale, gettext, to_user_timezon
 
 from chassis.errors import N_
 from chassis.input.text import isolated
+from chassis.live import looks_again
 
 #: What marshmallow says of bad input, marked here so that it is in the catalogue.
 _OF_MARSHMALLOW = (
@@ -113,6 +114,6 @@ def _language() -> str:
 
 def _remember_language(response: Response) -> Response:
     wish = request.args.get("lang")
-    if wish in LANGUAGES:
+    if wish in LANGUAGES and not looks_again():
         response.set_cookie(_COOKIE, wish, max_age=_YEAR, samesite="Lax", httponly=True)
     return response

@@ -81,6 +81,7 @@ class Task(VersionedAggregate, Base):
         Index("tasks_assignee_idx", "assignee_id", "status", "id"),
         Index("tasks_of_assignee_idx", "assignee_id", "id"),
         Index("tasks_open_idx", "id", postgresql_where=text("status = 'open'")),
+        Index("tasks_done_idx", "assignee_id", "completed_at", "id", postgresql_where=text("status = 'done'")),
     )
 
 
@@ -172,6 +173,7 @@ class Movement(Base):
     __table_args__ = (
         Index("movements_of_task_idx", "task_id", postgresql_where=text("task_id IS NOT NULL")),
         Index("movements_of_person_idx", "user_id", "business_day"),
+        Index("movements_lately_idx", "user_id", "posted_at"),
     )
 
 
@@ -200,6 +202,15 @@ class ClosedDay(Base):
 
     __tablename__ = "closed_days"
     day: Mapped[date] = mapped_column(primary_key=True)
+
+
+class NewsRead(Base):
+    """How far somebody has read the news of their tasks and money."""
+
+    __tablename__ = "news_read"
+    user_id: Mapped[UUID] = mapped_column(primary_key=True)
+    #: The moment of the newest thing that was shown when they said that they had read it.
+    until: Mapped[datetime] = mapped_column(DateTime(timezone=True))
 
 
 class RequestKey(Base):

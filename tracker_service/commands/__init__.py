@@ -9,6 +9,7 @@ from tracker_service.commands.money import (
     note_closed_day,
     note_movements,
 )
+from tracker_service.commands.news import read_news
 from tracker_service.commands.once import forget_old_keys
 from tracker_service.commands.reassignments import (
     BATCH,
@@ -36,6 +37,7 @@ __all__ = [
     "note_closed_day",
     "note_movements",
     "price_task",
+    "read_news",
     "reassign_batch",
     "request_reassignment",
     "take_tasks_from",
