@@ -94,6 +94,7 @@ class Task(VersionedAggregate, Base):
         Index("tasks_of_assignee_idx", "assignee_id", "id"),
         Index("tasks_open_idx", "id", postgresql_where=text("status = 'open'")),
         Index("tasks_of_author_idx", "created_by", "id", postgresql_include=["status"]),
+        Index("tasks_done_idx", "assignee_id", "completed_at", "id", postgresql_where=text("status = 'done'")),
         Index("tasks_created_at_idx", "created_at", postgresql_include=["status"]),
     )
 
@@ -213,6 +214,7 @@ class Movement(Base):
     __table_args__ = (
         Index("movements_of_task_idx", "task_id", postgresql_where=text("task_id IS NOT NULL")),
         Index("movements_of_person_idx", "user_id", "business_day"),
+        Index("movements_lately_idx", "user_id", "posted_at"),
     )
 
 
@@ -241,6 +243,15 @@ class ClosedDay(Base):
 
     __tablename__ = "closed_days"
     day: Mapped[date] = mapped_column(primary_key=True)
+
+
+class NewsRead(Base):
+    """How far somebody has read the news of their tasks and money."""
+
+    __tablename__ = "news_read"
+    user_id: Mapped[UUID] = mapped_column(primary_key=True)
+    #: The moment of the newest thing that was shown when they said that they had read it.
+    until: Mapped[datetime] = mapped_column(DateTime(timezone=True))
 
 
 class RequestKey(RequestKeyTable, Base):

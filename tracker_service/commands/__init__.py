@@ -9,6 +9,7 @@ from tracker_service.commands.money import (
     note_closed_day,
     note_movements,
 )
+from tracker_service.commands.news import read_news
 from tracker_service.commands.reassignments import (
     BATCH,
     ask_again,
@@ -34,6 +35,7 @@ __all__ = [
     "note_closed_day",
     "note_movements",
     "price_task",
+    "read_news",
     "reassign_batch",
     "request_reassignment",
     "take_tasks_from",

@@ -66,6 +66,19 @@ class TaskChangesSchema(Schema):
     description = fields.String()
 
 
+class CompletedSchema(Schema):
+    """Where on the page of one's own tasks a task was marked done, to come back to the same place."""
+
+    cursor = cursor_field()
+    next = fields.UUID(load_default=None, metadata={"description": "The task below it"})
+
+
+class NewsReadSchema(Schema):
+    """How far the news were read."""
+
+    until = fields.AwareDateTime(required=True)
+
+
 class OwnTasksArgs(PageArgs):
     """Which part of the page of one's own tasks is wanted: `cursor` is of the open ones, `limit` of either list."""
 
