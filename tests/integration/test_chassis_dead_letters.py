@@ -52,9 +52,10 @@ def test_the_number_of_open_letters_is_told_without_a_token(house: House, admin:
     answer = house.app.test_client().get(f"/api/v1{LETTERS}/count")
     assert (answer.status_code, answer.json) == (200, {"open": 2})
     page = house.browser(admin).get("/messages").text
-    assert re.search(r'aria-current="true">Tasks <span class="badge bad">2</span></a>', page)
+    places = page.split('aria-label="Places"')[1]
+    assert re.search(r'aria-current="page" class="urgent" title="[^"]*">Tasks <span class="badge bad">2</span>', places)
     assert re.search(
-        r'title="2 dead letters: Tasks 2. No answer from: [^"]*">Messages <span class="badge bad">2\?<', page
+        r'title="2 dead letters: Tasks 2. No answer from: [^"]*"[^>]*>Messages <span class="badge bad">2\?<', page
     )
 
 
