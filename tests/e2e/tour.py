@@ -1,0 +1,129 @@
+"""A browser that visits the pages of the catalogue, each in several looks."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from itertools import groupby, product
+from typing import Literal, NamedTuple
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Browser, Page, Response, ViewportSize
+
+from tests.e2e.browsing import show_beak
+from tests.e2e.catalogue import NOBODY, PAGES, Place
+from tests.e2e.companies import Company
+
+LANGUAGES = ("en", "ru")
+THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+WIDTHS: dict[str, ViewportSize] = {
+    "wide": {"width": 1440, "height": 900},
+    "phone": {"width": 390, "height": 844},
+}
+_PATIENCE_MS = 30_000
+
+
+class Look(NamedTuple):
+    """How a page is looked at."""
+
+    language: str
+    theme: Literal["light", "dark"]
+    #: A key of `WIDTHS`.
+    width: str
+
+
+EVERY_LOOK = tuple(Look(*look) for look in product(LANGUAGES, THEMES, WIDTHS))
+#: Each language with each theme and each width, each theme with each width: half of them.
+_PAIRS = (
+    Look("en", "light", "wide"),
+    Look("ru", "dark", "wide"),
+    Look("en", "dark", "phone"),
+    Look("ru", "light", "phone"),
+)
+
+
+class View(NamedTuple):
+    """A page that stands in the browser now."""
+
+    place: Place
+    role: str
+    look: Look
+    #: That of the company.
+    state: str
+    page: Page
+
+    @property
+    def name(self) -> str:
+        """Return a name of which there are no two in one tour."""
+        return f"{self.place.name}__{self.role}-{'-'.join(self.look)}-{self.state}"
+
+
+ChooseLooks = Callable[[Place, str], Sequence[Look]]
+
+
+def every_look(place: Place, role: str) -> Sequence[Look]:
+    """All there are, for everybody."""
+    return EVERY_LOOK
+
+
+def a_covering_choice(place: Place, role: str) -> Sequence[Look]:
+    """All pairs of language, theme and width for the first role of a page, one look for each of the others.
+
+    A page that several services have is looked at so closely in the first of them only.
+    """
+    turn = place.roles.index(role) + place.again
+    return _PAIRS if turn == 0 else (_PAIRS[turn % len(_PAIRS)],)
+
+
+def tour(browser: Browser, company: Company, looks: ChooseLooks = every_look) -> Iterator[View]:
+    """Visit all pages that the company has; each stands still until the next is asked for.
+
+    Raises AssertionError when a page answers otherwise than the catalogue says.
+    """
+    for role in dict.fromkeys(role for place in PAGES for role in place.roles):
+        with _signed_in(browser, company, role) as page:
+            for place in PAGES:
+                path = place.path(company.known[place.service])
+                if role not in place.roles or path is None:
+                    continue
+                url = f"{company.run['services'][place.service]}{path}"
+                chosen = sorted(looks(place, role))
+                for language, of_one_language in groupby(chosen, lambda look: look.language):
+                    _go(page, url, language, place)
+                    for look in of_one_language:
+                        page.set_viewport_size(WIDTHS[look.width])
+                        page.emulate_media(color_scheme=look.theme, reduced_motion="reduce")
+                        yield View(place, role, look, company.state, page)
+
+
+@contextmanager
+def _signed_in(browser: Browser, company: Company, role: str) -> Iterator[Page]:
+    """Yield a page of somebody with the role, who is signed in everywhere."""
+    with ExitStack() as stack:
+        context = stack.enter_context(browser.new_context())
+        context.set_default_timeout(_PATIENCE_MS)
+        page = context.new_page()
+        if role != NOBODY:
+            show_beak(page, company.run["services"]["auth"], company.person(role)["beak"])
+            page.wait_for_url(lambda url: "/sign-in" not in url)
+            for url in company.run["services"].values():
+                page.goto(url)
+        yield page
+
+
+def _go(page: Page, url: str, language: str, place: Place) -> None:
+    host = urlsplit(url).hostname
+    page.context.add_cookies([{"name": "lang", "value": language, "domain": host, "path": "/"}])
+    answer = page.goto(url)
+    if place.sends:
+        answer = _send(page, place.sends)
+    assert answer is not None
+    assert answer.status == place.status, f"{place.name}: {answer.status} at {url}"
+    if place.awaits:
+        page.wait_for_selector(place.awaits)
+    page.evaluate("document.querySelectorAll('details').forEach(folded => folded.open = true)")
+
+
+def _send(page: Page, form: str) -> Response | None:
+    """Send the form without the browser's own look at it."""
+    with page.expect_navigation() as sent:
+        page.locator(form).first.evaluate("form => form.submit()")
+    return sent.value
