@@ -106,7 +106,7 @@ class TooManyPhotos(Unavailable):
     retry_after = 2
 
     def __init__(self) -> None:
-        super().__init__(N_("Photos cannot be looked at just now. Try again in a moment."))
+        super().__init__(N_("No more photos can be looked at just now. Try again in a moment."))
 
 
 class TooManyRefusals(TooManyRequests):

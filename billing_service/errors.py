@@ -34,7 +34,7 @@ class NotYoursToSee(Forbidden):
     """Everyone sees their own money."""
 
     def __init__(self) -> None:
-        super().__init__(N_("Only accountants and administrators see the money of others."))
+        super().__init__(N_("Only accountants and administrators see other parrots' money."))
 
 
 class FutureDay(Invalid):
@@ -53,7 +53,9 @@ class TooManyDays(Conflict):
         self.first, self.last = first, last
         self.number = (last - first).days + 1
         super().__init__(
-            N_("%(number)s days would be closed at once, from %(first)s to %(last)s: confirm them, or mend the clock."),
+            N_(
+                "%(number)s days would be closed at once, from %(first)s to %(last)s: confirm them, or put the clock right."
+            ),
             number=self.number,
             first=first,
             last=last,

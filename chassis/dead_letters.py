@@ -121,8 +121,7 @@ def _refusals(letter_id: UUID) -> Iterator[None]:
     except LetterUnknown as error:
         raise DeadLetterNotFound(N_("There is no dead letter %(id)s."), id=letter_id) from error
     except LetterNotDead as error:
-        text = N_("Somebody has decided about this letter before (%(state)s).")
-        raise AlreadyDecided(text, state=error.state) from error
+        raise AlreadyDecided(N_("This dead letter was replayed or discarded before.")) from error
     except PermanentError as error:
         text = N_("The event would die again: %(why)s")
         raise InvalidEvent(text, errors={"event": [str(error)]}, why=error) from error

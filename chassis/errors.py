@@ -90,7 +90,7 @@ class Invalid(ServiceError):
     """What was sent breaks a rule. `errors` says which field and why."""
 
     status = 422
-    title = N_("Something is not right with what was sent")
+    title = N_("Something in the request is not right")
 
 
 class TooManyRequests(ServiceError):

@@ -17,6 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from chassis.db import utc_now
 from chassis.errors import N_, Forbidden, ServiceError, Unauthorized, Unavailable
+from chassis.i18n import translate
 from chassis.people import BLOCKED, Claims, LocalUser, Principal, Role
 from chassis.runtime import runtime
 from chassis.sessions import SessionEnded
@@ -84,8 +85,8 @@ def require_roles(*roles: Role) -> Callable[[Callable[P, R]], Callable[P, R]]:
             if roles and principal.role not in roles:
                 raise Forbidden(
                     N_("This needs one of the roles %(roles)s; you are %(role)s."),
-                    roles=", ".join(roles),
-                    role=principal.role,
+                    roles=", ".join(translate(role) for role in roles),
+                    role=translate(principal.role),
                 )
             return view(*args, **kwargs)
 

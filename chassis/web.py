@@ -26,6 +26,7 @@ from chassis.runtime import EXTENSION, Runtime, runtime
 from chassis.sessions import Confirmations
 from chassis.settings import Settings
 from chassis.signin import SIGN_IN_PATH, session_cookie, sign_in
+from chassis.tables import columns
 from chassis.tokens import RemoteKeys, TokenVerifier
 
 __all__ = ["Runtime", "build_app", "runtime"]
@@ -101,6 +102,7 @@ def build_app(
         sign_in_url=sign_in_url or SIGN_IN_PATH,
         navigation=navigation,
         role_name=role_name,
+        columns=columns,
     )
     return app
 

@@ -26,7 +26,7 @@ class NotYoursToComplete(Forbidden):
     """Only the assignee of the moment marks a task done, whatever their role."""
 
     def __init__(self) -> None:
-        super().__init__(N_("This task is somebody else's: only its assignee can mark it done."))
+        super().__init__(N_("This task is somebody else's: only its assignee can complete it."))
 
 
 class TaskReassigned(Conflict):
@@ -43,35 +43,35 @@ class NotYoursToEdit(Forbidden):
     """A task is edited by its assignee, who created it, managers and administrators."""
 
     def __init__(self) -> None:
-        super().__init__(N_("Only its assignee, its author, managers and administrators change a task."))
+        super().__init__(N_("Only its assignee, its author, managers and administrators can change a task."))
 
 
 class NotYoursToList(Forbidden):
     """Everyone lists their own tasks."""
 
     def __init__(self) -> None:
-        super().__init__(N_("Only managers and administrators list the tasks of somebody else."))
+        super().__init__(N_("Only managers and administrators see other parrots' tasks."))
 
 
 class NotYoursToReassign(Forbidden):
     """The button is for managers and administrators, and so is its progress."""
 
     def __init__(self) -> None:
-        super().__init__(N_("Only managers and administrators reassign tasks."))
+        super().__init__(N_("Only managers and administrators can reassign tasks."))
 
 
 class TaskIsDone(Conflict):
     """A task is completed once."""
 
     def __init__(self) -> None:
-        super().__init__(N_("This task is done already."))
+        super().__init__(N_("This task is completed already."))
 
 
 class NobodyToAssign(Conflict):
     """Every task has an assignee, so there is no task without somebody to assign."""
 
     def __init__(self) -> None:
-        super().__init__(N_("There is nobody who can be assigned a task at the moment."))
+        super().__init__(N_("Nobody can be assigned a task at the moment."))
 
 
 class InvalidTask(Invalid):

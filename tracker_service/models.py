@@ -1,9 +1,11 @@
 """The tracker's tables. A task's number is only for batches; everybody else knows tasks by their public id."""
 
-from datetime import datetime
+from datetime import date, datetime
+from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKey, Identity, Index, Text, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from chassis.db import new_metadata
@@ -62,6 +64,7 @@ class Task(VersionedAggregate, Base):
     #: Set by billing, once; None until it has.
     fee_cents: Mapped[int | None]
     reward_cents: Mapped[int | None]
+    priced_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     #: No foreign key: who signs in may create a task before their registration is heard of here.
     created_by: Mapped[UUID]
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
@@ -81,14 +84,6 @@ class Task(VersionedAggregate, Base):
     )
 
 
-class FormerAssignee(Base):
-    """Somebody who had a task until a reassignment gave it to another person: a late click gets an explanation."""
-
-    __tablename__ = "former_assignees"
-    task_number: Mapped[int] = mapped_column(ForeignKey(Task.id), primary_key=True)
-    user_id: Mapped[UUID] = mapped_column(ForeignKey(User.user_id), primary_key=True)
-
-
 class Reassignment(VersionedAggregate, Base):
     """One run over the tasks that were open when it was requested, batch by batch in the order of their numbers."""
 
@@ -106,6 +101,9 @@ class Reassignment(VersionedAggregate, Base):
     total: Mapped[int] = mapped_column(default=0)
     done: Mapped[int] = mapped_column(default=0)
     status: Mapped[str] = mapped_column(Text, default=RUNNING)
+    #: Of the assignments of this run, those that billing has charged, and what they cost together.
+    charged: Mapped[int] = mapped_column(default=0)
+    cost_cents: Mapped[int] = mapped_column(BigInteger, default=0)
     #: The run ended early because there was nobody left to assign.
     nobody_to_assign: Mapped[bool] = mapped_column(default=False)
     started_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), index=True)
@@ -118,6 +116,90 @@ class Reassignment(VersionedAggregate, Base):
         CheckConstraint("(status = 'finished') = (finished_at IS NOT NULL)", name="finished_at"),
         Index("reassignments_running_idx", "asked_at", postgresql_where=text("status = 'running'")),
     )
+
+
+class Assignment(Base):
+    """One of a task's assignments. Who had the task before a reassignment is found here, too."""
+
+    __tablename__ = "assignments"
+    task_number: Mapped[int] = mapped_column(ForeignKey(Task.id), primary_key=True)
+    assignment_no: Mapped[int] = mapped_column(primary_key=True)
+    assignee_id: Mapped[UUID] = mapped_column(ForeignKey(User.user_id))
+    #: The run that drew the assignee; None for the assignment at creation.
+    reassignment_id: Mapped[UUID | None] = mapped_column(ForeignKey(Reassignment.id))
+    assigned_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    #: Of the event that told of it: billing names it as the cause of the charge.
+    event_id: Mapped[UUID]
+
+    __table_args__ = (
+        Index(
+            "assignments_of_run_idx",
+            "reassignment_id",
+            "task_number",
+            postgresql_where=text("reassignment_id IS NOT NULL"),
+        ),
+        Index("assignments_of_person_idx", "assignee_id", "assigned_at"),
+    )
+
+
+class TaskEdit(Base):
+    """A change of a task's words: those that changed, as they were and as they have been since."""
+
+    __tablename__ = "task_edits"
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    task_number: Mapped[int] = mapped_column(ForeignKey(Task.id), index=True)
+    edited_by: Mapped[UUID]
+    edited_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    before: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    after: Mapped[dict[str, Any]] = mapped_column(JSONB)
+
+
+class Movement(Base):
+    """Money that moved on somebody's account, as billing told of it."""
+
+    __tablename__ = "movements"
+    transaction_id: Mapped[UUID] = mapped_column(primary_key=True)
+    user_id: Mapped[UUID]
+    #: fee, reward, payout or correction.
+    kind: Mapped[str] = mapped_column(Text)
+    #: The public id of the task that a fee or a reward is for. It may be somebody else's than the tracker's.
+    task_id: Mapped[UUID | None]
+    #: Signed as the employee sees it.
+    amount_cents: Mapped[int] = mapped_column(BigInteger)
+    business_day: Mapped[date]
+    posted_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+    __table_args__ = (
+        Index("movements_of_task_idx", "task_id", postgresql_where=text("task_id IS NOT NULL")),
+        Index("movements_of_person_idx", "user_id", "business_day"),
+    )
+
+
+class Balance(Base):
+    """What somebody's account holds, as billing told of it last."""
+
+    __tablename__ = "balances"
+    user_id: Mapped[UUID] = mapped_column(primary_key=True)
+    balance_cents: Mapped[int] = mapped_column(BigInteger)
+    #: Of the newest event that was applied.
+    sequence: Mapped[int]
+
+
+class CarriedDebt(Base):
+    """A debt, or a zero, with which somebody's account went from a closed day into the next."""
+
+    __tablename__ = "carried_debts"
+    user_id: Mapped[UUID] = mapped_column(primary_key=True)
+    day: Mapped[date] = mapped_column(primary_key=True)
+    balance_cents: Mapped[int] = mapped_column(BigInteger)
+    carried_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
+class ClosedDay(Base):
+    """A business day that billing has closed: the day after it has begun, whatever the calendar says."""
+
+    __tablename__ = "closed_days"
+    day: Mapped[date] = mapped_column(primary_key=True)
 
 
 class RequestKey(Base):

@@ -16,7 +16,7 @@ from chassis.identity import Role, principal_or_none
 
 #: Who sees everybody's accounts, days and the management's income.
 SEE_ALL = (Role.ACCOUNTANT, Role.ADMIN)
-NO_AMOUNT = N_("Write dollars and cents, as 12.50.")
+NO_AMOUNT = N_("Write dollars and cents, as in 12.50.")
 
 pages = Blueprint(
     "billing", __name__, template_folder="../templates", static_folder="../static", static_url_path="/billing/static"
@@ -45,9 +45,9 @@ def sections() -> dict[str, Any]:
     ]
     if may_see_all(principal.role):
         entries += [
-            (_("Everybody"), ["list_accounts", "show_account", "post_correction"]),
+            (_("All accounts"), ["list_accounts", "show_account", "post_correction"]),
             (_("Income"), ["show_income"]),
-            (_("Days"), ["list_days", "show_day", "confirm_close"]),
+            (_("Business days"), ["list_days", "show_day", "confirm_close"]),
             (_("Prices"), ["show_rules", "change_rules"]),
         ]
     here = (request.endpoint or "").removeprefix("billing.")

@@ -89,6 +89,6 @@ def test_the_page_of_a_letter_of_unknown_fate_says_so_and_has_a_button(house: Ho
     page = browser.get(f"{address}?lang=en").text
     assert "nobody knows whether it was taken" in page
     assert "Send again" in page
-    assert "The letter is on its way." in browser.post(f"{address}/letter", follow_redirects=True).text
+    assert "The letter will be sent again." in browser.post(f"{address}/letter", follow_redirects=True).text
     assert "Send again" not in browser.get(address).text
     assert send(house, Box())

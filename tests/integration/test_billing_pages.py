@@ -85,7 +85,7 @@ def test_an_administrator_closes_the_day_after_a_second_thought(house: House, ad
     assert "$12.34" in question
     assert house.events("day_closed") == []
     closed = browser.post(f"/days/{DAY}/close", follow_redirects=True)
-    assert "Closed: Nov 21, 2026." in closed.text
+    assert "Closed: 21 Nov 2026." in closed.text
     assert "day closed" in closed.text
     assert browser.post(f"/days/{DAY}/close", follow_redirects=True).status_code == 200
     assert len(house.events("day_closed")) == 1

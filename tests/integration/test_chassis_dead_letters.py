@@ -248,7 +248,9 @@ def test_discarding_a_group_is_asked_about_first(house: House, admin: UUID) -> N
         re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', question.split('action="/messages/discard"')[1])
     )
     assert set(fields) >= {"type", "reason", "up_to"}
-    assert "2 letters were given up." in browser.post("/messages/discard", data=fields, follow_redirects=True).text
+    assert (
+        "2 dead letters were discarded." in browser.post("/messages/discard", data=fields, follow_redirects=True).text
+    )
     assert states(house) == dict.fromkeys(letters, State.DISCARDED)
 
 
@@ -261,7 +263,7 @@ def test_a_letter_is_decided_about_on_its_page(house: House, admin: UUID) -> Non
     assert re.search(r'<span class="badge[^"]*">discarded</span>', done)
     assert "/edit" not in done
     again = browser.post(f"/messages/{letter}/replay", follow_redirects=True).text
-    assert "Somebody has decided about this letter before (discarded)." in again
+    assert "This dead letter was replayed or discarded before." in again
     assert browser.get(f"/messages/{uuid4()}").status_code == 404
 
 

@@ -59,13 +59,13 @@ def test_the_form_keeps_what_was_typed_and_says_at_the_field_what_is_wrong(house
     assert 'value="[POPUG-1] Fly"' in answer.text
     assert ">By night</textarea>" in answer.text
     assert re.search(r'id="title"[^>]*aria-invalid="true" aria-describedby="title-error"', answer.text)
-    assert "put the Jira key into jira_id" in answer.text
+    assert "A Jira key belongs here, not in the title." in answer.text
 
 
 def test_when_nobody_can_be_assigned_the_form_says_so(house: House) -> None:
     answer = house.browser(house.person("manager")).post("/tasks", data={"title": "Fly"})
     assert answer.status_code == 409
-    assert "nobody who can be assigned" in answer.text
+    assert "Nobody can be assigned" in answer.text
     assert 'value="Fly"' in answer.text
 
 
@@ -184,3 +184,29 @@ def test_names_and_titles_turn_nothing_around_them(house: House) -> None:
 def test_pages_speak_russian(house: House) -> None:
     answer = house.browser(house.person()).get("/?lang=ru")
     assert 'lang="ru"' in answer.text
+
+
+def test_the_page_of_a_task_tells_its_history_and_hides_the_form_behind_a_button(house: House) -> None:
+    kesha, manager = house.person(name="Kesha"), house.person("manager", name="Rio")
+    task = house.api(kesha).create("Fly", description="Far")
+    (assigned,) = house.published("task_assigned")
+    house.price(task["id"])
+    house.post(kesha, "fee", -1500, task_id=task["id"], cause=assigned.id)
+    run_id = house.api(manager).post("/reassignments").json["id"]
+    list(house.work_through(UUID(run_id)))
+    house.browser(manager).post(f"/tasks/{task['id']}", data={"title": "Fly <home>", "description": "Far"})
+    page = house.browser(kesha).get(f"/tasks/{task['id']}").text
+    assert '<details class="edit">' in page
+    assert "the fee is $15.00, the reward is $35.35" in page
+    assert "−$15.00" in page
+    assert re.search(r"<del[^>]*>Fly</del></dd>\s+<dd><ins[^>]*>Fly &lt;home&gt;</ins>", page)
+    assert run_id not in page
+    assert f"/reassignments/{run_id}" in house.browser(manager).get(f"/tasks/{task['id']}").text
+
+
+def test_the_form_of_a_task_is_open_when_it_comes_back_with_its_faults(house: House) -> None:
+    kesha = house.person()
+    task = house.api(kesha).create("Fly")
+    answer = house.browser(kesha).post(f"/tasks/{task['id']}", data={"title": ""})
+    assert answer.status_code == 422
+    assert '<details class="edit" open>' in answer.text

@@ -28,11 +28,9 @@ COMPANY = """
     INSERT INTO tasks (public_id, title, description, status, assignee_id, assignment_no, created_by, created_at,
                        completed_at, version)
         SELECT md5('task' || n)::uuid, 'Task ' || n, '', CASE WHEN n % 10 = 0 THEN 'open' ELSE 'done' END,
-               md5('user' || 1 + n * 7919 % 997)::uuid, 1, md5('user1')::uuid, timestamptz '2026-11-01',
+               md5('user' || 1 + n * 7919 % 997)::uuid, 2, md5('user1')::uuid, timestamptz '2026-11-01',
                CASE WHEN n % 10 = 0 THEN NULL ELSE timestamptz '2026-11-02' END, 2
         FROM generate_series(1, 100000) n;
-    INSERT INTO former_assignees
-        SELECT id, md5('user' || 1 + id % 1000)::uuid FROM tasks;
     INSERT INTO reassignments (id, requested_by, only_assignee_id, upper_bound, cursor, total, done, status,
                                nobody_to_assign, started_at, asked_at, finished_at, version)
         SELECT md5('run' || n)::uuid, md5('user1')::uuid, NULL, 100000, 0, 10000, 0,
@@ -40,13 +38,26 @@ COMPANY = """
                timestamptz '2026-01-01' + n * interval '5 minutes', timestamptz '2026-01-01' + n * interval '5 minutes',
                CASE WHEN n = 100000 THEN NULL ELSE timestamptz '2026-12-31' END, 1
         FROM generate_series(1, 100000) n;
+    INSERT INTO assignments
+        SELECT id, no, md5('user' || 1 + (id * 7919 + (2 - no) * 3) % 997)::uuid,
+               CASE WHEN no = 2 THEN md5('run99999')::uuid END, timestamptz '2026-11-01' + id * interval '1 second',
+               gen_random_uuid()
+        FROM tasks, generate_series(1, 2) no;
+    INSERT INTO task_edits (task_number, edited_by, edited_at, before, after)
+        SELECT id, md5('user1')::uuid, timestamptz '2026-11-01', '{"title": "Tusk"}', '{"title": "Task"}' FROM tasks;
+    INSERT INTO movements
+        SELECT md5('movement' || id)::uuid, assignee_id, 'fee', public_id, -1500, date '2026-11-01' + id::int % 30,
+               timestamptz '2026-11-01'
+        FROM tasks;
     INSERT INTO request_keys
         SELECT md5('user1')::uuid, md5(n::text), '', md5('task' || n)::uuid, now() - n * interval '6 seconds'
         FROM generate_series(1, 100000) n
 """
-LARGE = {"tasks", "former_assignees", "reassignments", "request_keys"}
+LARGE = {"tasks", "assignments", "task_edits", "movements", "reassignments", "request_keys"}
 MANAGER = UUID(int=1)
 SOMEBODY, SOMEBODY_BLOCKED = id_of("user7"), id_of("user102")
+#: Had the task until its second assignment.
+FORMER_ASSIGNEE = id_of(f"user{1 + (7919 + 3) % 997}")
 A_TASK, A_RUN = id_of("task1"), id_of("run100000")
 #: As many as may be asked for at once.
 IDS = [id_of(f"task{number}") for number in range(500, 100_001, 500)]
@@ -70,7 +81,7 @@ def tasks_of_somebody(status: str | None, *, limit: int = DEFAULT_LIMIT) -> Call
 
 def complete_too_late(session: Session) -> None:
     with pytest.raises(TaskReassigned):
-        commands.complete_task(session, A_TASK, by=id_of("user2"))
+        commands.complete_task(session, A_TASK, by=FORMER_ASSIGNEE)
 
 
 def create_twice(session: Session) -> None:
@@ -126,6 +137,12 @@ HOT = {
         sorts=MAX_LIMIT,
     ),
     "a task": HotQuery(lambda session: queries.task(session, A_TASK), {"tasks_public_id_key", "users_pkey"}, LARGE),
+    "a task's history": HotQuery(
+        lambda session: queries.history(session, A_TASK, page=PageRequest()),
+        {"tasks_pkey", "assignments_pkey", "task_edits_task_number_idx", "movements_of_task_idx"},
+        LARGE,
+        sorts=MAX_LIMIT,
+    ),
     "how many open tasks somebody has": HotQuery(
         lambda session: queries.count_open(session, SOMEBODY), {"tasks_assignee_idx"}, LARGE
     ),
@@ -136,12 +153,12 @@ HOT = {
         LARGE,
     ),
     "a price": HotQuery(
-        lambda session: commands.price_task(session, A_TASK, fee_cents=1, reward_cents=2),
+        lambda session: commands.price_task(session, A_TASK, fee_cents=1, reward_cents=2, priced_at=utc_now()),
         {"tasks_public_id_key"},
         LARGE,
     ),
     "a completion that comes too late": HotQuery(
-        complete_too_late, {"tasks_public_id_key", "former_assignees_pkey"}, LARGE, sorts=1
+        complete_too_late, {"tasks_public_id_key", "assignments_pkey"}, LARGE, sorts=1
     ),
     "a batch of a run": HotQuery(
         lambda session: commands.reassign_batch(session, A_RUN, sequence=1),

@@ -1,6 +1,7 @@
 """A tracker on a real database: its API and pages by a test client, its handlers as the consumer calls them."""
 
 from collections.abc import Iterator
+from datetime import date
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -29,6 +30,8 @@ class House:
         self.app = create_app(settings, self.database)
         self.roles: dict[UUID, str] = {}
         self._heard_of: dict[UUID, int] = {}
+        self._account_events: dict[UUID, int] = {}
+        self._balances: dict[UUID, int] = {}
 
     def close(self) -> None:
         """Let go of the database."""
@@ -56,6 +59,45 @@ class House:
         data["changed_at"] = utc_now().isoformat()
         sequence = self._heard_of[user_id]
         self.deliver(Event.new(f"auth.user_{event}.v1", subject=str(user_id), sequence=sequence, data=data))
+
+    def price(self, task_id: str | UUID, *, fee_cents: int = 1500, reward_cents: int = 3535) -> None:
+        """Let billing tell what a task costs and brings."""
+        prices = {"fee_cents": fee_cents, "reward_cents": reward_cents, "priced_at": utc_now().isoformat()}
+        data = {"task_id": str(task_id), **prices}
+        self.deliver(Event.new("billing.task_priced.v1", subject=str(task_id), sequence=1, data=data))
+
+    def post(
+        self,
+        user_id: UUID,
+        kind: str,
+        amount_cents: int,
+        *,
+        task_id: str | UUID | None = None,
+        cause: UUID | None = None,
+        day: date | None = None,
+    ) -> Event:
+        """Let billing tell of a movement on somebody's account, as the employee sees it."""
+        sequence = self._account_events[user_id] = self._account_events.get(user_id, 0) + 1
+        balance = self._balances[user_id] = self._balances.get(user_id, 0) + amount_cents
+        event = Event.new(
+            "billing.transaction_posted.v1",
+            subject=str(user_id),
+            sequence=sequence,
+            data={
+                "transaction_id": str(uuid4()),
+                "account_id": str(user_id),
+                "user_id": str(user_id),
+                "kind": kind,
+                "task_id": str(task_id) if task_id else None,
+                "amount_cents": amount_cents,
+                "balance_after_cents": balance,
+                "business_day": (day or utc_now().date()).isoformat(),
+                "posted_at": utc_now().isoformat(),
+                "cause_event_id": str(cause) if cause else None,
+            },
+        )
+        self.deliver(event)
+        return event
 
     def deliver(self, event: Event) -> None:
         """Handle an event in a transaction of its own, as the consumer does; it does not look whether it is known."""

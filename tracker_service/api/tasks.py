@@ -9,11 +9,12 @@ from flask import request, url_for
 from chassis.idempotency import KeySchema
 from chassis.identity import current_principal, require_roles
 from chassis.input.bodies import Blueprint
-from chassis.paging import Page, PageRequest, page_schema
+from chassis.paging import Page, PageArgs, PageRequest, page_schema
 from chassis.problems import CONTENT_TYPE
 from chassis.runtime import runtime
 from tracker_service import commands, queries
 from tracker_service.models import Task
+from tracker_service.schemas.history import HistoryItemSchema
 from tracker_service.schemas.tasks import (
     NewTaskSchema,
     NotCompletedSchema,
@@ -78,6 +79,16 @@ def get_task(task_id: UUID) -> Task:
     """One task, for everyone who is signed in"""
     with runtime().database.reading() as session:
         return queries.task(session, task_id)
+
+
+@tasks.get("/<uuid:task_id>/history")
+@require_roles()
+@tasks.arguments(PageArgs, location="query")
+@tasks.response(200, page_schema(HistoryItemSchema))
+def get_history(args: dict[str, Any], task_id: UUID) -> Page[queries.HistoryItem]:
+    """What happened to a task, oldest first, with what it cost and brought"""
+    with runtime().database.reading() as session:
+        return queries.history(session, task_id, page=args["page"])
 
 
 @tasks.patch("/<uuid:task_id>")

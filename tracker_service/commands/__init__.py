@@ -1,6 +1,14 @@
 """What can be done with tasks. The caller owns the transaction; nothing here commits."""
 
 from tracker_service.commands.draw import close_the_draw, is_first_to_assign
+from tracker_service.commands.money import (
+    Holding,
+    Posting,
+    note_balances,
+    note_carried_debt,
+    note_closed_day,
+    note_movements,
+)
 from tracker_service.commands.once import forget_old_keys
 from tracker_service.commands.reassignments import (
     BATCH,
@@ -14,6 +22,8 @@ from tracker_service.commands.tasks import complete_task, create_task, price_tas
 
 __all__ = [
     "BATCH",
+    "Holding",
+    "Posting",
     "ask_again",
     "close_the_draw",
     "complete_task",
@@ -21,6 +31,10 @@ __all__ = [
     "forget_old_keys",
     "give_away_waiting_tasks",
     "is_first_to_assign",
+    "note_balances",
+    "note_carried_debt",
+    "note_closed_day",
+    "note_movements",
     "price_task",
     "reassign_batch",
     "request_reassignment",

@@ -5,8 +5,7 @@ from datetime import datetime, timedelta
 from random import Random
 from uuid import UUID, uuid4
 
-from sqlalchemy import BigInteger, Row, Uuid, column, func, select, update, values
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import BigInteger, Uuid, column, func, select, text, update, values
 from sqlalchemy.orm import Session
 
 from chassis.db import utc_now
@@ -18,7 +17,7 @@ from tracker_service.commands.once import first_made
 from tracker_service.domain.draw import draw_assignees
 from tracker_service.domain.rights import may_reassign
 from tracker_service.errors import NotYoursToReassign, ReassignmentNotFound
-from tracker_service.models import CAN_BE_ASSIGNED, FINISHED, OPEN, RUNNING, FormerAssignee, Reassignment, Task, User
+from tracker_service.models import CAN_BE_ASSIGNED, FINISHED, OPEN, RUNNING, Reassignment, Task, User
 
 #: Tasks that get their new assignees in one transaction: small enough that nobody who completes a task waits for long.
 BATCH = 500
@@ -28,6 +27,14 @@ _PATIENCE = timedelta(minutes=10)
 
 #: Runs started or asked for again in one transaction; the next one follows in a minute.
 _RUNS_AT_ONCE = 100
+_NOTE_ASSIGNMENTS = text(
+    """
+    INSERT INTO assignments (task_number, assignment_no, assignee_id, reassignment_id, assigned_at, event_id)
+    SELECT task_number, assignment_no, assignee_id, :run_id, :now, event_id
+    FROM unnest(CAST(:task_numbers AS bigint[]), CAST(:assignment_nos AS int[]), CAST(:assignee_ids AS uuid[]),
+                CAST(:event_ids AS uuid[])) AS drawn (task_number, assignment_no, assignee_id, event_id)
+    """
+)
 #: Names the advisory lock that keeps two processes from giving the same tasks away.
 _GIVING_AWAY_LOCK = 7_202
 
@@ -123,9 +130,8 @@ def reassign_batch(
         run.nobody_to_assign = not crowd
         if crowd:
             assignees = draw_assignees(crowd, len(batch), random)
-            _remember_former(session, batch, assignees)
-            _assign(session, run, [task.id for task in batch], assignees)
-            run.cursor = batch[-1].id
+            _assign(session, run, batch, assignees)
+            run.cursor = batch[-1]
             run.done += len(batch)
     if len(batch) < limit or run.nobody_to_assign:
         _finish(session, run)
@@ -173,10 +179,10 @@ def _finish(session: Session, run: Reassignment) -> None:
     publish(session, events.reassignment_finished(run, sequence=run.next_sequence(), finished_at=now))
 
 
-def _lock_batch(session: Session, run: Reassignment, limit: int) -> Sequence[Row[int, UUID]]:
-    """Number and assignee of the run's next open tasks, locked: a task completed meanwhile drops out."""
+def _lock_batch(session: Session, run: Reassignment, limit: int) -> Sequence[int]:
+    """Numbers of the run's next open tasks, locked: a task completed meanwhile drops out."""
     batch = (
-        select(Task.id, Task.assignee_id)
+        select(Task.id)
         .where(Task.status == OPEN, Task.id > run.cursor, Task.id <= run.upper_bound)
         .order_by(Task.id)
         .limit(limit)
@@ -184,17 +190,7 @@ def _lock_batch(session: Session, run: Reassignment, limit: int) -> Sequence[Row
     )
     if run.only_assignee_id is not None:
         batch = batch.where(Task.assignee_id == run.only_assignee_id)
-    return session.execute(batch).all()
-
-
-def _remember_former(session: Session, batch: Sequence[Row[int, UUID]], assignees: Sequence[UUID]) -> None:
-    lost = [
-        {"task_number": number, "user_id": former}
-        for (number, former), drawn in zip(batch, assignees, strict=True)
-        if former != drawn
-    ]
-    if lost:
-        session.execute(insert(FormerAssignee).on_conflict_do_nothing(), lost)
+    return session.scalars(batch).all()
 
 
 def _assign(session: Session, run: Reassignment, task_numbers: Sequence[int], assignees: Sequence[UUID]) -> None:
@@ -214,15 +210,22 @@ def _assign(session: Session, run: Reassignment, task_numbers: Sequence[int], as
         execution_options={"synchronize_session": False},
     ).all()
     now = utc_now()
+    told = []
     for row in sorted(assigned, key=lambda row: row.id):
-        publish(
-            session,
-            events.task_assigned(
-                row.public_id,
-                sequence=row.version,
-                assignee_id=row.assignee_id,
-                assignment_no=row.assignment_no,
-                reassignment_id=run.id,
-                assigned_at=now,
-            ),
+        event = events.task_assigned(
+            row.public_id,
+            sequence=row.version,
+            assignee_id=row.assignee_id,
+            assignment_no=row.assignment_no,
+            reassignment_id=run.id,
+            assigned_at=now,
         )
+        publish(session, event)
+        told.append((row, event.id))
+    columns = {
+        "task_numbers": [row.id for row, _ in told],
+        "assignment_nos": [row.assignment_no for row, _ in told],
+        "assignee_ids": [str(row.assignee_id) for row, _ in told],
+        "event_ids": [str(event_id) for _, event_id in told],
+    }
+    session.execute(_NOTE_ASSIGNMENTS, {**columns, "run_id": run.id, "now": now})

@@ -1,9 +1,10 @@
 """Creating, changing, completing and pricing a task."""
 
+from datetime import datetime
 from random import Random
 from uuid import UUID, uuid4
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from chassis.db import utc_now
@@ -21,7 +22,7 @@ from tracker_service.errors import (
     TaskNotFound,
     TaskReassigned,
 )
-from tracker_service.models import DONE, FormerAssignee, Task, User
+from tracker_service.models import DONE, Assignment, Task, TaskEdit, User
 
 
 def create_task(
@@ -57,16 +58,23 @@ def create_task(
     session.add(task)
     session.flush()
     publish(session, events.task_created(task, sequence=task.next_sequence()))
-    publish(
-        session,
-        events.task_assigned(
-            task.public_id,
-            sequence=task.next_sequence(),
-            assignee_id=task.assignee_id,
+    assigned = events.task_assigned(
+        task.public_id,
+        sequence=task.next_sequence(),
+        assignee_id=task.assignee_id,
+        assignment_no=task.assignment_no,
+        reassignment_id=None,
+        assigned_at=now,
+    )
+    publish(session, assigned)
+    session.add(
+        Assignment(
+            task_number=task.id,
             assignment_no=task.assignment_no,
-            reassignment_id=None,
+            assignee_id=task.assignee_id,
             assigned_at=now,
-        ),
+            event_id=assigned.id,
+        )
     )
     return task
 
@@ -93,9 +101,13 @@ def update_task(
         task.jira_id if jira_id is None else jira_id,
         task.description if description is None else description,
     )
-    if (words.title, words.jira_id, words.description) != (task.title, task.jira_id, task.description):
+    before = {word: getattr(task, word) for word, now in vars(words).items() if getattr(task, word) != now}
+    if before:
+        now = utc_now()
         task.title, task.jira_id, task.description = words.title, words.jira_id, words.description
-        publish(session, events.task_updated(task, sequence=task.next_sequence(), updated_at=utc_now()))
+        after = {word: getattr(words, word) for word in before}
+        session.add(TaskEdit(task_number=task.id, edited_by=editor_id, edited_at=now, before=before, after=after))
+        publish(session, events.task_updated(task, sequence=task.next_sequence(), updated_at=now))
     return task
 
 
@@ -115,12 +127,12 @@ def complete_task(session: Session, task_id: UUID, *, by: UUID) -> Task:
     return task
 
 
-def price_task(session: Session, task_id: UUID, *, fee_cents: int, reward_cents: int) -> bool:
+def price_task(session: Session, task_id: UUID, *, fee_cents: int, reward_cents: int, priced_at: datetime) -> bool:
     """Note the prices that billing has set. False for a task that is not ours, or that has its prices already."""
     priced = session.execute(
         update(Task)
         .where(Task.public_id == task_id, Task.fee_cents.is_(None))
-        .values(fee_cents=fee_cents, reward_cents=reward_cents)
+        .values(fee_cents=fee_cents, reward_cents=reward_cents, priced_at=priced_at)
         .returning(Task.id),
         execution_options={"synchronize_session": False},
     )
@@ -129,7 +141,10 @@ def price_task(session: Session, task_id: UUID, *, fee_cents: int, reward_cents:
 
 def _not_the_assignee(session: Session, task: Task, user_id: UUID) -> ServiceError:
     """Tell those who had the task before a reassignment from those who never had it."""
-    if session.get(FormerAssignee, (task.id, user_id)) is None:
+    had_it = select(Assignment.assignment_no).where(
+        Assignment.task_number == task.id, Assignment.assignee_id == user_id
+    )
+    if session.scalar(had_it.limit(1)) is None:
         return NotYoursToComplete()
     return TaskReassigned(task.title, task.assignee_id, session.get_one(User, task.assignee_id).name)
 

@@ -7,7 +7,9 @@ from flask import Blueprint, request
 from chassis.errors import ServiceError
 from chassis.i18n import translate
 
-pages = Blueprint("tracker", __name__, template_folder="../templates")
+pages = Blueprint(
+    "tracker", __name__, template_folder="../templates", static_folder="../static", static_url_path="/static/tracker"
+)
 
 
 def translated_errors(error: ServiceError | None) -> Mapping[str, Sequence[str]]:
