@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.e2e.browsing import chromium
 from tests.e2e.companies import busy_company, fresh_company
 from tests.e2e.running import RunningSystem
-from tests.e2e.tour import a_covering_choice, tour
+from tests.e2e.tour import each_look_once, tour
 
 
 def take_pictures(folder: Path) -> int:
@@ -28,7 +28,7 @@ def take_pictures(folder: Path) -> int:
         run = system.wait_until_ready()
         with chromium() as browser:
             for company in (fresh_company, busy_company):
-                for view in tour(browser, company(run), a_covering_choice):
+                for view in tour(browser, company(run), each_look_once):
                     view.page.screenshot(path=folder / f"{view.name}.png", full_page=True)
                     sys.stdout.write(f"{view.name}\n")
     finally:

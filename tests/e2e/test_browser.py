@@ -13,7 +13,7 @@ from tests.e2e.browsing import chromium, show_beak
 from tests.e2e.companies import Company, busy_company, fresh_company
 from tests.e2e.page_faults import faults
 from tests.e2e.parrots import Parrot
-from tests.e2e.tour import ChooseLooks, a_covering_choice, every_look, tour
+from tests.e2e.tour import ChooseLooks, each_look_once, every_look, tour
 
 PATIENCE_MS = 30_000
 
@@ -56,7 +56,7 @@ def people(system: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 #: With `make test` each page in each language, theme and width; all of them with all roles take their time.
 in_many_looks = pytest.mark.parametrize(
-    "looks", [a_covering_choice, pytest.param(every_look, marks=pytest.mark.soak)], ids=["covering", "every"]
+    "looks", [each_look_once, pytest.param(every_look, marks=pytest.mark.soak)], ids=["each look once", "every look"]
 )
 
 

@@ -1,9 +1,9 @@
 """A browser that visits the pages of the catalogue, each in several looks."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import groupby, product
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, Page, Response, ViewportSize
@@ -31,13 +31,8 @@ class Look(NamedTuple):
 
 
 EVERY_LOOK = tuple(Look(*look) for look in product(LANGUAGES, THEMES, WIDTHS))
-#: Each language with each theme and each width, each theme with each width: half of them.
-_PAIRS = (
-    Look("en", "light", "wide"),
-    Look("ru", "dark", "wide"),
-    Look("en", "dark", "phone"),
-    Look("ru", "light", "phone"),
-)
+#: Both languages, themes and widths.
+_OPPOSITE = (Look("en", "light", "wide"), Look("ru", "dark", "phone"))
 
 
 class View(NamedTuple):
@@ -56,21 +51,27 @@ class View(NamedTuple):
         return f"{self.place.name}__{self.role}-{'-'.join(self.look)}-{self.state}"
 
 
-ChooseLooks = Callable[[Place, str], Sequence[Look]]
+class ChooseLooks(Protocol):
+    """Says in which looks a page is visited by the people of a role."""
+
+    def __call__(self, place: Place, role: str, state: str) -> Sequence[Look]:
+        """Return the looks; none for a page that is left out."""
 
 
-def every_look(place: Place, role: str) -> Sequence[Look]:
+def every_look(place: Place, role: str, state: str) -> Sequence[Look]:
     """All there are, for everybody."""
     return EVERY_LOOK
 
 
-def a_covering_choice(place: Place, role: str) -> Sequence[Look]:
-    """All pairs of language, theme and width for the first role of a page, one look for each of the others.
+def each_look_once(place: Place, role: str, state: str) -> Sequence[Look]:
+    """Both languages, both themes and both widths of each page of a company at work; otherwise one look, in turn.
 
-    A page that several services have is looked at so closely in the first of them only.
+    Otherwise: for the other roles of a page, for the same page of another service, and for a company not yet at work.
     """
     turn = place.roles.index(role) + place.again
-    return _PAIRS if turn == 0 else (_PAIRS[turn % len(_PAIRS)],)
+    if turn == 0 and state == "full":
+        return _OPPOSITE
+    return (_OPPOSITE[turn % 2],)
 
 
 def tour(browser: Browser, company: Company, looks: ChooseLooks = every_look) -> Iterator[View]:
@@ -85,7 +86,7 @@ def tour(browser: Browser, company: Company, looks: ChooseLooks = every_look) ->
                 if role not in place.roles or path is None:
                     continue
                 url = f"{company.run['services'][place.service]}{path}"
-                chosen = sorted(looks(place, role))
+                chosen = sorted(looks(place, role, company.state))
                 for language, of_one_language in groupby(chosen, lambda look: look.language):
                     _go(page, url, language, place)
                     for look in of_one_language:
