@@ -40,6 +40,8 @@ class Place:
     status: int = 200
     #: The CSS selector of a form that is sent as it stands, so that it comes back with what is wrong.
     sends: str = ""
+    #: The CSS selector of what is clicked on before one looks, where it is visible.
+    clicks: str = ""
     #: The CSS selector of what a script puts there later.
     awaits: str = ""
     #: The one language that it is in, whatever is asked for.
@@ -59,7 +61,7 @@ class Place:
     def name(self) -> str:
         """A name in letters, digits and hyphens, of which there are no two."""
         status = "" if self.status == 200 else self.status
-        words = f"{self.service} {_PART.sub(lambda part: part[1], self.route)} {self.which} {self.query} {status}"
+        words = f"{self.service} {_PART.sub(lambda part: part[1], self.route)} {self.which} {self.query} {self.clicks} {status}"
         return re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")
 
 
@@ -68,6 +70,8 @@ PAGES: tuple[Place, ...] = (
     Place("auth", "/sign-in", (NOBODY,), status=422, sends="main form"),
     Place("auth", "/sign-out", (Role.POPUG,)),
     Place("auth", "/", _EVERYBODY),
+    Place("auth", "/", (Role.ADMIN,), clicks=".menu-button"),
+    Place("auth", "/", (Role.POPUG,), clicks="[data-keys-open]"),
     Place("auth", "/users", _ADMIN),
     Place("auth", "/users", _ADMIN, query="role=manager&status=blocked"),
     Place("auth", "/users/new", _ADMIN),
@@ -121,5 +125,6 @@ NO_PAGES: Mapping[str, str] = {
     "/oauth/": "leads on at once",
     "/sign-in": "leads on at once, to auth's own",
     "/sign-in/callback": "leads on at once",
+    "/sign-in/parrots/<key>.webp": "a picture",
     "/payouts/<uuid:payout_id>.eml": "a file",
 }

@@ -8,13 +8,15 @@ import shutil
 import signal
 import sys
 from collections import defaultdict
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
 from tests.e2e.browsing import chromium
+from tests.e2e.catalogue import Place
 from tests.e2e.companies import busy_company, fresh_company
 from tests.e2e.running import RunningSystem
-from tests.e2e.tour import each_look_once, tour
+from tests.e2e.tour import EVERY_LOOK, Look, each_look_once, tour
 
 
 def take_pictures(folder: Path) -> int:
@@ -28,13 +30,20 @@ def take_pictures(folder: Path) -> int:
         run = system.wait_until_ready()
         with chromium() as browser:
             for company in (fresh_company, busy_company):
-                for view in tour(browser, company(run), each_look_once):
+                for view in tour(browser, company(run), _looks):
                     view.page.screenshot(path=folder / f"{view.name}.png", full_page=True)
                     sys.stdout.write(f"{view.name}\n")
     finally:
         system.stop(signal.SIGTERM)
         shutil.rmtree(system.state_dir)
     return _write_index(folder)
+
+
+def _looks(place: Place, role: str, state: str) -> Sequence[Look]:
+    """Everything once; what differs by the person alone, or not at all, once more in one look."""
+    if role == place.roles[0] and not place.again:
+        return EVERY_LOOK
+    return each_look_once(place, role, state)
 
 
 def _write_index(folder: Path) -> int:

@@ -68,10 +68,10 @@ def each_look_once(place: Place, role: str, state: str) -> Sequence[Look]:
 
     Otherwise: for the other roles of a page, for the same page of another service, and for a company not yet at work.
     """
-    turn = place.roles.index(role) + place.again
-    if turn == 0 and state == "full":
+    nth = place.roles.index(role) + place.again
+    if nth == 0 and state == "full":
         return _OPPOSITE
-    return (_OPPOSITE[turn % 2],)
+    return (_OPPOSITE[(PAGES.index(place) + nth) % 2],)
 
 
 def tour(browser: Browser, company: Company, looks: ChooseLooks = every_look) -> Iterator[View]:
@@ -92,7 +92,8 @@ def tour(browser: Browser, company: Company, looks: ChooseLooks = every_look) ->
                     for look in of_one_language:
                         page.set_viewport_size(WIDTHS[look.width])
                         page.emulate_media(color_scheme=look.theme, reduced_motion="reduce")
-                        yield View(place, role, look, company.state, page)
+                        with _opened(page, place.clicks):
+                            yield View(place, role, look, company.state, page)
 
 
 @contextmanager
@@ -108,6 +109,17 @@ def _signed_in(browser: Browser, company: Company, role: str) -> Iterator[Page]:
             for url in company.run["services"].values():
                 page.goto(url)
         yield page
+
+
+@contextmanager
+def _opened(page: Page, button: str) -> Iterator[None]:
+    """Click on the button, if there is one to be seen, and close again what that opens."""
+    if not button or not page.locator(button).first.is_visible():
+        yield
+        return
+    page.locator(button).first.click()
+    yield
+    page.keyboard.press("Escape")
 
 
 def _go(page: Page, url: str, language: str, place: Place) -> None:
