@@ -60,9 +60,10 @@ class Place:
     @property
     def name(self) -> str:
         """A name in letters, digits and hyphens, of which there are no two."""
-        status = "" if self.status == 200 else self.status
-        words = f"{self.service} {_PART.sub(lambda part: part[1], self.route)} {self.which} {self.query} {self.clicks} {status}"
-        return re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")
+        route = _PART.sub(lambda part: part[1], self.route)
+        status = "" if self.status == 200 else str(self.status)
+        words = (self.service, route, self.which, self.query, self.clicks, status)
+        return re.sub(r"[^a-z0-9]+", "-", " ".join(words).lower()).strip("-")
 
 
 PAGES: tuple[Place, ...] = (
