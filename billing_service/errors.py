@@ -53,9 +53,7 @@ class TooManyDays(Conflict):
         self.first, self.last = first, last
         self.number = (last - first).days + 1
         super().__init__(
-            N_(
-                "%(number)s days would be closed at once, from %(first)s to %(last)s: confirm them, or put the clock right."
-            ),
+            N_("%(number)s days would be closed at once, %(first)s – %(last)s: confirm them, or put the clock right."),
             number=self.number,
             first=first,
             last=last,

@@ -10,7 +10,7 @@ from chassis.input.fields import Day
 from chassis.paging import MAX_LIMIT, PageArgs
 
 _CENTS = {"description": "In cents"}
-_SIGNED_CENTS = {"description": "In cents, as the employee sees it: negative is what was taken"}
+_SIGNED_CENTS = {"description": "In cents, as its owner sees it: negative is what was taken"}
 
 
 def _cents() -> fields.Integer:
@@ -25,7 +25,7 @@ class TodaySchema(Schema):
 
 
 class AccountSchema(Schema):
-    """An employee's account."""
+    """A parrot's account."""
 
     user_id = fields.UUID(required=True)
     name = fields.String(required=True, allow_none=True, metadata={"description": "null until auth has told it"})

@@ -97,7 +97,7 @@ class TooManyRequests(ServiceError):
     """The client asks more often than it may. `retry_after` says when it may again."""
 
     status = 429
-    title = N_("Too often")
+    title = N_("Too many requests")
 
 
 class Unavailable(ServiceError):

@@ -94,7 +94,7 @@ def require_roles(*roles: Role) -> Callable[[Callable[P, R]], Callable[P, R]]:
             principal = current_principal()
             if roles and principal.role not in roles:
                 raise Forbidden(
-                    N_("This needs one of the roles %(roles)s; you are %(role)s."),
+                    N_("This is only for the roles %(roles)s; yours is %(role)s."),
                     roles=", ".join(translate(role) for role in roles),
                     role=translate(principal.role),
                 )

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from chassis.i18n import format_money
 from deploy.cli.arrivals import Arrivals, Missing, check_arrivals
 from deploy.cli.output import json_option, print_json
 from deploy.cli.running import ask_service, running_system
@@ -24,7 +25,7 @@ from deploy.cli.running import ask_service, running_system
 def close_day(*, day: datetime | None, first: datetime | None, as_json: bool) -> None:
     """Close a business day, and all before it.
 
-    Whoever is above zero is paid. A day that is closed already stays as it is, so it may be said twice. Without DAY
+    Whoever is above zero is paid out. A day that is closed already stays as it is, so it may be said twice. Without DAY
     every day that is over is closed; today is closed early only if it is named.
     """
     wanted = [str(day.date())] if day else []
@@ -43,7 +44,7 @@ def close_day(*, day: datetime | None, first: datetime | None, as_json: bool) ->
     default=10.0,
     show_default=True,
     metavar="SECONDS",
-    help="How long events may still be on their way.",
+    help="How long events may be on their way.",
 )
 @json_option
 def verify(*, wait: float, as_json: bool) -> None:
@@ -73,9 +74,9 @@ def verify(*, wait: float, as_json: bool) -> None:
 def _told(answer: dict[str, Any]) -> str:
     if answer["status"] is None:
         return "No day is over yet."
-    paid = f"Paid out at its end: {answer['payout_cents'] / 100:.2f} $."
+    paid = f"Paid out at its end: {format_money(answer['payout_cents'])}."
     if not answer["closed_now"]:
-        return f"{answer['day']} was closed before. {paid}"
+        return f"{answer['day']} was closed already. {paid}"
     return f"Closed {', '.join(answer['closed_now'])}. {paid}"
 
 

@@ -35,7 +35,7 @@ def outbox(*, service: str | None, limit: int, max_age: float | None, as_json: b
     else:
         print_table(
             "Outboxes",
-            ("service", "pending", "for, s", "published so far"),
+            ("service", "pending", "oldest, s", "published so far"),
             [
                 (
                     each["service"],

@@ -118,7 +118,7 @@ def _is_ready(url: str) -> bool:
 def _show(services: list[dict[str, Any]], processes: list[dict[str, Any]], run: Run) -> None:
     print_table(
         "Services",
-        ("service", "address", "ready", "pending", "for, s", "dead letters"),
+        ("service", "address", "ready", "pending", "oldest, s", "dead letters"),
         [
             (
                 service["name"],
@@ -133,7 +133,7 @@ def _show(services: list[dict[str, Any]], processes: list[dict[str, Any]], run: 
     )
     print_table(
         "Processes",
-        ("process", "pid", "running", "for, s", "memory, MB", "is"),
+        ("process", "pid", "running", "for, s", "memory, MB", "doing"),
         [
             (
                 process["name"],

@@ -222,7 +222,7 @@ def test_the_page_shows_groups_letters_and_who_decided(house: House, admin: UUID
     fields = dict(re.findall(r'name="(\w+)" value="([^"]*)"', form[1]))
     later = bury(house, priced().to_bytes())
     done = browser.post("/messages/replay", data=fields, follow_redirects=True).text
-    assert "30 letters are on their way." in done
+    assert "30 dead letters will be handled once more." in done
     assert states(house)[later] == State.DEAD
     assert re.search(r"<td><bdi>Ara</bdi></td>\s*<td>replay requested</td>\s*<td class=\"number\">30</td>", done)
     assert 'hx-trigger="every 2s"' in done
@@ -243,7 +243,7 @@ def test_discarding_a_group_is_asked_about_first(house: House, admin: UUID) -> N
     link = re.search(r'href="(/messages/discard\?[^"]*)"', browser.get("/messages?lang=en").text)
     assert link
     question = browser.get(link[1].replace("&amp;", "&")).text
-    assert "Discard 2 letters?" in question
+    assert "Discard 2 dead letters?" in question
     assert set(states(house).values()) == {State.DEAD}
     fields = dict(
         re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', question.split('action="/messages/discard"')[1])
@@ -260,7 +260,7 @@ def test_a_letter_is_decided_about_on_its_page(house: House, admin: UUID) -> Non
     browser = house.browser(admin)
     assert "/edit" in browser.get(f"/messages/{letter}?lang=en").text
     done = browser.post(f"/messages/{letter}/discard", follow_redirects=True).text
-    assert "It stays on record." in done
+    assert "Its record stays." in done
     assert re.search(r'<span class="badge[^"]*">discarded</span>', done)
     assert "/edit" not in done
     again = browser.post(f"/messages/{letter}/replay", follow_redirects=True).text

@@ -34,7 +34,7 @@ def test_a_task_is_created_shown_and_marked_done(house: House) -> None:
     assert "Done: " in answer.text
     assert house.tasks()[0].status == "done"
     answer = browser.post(f"/tasks/{task.public_id}/complete", follow_redirects=True)
-    assert "done already" in answer.text
+    assert "completed already" in answer.text
 
 
 def test_a_click_that_lost_the_race_against_a_reassignment_is_told_on_the_list_who_has_the_task_now(

@@ -6,10 +6,22 @@ from flask import Blueprint, request
 
 from chassis.errors import ServiceError
 from chassis.i18n import translate
+from tracker_service.errors import N_
+from tracker_service.models import DONE, OPEN
 
 pages = Blueprint(
     "tracker", __name__, template_folder="../templates", static_folder="../static", static_url_path="/static/tracker"
 )
+
+
+#: What people call the statuses of a task.
+STATUS_NAMES = {OPEN: N_("birdie in a cage"), DONE: N_("millet in a bowl")}
+
+
+@pages.app_template_global()
+def status_name(status: str) -> str:
+    """Return the status in the language of the request."""
+    return translate(STATUS_NAMES[status])
 
 
 def translated_errors(error: ServiceError | None) -> Mapping[str, Sequence[str]]:
