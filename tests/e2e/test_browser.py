@@ -164,6 +164,103 @@ def test_whoever_signs_out_is_out_and_a_foreign_site_gets_nobody_back(
     expect(page.locator("input[name=photo]")).to_be_visible()
 
 
+def test_keys_lead_to_places_list_themselves_and_can_be_switched_off(
+    system: dict[str, Any], people: dict[str, dict[str, Any]], open_page: OpenPage
+) -> None:
+    services = system["services"]
+    page = open_page()
+    show_beak(page, services["tracker"], people["admin"]["beak"])
+    expect(page.get_by_role("heading", level=1)).to_have_text("My tasks")
+    page.keyboard.press("g")
+    page.keyboard.press("u")
+    expect(page).to_have_url(f"{services['auth']}/users")
+
+    page.get_by_label("Role").focus()
+    page.keyboard.press("c")  # in a field a key is a letter
+    page.keyboard.press("Control+c")
+    expect(page).to_have_url(f"{services['auth']}/users")
+
+    page.locator("main").focus()
+    page.keyboard.press("?")
+    dialog = page.get_by_role("dialog", name="Keyboard shortcuts")
+    expect(dialog).to_contain_text("New user")
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    expect(page.locator("main")).to_be_focused()
+
+    page.get_by_role("button", name="Keyboard shortcuts").click()
+    dialog.get_by_role("switch").uncheck()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="Keyboard shortcuts")).to_be_focused()
+    page.goto(services["billing"])  # the choice holds in all services
+    page.keyboard.press("?")
+    page.keyboard.press("g")
+    page.keyboard.press("u")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(page).to_have_url(re.compile(re.escape(services["billing"])))
+
+
+def test_the_content_is_one_key_away_and_what_has_the_focus_shows_it(
+    system: dict[str, Any], people: dict[str, dict[str, Any]], open_page: OpenPage
+) -> None:
+    page = open_page()
+    show_beak(page, system["services"]["auth"], people["admin"]["beak"])
+    page.goto(f"{system['services']['auth']}/users")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    link = page.get_by_role("button", name="New user")
+    expect(link).to_be_focused()
+    assert link.evaluate("element => getComputedStyle(element).outlineStyle") == "solid"
+    assert link.evaluate("element => getComputedStyle(element).outlineWidth") == "3px"
+
+
+def test_a_form_is_sent_once_however_often_its_button_is_clicked(
+    system: dict[str, Any], people: dict[str, dict[str, Any]], open_page: OpenPage
+) -> None:
+    page = open_page()
+    show_beak(page, system["services"]["auth"], people["popug"]["beak"])
+    page.evaluate(  # what the page lets through is counted, and goes nowhere
+        """() => {
+            window.sent = 0;
+            window.addEventListener("submit", (event) => {
+                window.sent += event.defaultPrevented ? 0 : 1;
+                event.preventDefault();
+            });
+        }"""
+    )
+    button = page.get_by_role("button", name="Sign out")
+    for _ in range(3):
+        button.click(force=True)
+    assert page.evaluate("window.sent") == 1
+    expect(button).to_have_attribute("aria-busy", "true")
+    expect(button).to_be_focused()
+    page.evaluate("window.dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
+    expect(button).not_to_have_attribute("aria-busy", "true")
+    button.click()
+    assert page.evaluate("window.sent") == 2
+
+
+@pytest.mark.parametrize("path", ["/accounts", "/days", "/income"])
+def test_on_a_telephone_nothing_scrolls_sideways_and_all_money_is_in_sight(
+    system: dict[str, Any], people: dict[str, dict[str, Any]], open_page: OpenPage, path: str
+) -> None:
+    page = open_page()
+    page.set_viewport_size({"width": 390, "height": 844})
+    show_beak(page, system["services"]["billing"], people["admin"]["beak"])
+    page.goto(f"{system['services']['billing']}{path}")
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    assert page.evaluate("document.querySelector('body > header').offsetHeight") < 110
+    for amount in page.locator("td .money").all():
+        box = amount.bounding_box()
+        assert box
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 390
+    page.get_by_role("button", name="Menu").click()
+    expect(page.get_by_role("link", name="Analytics")).to_be_visible()
+
+
 @in_many_looks
 @pytest.mark.timeout(3600)
 def test_nothing_is_wrong_with_any_page_of_a_company_at_work(
