@@ -109,7 +109,7 @@ def test_the_pages_of_a_list_lead_to_each_other(house: House, vera: UUID) -> Non
 
 
 def test_the_file_has_the_tasks_of_the_filter(house: House, vera: UUID, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tracker_service.ui.lists._ROWS", 2)
+    monkeypatch.setattr("chassis.lists._ROWS", 2)
     house.person(name="Кеша")
     for number in range(5):
         house.api(vera).create(f"Fly {number}")

@@ -1,7 +1,6 @@
 """The pages "All tasks" and "Created by me": filters in the address, sorting, counts, and the same list as CSV."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -15,6 +14,7 @@ from chassis.errors import Invalid
 from chassis.i18n import with_query
 from chassis.identity import current_principal, require_roles
 from chassis.input.sent import load_query
+from chassis.lists import whole_list
 from chassis.paging import Page, PageRequest
 from chassis.runtime import runtime
 from chassis.spreadsheets import csv_response
@@ -30,8 +30,6 @@ from tracker_service.ui.frame import OVERSEERS, pages, status_name, translated_e
 #: What is a filter, and not a place in the list or its order.
 _MORE_FILTERS = ("assignee", "author", "jira_id", "from", "to")
 _FILTERS = ("status", "q", *_MORE_FILTERS)
-#: Of one statement, where the whole list is wanted.
-_ROWS = 1000
 
 
 @dataclass(frozen=True)
@@ -104,20 +102,13 @@ def _list(scope: str) -> tuple[str, int]:
 
 
 def _csv(scope: str, name: str) -> Response:
-    asked = load_query(PageOfTasksArgs)
-    wanted = _wanted(scope, asked)
-    page = PageRequest(_ROWS)
-    return csv_response(TaskSchema, _parts(wanted, page), name=name, for_spreadsheet=True)
+    wanted = _wanted(scope, load_query(PageOfTasksArgs))
 
-
-def _parts(wanted: Wanted, page: PageRequest) -> Iterator[list[Task]]:
-    while True:
+    def fetch(page: PageRequest) -> Page[Task]:
         with runtime().database.reading() as session:
-            found = queries.list_tasks(session, wanted, page=page)
-        yield found.items
-        if found.next_cursor is None:
-            return
-        page = replace(page, cursor=found.next_cursor)
+            return queries.list_tasks(session, wanted, page=page)
+
+    return csv_response(TaskSchema, whole_list(PageRequest(), fetch), name=name, for_spreadsheet=True)
 
 
 def _wanted(scope: str, asked: dict[str, Any]) -> Wanted:
