@@ -1,4 +1,4 @@
-"""What a person's own page shows beside the open tasks: whether anything is new, the day's money, what was done when."""
+"""What a person's own page shows beside the open tasks: whether anything is new, the day's money, what was done."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from chassis import business_clock
-from chassis.db import business_timezone
+from chassis.db import business_timezone, utc_now
 from tracker_service.models import OPEN, Balance, CarriedDebt, ClosedDay, Movement, NewsRead, Task
 
 
@@ -65,7 +65,7 @@ def current_day(session: Session) -> date:
     return business_clock.current_day(session, ClosedDay.day)
 
 
-def own_state(session: Session, user_id: UUID, *, day: date) -> OwnState:
+def own_state(session: Session, user_id: UUID, *, role: str, day: date) -> OwnState:
     """Ask for what changes whenever the person's page does: one statement, and no row is read that is not theirs.
 
     Of the open tasks the sum of a hash of number and version is taken: tasks that come and go are noticed also when
@@ -84,7 +84,7 @@ def own_state(session: Session, user_id: UUID, *, day: date) -> OwnState:
         select(func.max(CarriedDebt.day)).where(CarriedDebt.user_id == user_id),
     ]
     found = session.execute(select(to_do, *(one.scalar_subquery() for one in newest))).one()
-    told = " ".join(map(str, (day, *found)))
+    told = " ".join(map(str, (role, day, *found)))
     return OwnState(found[0], found[3], blake2b(told.encode(), digest_size=9).hexdigest())
 
 
@@ -111,8 +111,8 @@ def done_by_day(session: Session, user_id: UUID, tasks: Iterable[Task]) -> Seque
     zone = business_timezone(session)
     days: dict[date, list[DoneTask]] = {}
     for task in tasks:
-        assert task.completed_at is not None  # a check of the table says so
-        day, reward_cents = rewards.get(task.public_id) or (business_clock.day_of(task.completed_at, zone), None)
+        completed = task.completed_at or utc_now()  # a check of the table says that it is there
+        day, reward_cents = rewards.get(task.public_id) or (business_clock.day_of(completed, zone), None)
         days.setdefault(day, []).append(DoneTask(task, reward_cents))
     earned = _earned(session, user_id, days)
     return [DoneDay(day, earned.get(day, 0), days[day]) for day in sorted(days, reverse=True)]

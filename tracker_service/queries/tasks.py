@@ -37,7 +37,7 @@ def tasks_of(
 
 
 def own_open_tasks(session: Session, owner_id: UUID, *, page: PageRequest) -> Page[Task]:
-    """One's own open tasks. The oldest come first: what is new comes to the end, and moves nothing that is looked at."""
+    """One's own open tasks, the oldest first: what is new comes to the end, and moves nothing that is looked at."""
     mine = select(Task).where(Task.assignee_id == owner_id, Task.status == OPEN)
     return fetch_page(session, mine, Order((Task.id,)), page)
 
