@@ -63,6 +63,8 @@ class EntrySchema(Schema):
 class EntryArgs(PageArgs):
     """Which part of the log is wanted."""
 
+    in_cursor = frozenset({"day"})
+
     day = Day(load_default=None, metadata={"description": "The current business day if not given"})
 
 
@@ -79,13 +81,6 @@ class PriceSchema(Schema):
     fee_cents = _cents()
     reward_cents = _cents()
     priced_at = fields.AwareDateTime(required=True)
-
-
-class PricesSchema(Schema):
-    """Prices of those tasks that have them."""
-
-    items = fields.List(fields.Nested(PriceSchema), required=True)
-    next_cursor = fields.String(required=True, allow_none=True)
 
 
 class PricingRulesSchema(Schema):
@@ -111,13 +106,6 @@ class IncomeSchema(Schema):
     fees_cents = _cents()
     rewards_cents = _cents()
     income_cents = fields.Integer(required=True, metadata={"description": "Fees minus rewards"})
-
-
-class IncomesSchema(Schema):
-    """The management's income, every day of the period."""
-
-    items = fields.List(fields.Nested(IncomeSchema), required=True)
-    next_cursor = fields.String(required=True, allow_none=True)
 
 
 class DaySchema(Schema):

@@ -186,15 +186,17 @@ class Api:
         self._client = client
         self._headers = headers
 
-    def get(self, path: str) -> Any:
-        return self._client.get(f"/api/v1{path}", headers=self._headers)
+    def get(self, path: str, **headers: str) -> Any:
+        return self._client.get(f"/api/v1{path}", headers=self._with(headers))
 
     def post(self, path: str, body: Any = None, **headers: str) -> Any:
-        sent = {name.replace("_", "-"): value for name, value in headers.items()}
-        return self._client.post(f"/api/v1{path}", json=body, headers={**self._headers, **sent})
+        return self._client.post(f"/api/v1{path}", json=body, headers=self._with(headers))
 
-    def patch(self, path: str, body: Any) -> Any:
-        return self._client.patch(f"/api/v1{path}", json=body, headers=self._headers)
+    def patch(self, path: str, body: Any, **headers: str) -> Any:
+        return self._client.patch(f"/api/v1{path}", json=body, headers=self._with(headers))
+
+    def _with(self, headers: dict[str, str]) -> dict[str, str]:
+        return self._headers | {name.replace("_", "-"): value for name, value in headers.items()}
 
     def create(self, title: str = "Fly", **words: Any) -> dict[str, Any]:
         """A new task, as the API shows it."""

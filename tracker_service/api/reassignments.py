@@ -1,35 +1,32 @@
 """The REST API of reassignments, under /api/v1/reassignments."""
 
-from typing import Any
 from uuid import UUID
 
 from flask import url_for
+from sqlalchemy.orm import Session
 
-from chassis.idempotency import KeySchema
+from chassis.idempotency import creates
 from chassis.identity import current_principal, require_roles
 from chassis.input.bodies import Blueprint
 from chassis.runtime import runtime
 from tracker_service import commands, queries
-from tracker_service.models import Reassignment
+from tracker_service.models import Reassignment, RequestKey
 from tracker_service.schemas.reassignments import ReassignmentSchema
 
 reassignments = Blueprint(
     "reassignments", __name__, url_prefix="/api/v1/reassignments", description="New assignees for all open tasks"
 )
 
-Headers = dict[str, str]
-
 
 @reassignments.post("")
 @require_roles()
-@reassignments.arguments(KeySchema, location="headers", unknown="exclude")
-@reassignments.response(202, ReassignmentSchema)
-def request_reassignment(header: dict[str, Any]) -> tuple[Reassignment, int, Headers]:
+@creates(reassignments, RequestKey, ReassignmentSchema, status=202)
+def request_reassignment(session: Session) -> tuple[Reassignment, str]:
     """Give every open task a new assignee, in the background; for managers and administrators"""
     principal = current_principal()
-    with runtime().database.transaction() as session:
-        run = commands.request_reassignment(session, requested_by=principal.user_id, role=principal.role, **header)
-    return run, 202, {"Location": url_for("reassignments.get_reassignment", run_id=run.id)}
+    run = commands.request_reassignment(session, requested_by=principal.user_id, role=principal.role)
+    session.flush()
+    return run, url_for("reassignments.get_reassignment", run_id=run.id)
 
 
 @reassignments.get("/<uuid:run_id>")

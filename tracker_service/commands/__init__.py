@@ -10,7 +10,6 @@ from tracker_service.commands.money import (
     note_movements,
 )
 from tracker_service.commands.news import read_news
-from tracker_service.commands.once import forget_old_keys
 from tracker_service.commands.reassignments import (
     BATCH,
     ask_again,
@@ -29,7 +28,6 @@ __all__ = [
     "close_the_draw",
     "complete_task",
     "create_task",
-    "forget_old_keys",
     "give_away_waiting_tasks",
     "is_first_to_assign",
     "note_balances",
