@@ -180,7 +180,7 @@ HOT = {
         done_by_day, {"tasks_done_idx", "movements_of_task_idx", "movements_of_person_idx"}, LARGE, sorts=MAX_LIMIT
     ),
     "whether one's own page has changed": HotQuery(
-        lambda session: queries.own_state(session, SOMEBODY, day=DAY),
+        lambda session: queries.own_state(session, SOMEBODY, role=Role.POPUG, day=DAY),
         {"tasks_assignee_idx", "balances_pkey", "movements_lately_idx", "carried_debts_pkey", "news_read_pkey"},
         LARGE,
     ),

@@ -65,7 +65,7 @@ def current_day(session: Session) -> date:
     return business_clock.current_day(session, ClosedDay.day)
 
 
-def own_state(session: Session, user_id: UUID, *, day: date) -> OwnState:
+def own_state(session: Session, user_id: UUID, *, role: str, day: date) -> OwnState:
     """Ask for what changes whenever the person's page does: one statement, and no row is read that is not theirs.
 
     Of the open tasks the sum of a hash of number and version is taken: tasks that come and go are noticed also when
@@ -84,7 +84,7 @@ def own_state(session: Session, user_id: UUID, *, day: date) -> OwnState:
         select(func.max(CarriedDebt.day)).where(CarriedDebt.user_id == user_id),
     ]
     found = session.execute(select(to_do, *(one.scalar_subquery() for one in newest))).one()
-    told = " ".join(map(str, (day, *found)))
+    told = " ".join(map(str, (role, day, *found)))
     return OwnState(found[0], found[3], blake2b(told.encode(), digest_size=9).hexdigest())
 
 

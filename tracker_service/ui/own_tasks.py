@@ -114,7 +114,7 @@ def _own_tasks(refusal: ServiceError | None = None) -> BaseResponse:
     asked = load_query(OwnTasksArgs)
     with runtime().database.reading() as session:
         day = queries.current_day(session)
-        state = queries.own_state(session, principal.user_id, day=day)
+        state = queries.own_state(session, principal.user_id, role=principal.role, day=day)
         return live_page(state.version, lambda: _render(session, principal, day, state, asked, refusal))
 
 
