@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session, joinedload
 
 from chassis.paging import Order, Page, PageRequest, fetch_page
@@ -32,3 +32,9 @@ def own_done_tasks(session: Session, owner_id: UUID, *, page: PageRequest) -> Pa
 
 def _tasks() -> Select[Task]:
     return select(Task).options(joinedload(Task.assignee, innerjoin=True))
+
+
+def count_open(session: Session, assignee_id: UUID) -> int:
+    """How many open tasks a person has."""
+    own_open = select(func.count()).where(Task.assignee_id == assignee_id, Task.status == OPEN)
+    return session.scalar(own_open) or 0
