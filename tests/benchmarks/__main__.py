@@ -10,6 +10,7 @@ from tests.benchmarks.billing import billing_in_batches_beside_one_by_one
 from tests.benchmarks.business import latency_from_commit_to_ledger
 from tests.benchmarks.consumer import consumer_beside_the_naive_way
 from tests.benchmarks.latency import latency_beside_the_naive_way
+from tests.benchmarks.reassign import a_run_over_everything
 from tests.benchmarks.relay import (
     a_hot_aggregate_beside_the_naive_way,
     a_million_pending_beside_ten_thousand,
@@ -28,6 +29,7 @@ BENCHMARKS: dict[str, Callable[[Servers], list[tuple[str, str]]]] = {
     "million": a_million_pending_beside_ten_thousand,
     "billing": billing_in_batches_beside_one_by_one,
     "trouble": events_in_trouble,
+    "reassign": a_run_over_everything,
     "business": latency_from_commit_to_ledger,
 }
 
