@@ -14,7 +14,7 @@ class RangeRunsBackwards(InvalidRange):
     """The last day is before the first one."""
 
     def __init__(self) -> None:
-        message = N_("The last day is before the first one.")
+        message = N_("The period ends before it begins.")
         super().__init__(message, errors={"to": [message]})
 
 
@@ -22,5 +22,5 @@ class RangeTooLong(InvalidRange):
     """More days than one answer holds."""
 
     def __init__(self) -> None:
-        message = N_("This is more than 366 days.")
+        message = N_("The period is longer than 366 days.")
         super().__init__(message, errors={"from": [message]})

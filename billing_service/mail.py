@@ -19,6 +19,7 @@ from uuid import UUID
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from chassis.files import private_folder
+from chassis.i18n import format_day, format_money
 from chassis.input.text import isolated
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -86,17 +87,12 @@ def compose(letter: Letter, sender: str) -> EmailMessage:
         message["To"] = letter.address
     except ValueError as error:
         raise NotDelivered(f"{letter.address!r} is no address: {error}") from error
-    message["Subject"] = f"aTES: {dollars(letter.amount_cents)} за {letter.day:%d.%m.%Y} / for {letter.day:%Y-%m-%d}"
+    message["Subject"] = _subject(letter)
     message["Date"] = format_datetime(letter.made_at)
     message["Message-ID"] = f"<payout-{letter.payout_id}@{sender.rpartition('@')[2].rstrip('>')}>"
     message["Auto-Submitted"] = "auto-generated"
-    message.set_content(_text().render(letter=letter, amount=dollars(letter.amount_cents)), cte="8bit")
+    message.set_content(_text().render(letter=letter), cte="8bit")
     return message
-
-
-def dollars(cents: int) -> str:
-    """Write an amount for a letter: 1234 is `$12.34`."""
-    return f"${cents // 100:,}.{cents % 100:02}"
 
 
 def file_name(letter: Letter) -> str:
@@ -262,6 +258,11 @@ def _refusal(code: int, words: bytes | str) -> NotDelivered:
     return NotDelivered(f"{code} {words.decode(errors='replace') if isinstance(words, bytes) else words}")
 
 
+def _subject(letter: Letter) -> str:
+    russian, english = (format_day(letter.day, "long", language) for language in ("ru", "en"))
+    return f"aTES: {format_money(letter.amount_cents)} за {russian} / for {english}"
+
+
 @cache
 def _text() -> Template:
     environment = Environment(
@@ -271,5 +272,5 @@ def _text() -> Template:
         keep_trailing_newline=True,
         trim_blocks=True,
     )
-    environment.filters["isolated"] = isolated
+    environment.filters.update(isolated=isolated, money=format_money, day=format_day)
     return environment.get_template("billing/letter.txt")

@@ -1,4 +1,7 @@
-"""Two languages, English and Russian, and how money, moments and days are written in them."""
+"""Two languages, English and Russian, and how money, moments and days are written in them.
+
+Days look alike wherever they stand, on pages, on axes, in letters: docs/glossary.md, "How things are written".
+"""
 
 from collections.abc import Mapping
 from datetime import date, datetime
@@ -6,29 +9,18 @@ from pathlib import Path
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
+from babel.dates import format_date, format_skeleton
 from flask import Flask, request
 from flask.wrappers import Response
-from flask_babel import Babel, format_date, format_datetime, get_locale, gettext
+from flask_babel import Babel, format_time, get_locale, gettext, to_user_timezone
 
-from chassis.errors import N_
 from chassis.input.text import isolated
-
-#: What marshmallow says of bad input, marked here so that it is in the catalogue.
-_OF_MARSHMALLOW = (
-    N_("Missing data for required field."),
-    N_("Field may not be null."),
-    N_("Unknown field."),
-    N_("Not a valid string."),
-    N_("Not a valid integer."),
-    N_("Not a valid number."),
-    N_("Not a valid boolean."),
-    N_("Not a valid UUID."),
-    N_("Not a valid date."),
-    N_("Not a valid datetime."),
-    N_("Not a valid email address."),
-)
+from chassis.live import looks_again
+from chassis.marshmallow_texts import taken_apart
 
 LANGUAGES = {"en": "English", "ru": "Русский"}
+#: Whose customs are followed in each.
+_LOCALES = {"en": "en_GB", "ru": "ru_RU"}
 _COOKIE = "lang"
 _YEAR = 365 * 24 * 3600
 
@@ -36,7 +28,7 @@ _YEAR = 365 * 24 * 3600
 def init_i18n(app: Flask, zone: ZoneInfo) -> None:
     """Choose the language by `?lang=`, the cookie that remembers it, or the browser's wishes."""
     app.config["BABEL_TRANSLATION_DIRECTORIES"] = str(Path(__file__).parent / "translations")
-    Babel(app, default_timezone=zone.key, locale_selector=_language)
+    Babel(app, default_timezone=zone.key, locale_selector=_locale)
     app.after_request(_remember_language)
     app.add_template_filter(format_money, "money")
     app.add_template_filter(isolated)
@@ -53,8 +45,10 @@ def translate(text: str, parts: Mapping[str, object] | None = None) -> str:
     """Return the text in the language of the request, with its changing parts filled in."""
     if not text:
         return ""  # gettext would answer with the header of the catalogue
+    if not parts:
+        text, parts = taken_apart(text)
     translated: str = gettext(text)
-    return translated % parts if parts else translated
+    return translated % {name: _as_people_read(part) for name, part in parts.items()} if parts else translated
 
 
 def format_money(cents: int) -> str:
@@ -63,16 +57,18 @@ def format_money(cents: int) -> str:
     return f"{'−' if cents < 0 else ''}${dollars:,}.{rest:02}"
 
 
-def format_moment(moment: datetime, form: str = "medium") -> str:
-    """Write a moment in the business time zone."""
-    text: str = format_datetime(moment, form)
-    return text
+def format_moment(moment: datetime, form: str = "short") -> str:
+    """Write a moment in the business time zone: `27 Nov 2026, 14:03`. With `medium` it has seconds."""
+    return f"{format_day(to_user_timezone(moment))}, {format_time(moment, form)}"
 
 
-def format_day(day: date, form: str = "medium") -> str:
-    """Write a business day, which has no time zone of its own any more."""
-    text: str = format_date(day, form, rebase=False)
-    return text
+def format_day(day: date, form: str = "medium", language: str | None = None) -> str:
+    """Write a business day, which has no time zone of its own any more, in the language of the request or another.
+
+    `axis` is `27 Nov`, `medium` is `27 Nov 2026`, `long` spells the month, `full` names the day of the week as well.
+    """
+    locale = _LOCALES[language] if language else get_locale()
+    return format_skeleton("MMMd", day, locale=locale) if form == "axis" else format_date(day, form, locale=locale)
 
 
 def language_links() -> list[tuple[str, str, str]]:
@@ -88,7 +84,15 @@ def with_query(**changes: str | None) -> str:
     return f"{request.path}?{query}" if query else request.path
 
 
-def _language() -> str | None:
+def _as_people_read(part: object) -> object:
+    return format_day(part) if isinstance(part, date) else part
+
+
+def _locale() -> str:
+    return _LOCALES[_language()]
+
+
+def _language() -> str:
     for wish in (request.args.get("lang"), request.cookies.get(_COOKIE)):
         if wish in LANGUAGES:
             return wish
@@ -97,6 +101,6 @@ def _language() -> str | None:
 
 def _remember_language(response: Response) -> Response:
     wish = request.args.get("lang")
-    if wish in LANGUAGES:
+    if wish in LANGUAGES and not looks_again():
         response.set_cookie(_COOKIE, wish, max_age=_YEAR, samesite="Lax", httponly=True)
     return response

@@ -27,7 +27,6 @@ from chassis.i18n import translate
 from chassis.identity import require_roles
 from chassis.input.sent import load_query, load_sent
 from chassis.messages_api import DeadLetterArgs, SelectionOnPage
-from chassis.navigation import SERVICE_NAMES
 from chassis.people import Role
 from chassis.runtime import runtime
 from messaging import count_waiting, outbox_status
@@ -59,29 +58,29 @@ _WATCHED = timedelta(minutes=2)
 _NEWS = timedelta(minutes=10)
 
 _REASONS = {
-    "not-an-event": N_("no event"),
+    "not-an-event": N_("not an event"),
     "wrong-content-type": N_("wrong content type"),
     "too-large": N_("too large"),
     "not-from-its-producer": N_("not from its producer"),
     "unknown-type": N_("unknown type"),
     "schema-invalid": N_("does not fit its schema"),
-    "refused-by-handler": N_("refused"),
+    "refused-by-handler": N_("refused by its handler"),
     "attempts-used-up": N_("all attempts used up"),
     "kills-the-process": N_("ends the process"),
     "ends-the-transaction": N_("its handler ends the transaction"),
-    "given-up-by-broker": N_("given up by RabbitMQ"),
+    "given-up-by-broker": N_("rejected by RabbitMQ"),
 }
 #: Of the states, and of what a letter's history can hold besides them.
 _NAMES = {
-    "open": N_("open"),
-    "held": N_("not dead: tried again"),
-    "waiting": N_("waits for its next try"),
-    "blocked": N_("waits behind another"),
+    "open": N_("undecided"),
+    "held": N_("not dead: waiting"),
+    "waiting": N_("waits for its next attempt"),
+    "blocked": N_("waits behind another event"),
     "dead": N_("dead"),
     "replay_requested": N_("replay requested"),
     "replayed": N_("replayed"),
     "discarded": N_("discarded"),
-    "all": N_("all of them"),
+    "all": N_("all"),
     # Stands in histories of earlier days.
     "discard_requested": N_("discard requested"),
     "died": N_("died"),
@@ -133,14 +132,14 @@ def show_letter(letter_id: UUID) -> str:
 @require_roles(Role.ADMIN)
 def replay_letter(letter_id: UUID) -> Response:
     """Have it handled once more."""
-    return _decide(letter_id, Decision.REPLAY, _("It is on its way to be handled once more."))
+    return _decide(letter_id, Decision.REPLAY, _("It will be handled once more."))
 
 
 @messages_pages.post("/<uuid:letter_id>/discard")
 @require_roles(Role.ADMIN)
 def discard_letter(letter_id: UUID) -> Response:
     """Give it up."""
-    return _decide(letter_id, Decision.DISCARD, _("Given up. It stays on record."))
+    return _decide(letter_id, Decision.DISCARD, _("Discarded. Its record stays."))
 
 
 @messages_pages.post("/<uuid:letter_id>/edit")
@@ -163,16 +162,20 @@ def edit_letter(letter_id: UUID) -> tuple[str, int] | Response:
 def replay_group() -> Response:
     """Have a group, or all, handled once more."""
     count = decide_about_all(_sent_selection(), Decision.REPLAY)
-    flash(ngettext("%(num)d letter is on its way.", "%(num)d letters are on their way.", count))
+    flash(
+        ngettext(
+            "%(num)d dead letter will be handled once more.", "%(num)d dead letters will be handled once more.", count
+        )
+    )
     return redirect(url_for("messages_pages.overview"), 303)
 
 
 @messages_pages.post("/retry")
 @require_roles(Role.ADMIN)
 def retry() -> Response:
-    """Have everything tried at once that waits for its next try."""
+    """Have everything tried at once that waits for its next attempt."""
     count = retry_all()
-    flash(ngettext("%(num)d event is tried at once.", "%(num)d events are tried at once.", count))
+    flash(ngettext("%(num)d event gets its next attempt now.", "%(num)d events get their next attempt now.", count))
     return redirect(url_for("messages_pages.overview"), 303)
 
 
@@ -191,7 +194,7 @@ def confirm_discard() -> str:
 def discard_group() -> Response:
     """Give up a group, or all."""
     count = decide_about_all(_sent_selection(), Decision.DISCARD)
-    flash(ngettext("%(num)d letter was given up.", "%(num)d letters were given up.", count))
+    flash(ngettext("%(num)d dead letter was discarded.", "%(num)d dead letters were discarded.", count))
     return redirect(url_for("messages_pages.overview"), 303)
 
 
@@ -267,18 +270,8 @@ def _choices(found: list[str], chosen: str | None) -> list[str]:
 
 
 def _frame() -> dict[str, object]:
-    """Return what every page needs: the names of things, and the way to the messages of the other services."""
-    settings = runtime().settings
-    counts = runtime().dead_letter_counts.latest()
-    return {
-        "reason_name": _reason_name,
-        "name_of": _name_of,
-        "told_outcome": _told_outcome,
-        "services": [
-            (translate(name), f"{settings.public_urls[service]}/messages", service == settings.service, counts[service])
-            for service, name in SERVICE_NAMES.items()
-        ],
-    }
+    """Return what every page needs: the names of things."""
+    return {"reason_name": _reason_name, "name_of": _name_of, "told_outcome": _told_outcome}
 
 
 def _reason_name(reason: str) -> str:

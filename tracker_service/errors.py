@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from chassis.errors import N_ as N_  # the rules in domain/ mark their texts with it, too
-from chassis.errors import Conflict, Forbidden, Invalid, NotFound
+from chassis.errors import Conflict, Forbidden, Invalid, NotFound, PreconditionFailed
+from chassis.errors import KeyUsedOtherwise as KeyUsedOtherwise
 from chassis.input.text import isolated
 
 
@@ -26,7 +27,7 @@ class NotYoursToComplete(Forbidden):
     """Only the assignee of the moment marks a task done, whatever their role."""
 
     def __init__(self) -> None:
-        super().__init__(N_("This task is somebody else's: only its assignee can mark it done."))
+        super().__init__(N_("This task is somebody else's: only its assignee can complete it."))
 
 
 class TaskReassigned(Conflict):
@@ -43,35 +44,50 @@ class NotYoursToEdit(Forbidden):
     """A task is edited by its assignee, who created it, managers and administrators."""
 
     def __init__(self) -> None:
-        super().__init__(N_("Only its assignee, its author, managers and administrators change a task."))
+        super().__init__(N_("Only its assignee, its author, managers and administrators can change a task."))
 
 
 class NotYoursToList(Forbidden):
     """Everyone lists their own tasks."""
 
     def __init__(self) -> None:
-        super().__init__(N_("Only managers and administrators list the tasks of somebody else."))
+        super().__init__(N_("Only managers and administrators see other parrots' tasks."))
+
+
+class ContradictoryScope(Invalid):
+    """A filter asks for what its scope never has."""
+
+    def __init__(self, field: str, message: str) -> None:
+        """Take the filter, and what is wrong with it."""
+        super().__init__(message, errors={field: [message]})
 
 
 class NotYoursToReassign(Forbidden):
     """The button is for managers and administrators, and so is its progress."""
 
     def __init__(self) -> None:
-        super().__init__(N_("Only managers and administrators reassign tasks."))
+        super().__init__(N_("Only managers and administrators can reassign tasks."))
 
 
 class TaskIsDone(Conflict):
     """A task is completed once."""
 
     def __init__(self) -> None:
-        super().__init__(N_("This task is done already."))
+        super().__init__(N_("This task is completed already."))
+
+
+class TaskChanged(PreconditionFailed):
+    """The task is not any more as the person has seen it who wants to change it."""
+
+    def __init__(self) -> None:
+        super().__init__(N_("Somebody has changed this task since: look at it again."))
 
 
 class NobodyToAssign(Conflict):
     """Every task has an assignee, so there is no task without somebody to assign."""
 
     def __init__(self) -> None:
-        super().__init__(N_("There is nobody who can be assigned a task at the moment."))
+        super().__init__(N_("Nobody can be assigned a task at the moment."))
 
 
 class InvalidTask(Invalid):
@@ -80,11 +96,3 @@ class InvalidTask(Invalid):
     def __init__(self, errors: Mapping[str, Sequence[str]]) -> None:
         """Take what is wrong, by field."""
         super().__init__(N_("The task cannot be saved like this."), errors=errors)
-
-
-class KeyUsedOtherwise(Invalid):
-    """An Idempotency-Key stands for one request; another one needs another key."""
-
-    def __init__(self) -> None:
-        message = N_("This Idempotency-Key was used for another request.")
-        super().__init__(message, errors={"Idempotency-Key": [message]})

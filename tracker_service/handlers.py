@@ -1,11 +1,14 @@
 """What the tracker does about events. The table at the foot is its subscription."""
 
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import date, datetime
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
 from chassis.people import BLOCKED, end_session, upsert_user
-from messaging import Event, HandlerTable, PermanentError
+from messaging import Batch, Event, HandlerTable, PermanentError
 from tracker_service import commands
 from tracker_service.domain.draw import can_be_assigned
 from tracker_service.errors import ReassignmentNotFound
@@ -42,7 +45,58 @@ def task_priced(session: Session, event: Event) -> None:
         UUID(event.data["task_id"]),
         fee_cents=event.data["fee_cents"],
         reward_cents=event.data["reward_cents"],
+        priced_at=datetime.fromisoformat(event.data["priced_at"]),
     )
+
+
+def money_moved(session: Session, events: Sequence[Event]) -> None:
+    """What tasks cost and earned, and what accounts hold: for showing."""
+    told: dict[str, list[Event]] = defaultdict(list)
+    for event in events:
+        told[event.name].append(event)
+    commands.note_movements(session, list(map(_posting, told["billing.transaction_posted"])))
+    commands.note_balances(session, map(_holding, told["billing.balance_changed"]))
+
+
+_MONEY_MOVED = Batch(money_moved)
+
+
+def _posting(event: Event) -> commands.Posting:
+    data = event.data
+    return commands.Posting(
+        transaction_id=UUID(data["transaction_id"]),
+        user_id=UUID(data["user_id"]),
+        kind=data["kind"],
+        task_id=UUID(data["task_id"]) if data["task_id"] else None,
+        amount_cents=data["amount_cents"],
+        business_day=date.fromisoformat(data["business_day"]),
+        posted_at=datetime.fromisoformat(data["posted_at"]),
+        cause_event_id=UUID(data["cause_event_id"]) if data["cause_event_id"] else None,
+    )
+
+
+def _holding(event: Event) -> commands.Holding:
+    return commands.Holding(
+        user_id=UUID(event.data["user_id"]),
+        balance_cents=event.data["balance_cents"],
+        sequence=event.sequence,
+    )
+
+
+def balance_carried(session: Session, event: Event) -> None:
+    """A debt goes on to the next day: its parrot is told."""
+    commands.note_carried_debt(
+        session,
+        UUID(event.data["user_id"]),
+        day=date.fromisoformat(event.data["day"]),
+        balance_cents=event.data["balance_cents"],
+        carried_at=datetime.fromisoformat(event.data["carried_at"]),
+    )
+
+
+def day_closed(session: Session, event: Event) -> None:
+    """The next business day has begun."""
+    commands.note_closed_day(session, date.fromisoformat(event.data["day"]))
 
 
 def reassignment_requested(session: Session, event: Event) -> None:
@@ -61,5 +115,9 @@ HANDLERS: HandlerTable = {
     "auth.user_unblocked": user_changed,
     "auth.user_signed_out": user_signed_out,
     "billing.task_priced": task_priced,
+    "billing.transaction_posted": _MONEY_MOVED,
+    "billing.balance_changed": _MONEY_MOVED,
+    "billing.balance_carried": balance_carried,
+    "billing.day_closed": day_closed,
     "tracker.reassignment_requested": reassignment_requested,
 }

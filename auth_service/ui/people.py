@@ -115,7 +115,7 @@ def unblock_user(user_id: UUID) -> Response:
     """Let a blocked user in again."""
     with runtime().database.transaction() as session:
         user = commands.unblock_user(session, user_id)
-    flash(_("%(name)s may come in again.", name=isolated(user.name)))
+    flash(_("%(name)s is unblocked.", name=isolated(user.name)))
     return _to_user(user_id)
 
 
@@ -134,13 +134,36 @@ def _user_page(user_id: UUID, refusal: Refusal | None = None, *, beak_refusal: R
         user=user,
         form=request.form if refusal else stored,
         roles=ROLES,
-        permissions=permissions_of(user.role, active=user.status == ACTIVE),
+        permissions=_permissions(user.role, active=user.status == ACTIVE),
         has_beak=has_beak,
         sign_ins=sign_ins,
         oneself=user_id == current_principal().user_id,
         refusal=refusal,
         beak_refusal=beak_refusal,
     )
+
+
+def _permissions(role: str, *, active: bool) -> dict[str, str]:
+    """Return what the role may do, in words."""
+    names = {
+        "accounts.read_all": _("see all accounts"),
+        "accounts.read_own": _("see one's own account"),
+        "analytics.read": _("see the analytics"),
+        "days.close": _("close business days"),
+        "days.read": _("see business days and their reports"),
+        "income.read": _("see the management's income"),
+        "messages.manage": _("replay and discard dead letters"),
+        "pricing_rules.write": _("change the ranges of prices"),
+        "sign_ins.read": _("see all sign-ins"),
+        "tasks.complete_own": _("complete one's own tasks"),
+        "tasks.create": _("create tasks"),
+        "tasks.list_all": _("see all tasks"),
+        "tasks.read": _("read tasks"),
+        "tasks.reassign": _("reassign all open tasks"),
+        "users.read": _("see users"),
+        "users.write": _("register, change and block users"),
+    }
+    return {permission: names[permission] for permission in permissions_of(role, active=active)}
 
 
 def _to_user(user_id: UUID) -> Response:

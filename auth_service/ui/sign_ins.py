@@ -35,14 +35,14 @@ def reason_names() -> dict[str, str]:
     """Return what to call each kind of refusal to somebody who was not the one refused."""
     return {
         "unknown-beak": _("Unknown beak"),
-        "ambiguous-beak": _("A beak like those of several people"),
-        "user-is-blocked": _("The person is blocked"),
+        "ambiguous-beak": _("The beak is like those of several parrots"),
+        "user-is-blocked": _("The user is blocked"),
         "no-photo": _("There is no photo"),
         "unsupported-photo": _("Neither PNG nor JPEG"),
         "photo-too-large": _("The photo is too large"),
         "not-a-picture": _("No picture, or a damaged one"),
         "moving-picture": _("An animation"),
-        "too-much-work": _("Too much work to look at"),
+        "too-much-work": _("The photo takes too much work"),
         "no-beak-visible": _("No beak can be seen"),
         "beak-too-small": _("The beak is too small"),
         "beak-cut-off": _("The beak is cut off"),

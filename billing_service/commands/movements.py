@@ -66,11 +66,11 @@ def post_correction(
     note = tidy(note)
     errors = {}
     if amount_cents == 0:
-        errors["amount_cents"] = [N_("A correction of nothing corrects nothing.")]
+        errors["amount_cents"] = [N_("A correction of zero changes nothing.")]
     elif not is_amount(amount_cents):
-        errors["amount_cents"] = [N_("Nobody moves more than $1,000,000 at once.")]
+        errors["amount_cents"] = [N_("No more than $1,000,000 can be posted at once.")]
     if len(note) > NOTE_LENGTH or not is_text(note) or not is_visible(note):
-        errors["note"] = [N_("Say why, in up to 500 characters.")]
+        errors["note"] = [N_("Give the reason, in up to 500 characters.")]
     if errors:
         raise InvalidCorrection(errors)
     transaction_id = uuid4() if key is None else uuid5(_CORRECTIONS, f"{by}/{key}")

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import TextClause, text
 
+from billing_service.errors import N_
+
 
 @dataclass(frozen=True)
 class Check:
@@ -20,7 +22,7 @@ class Check:
 
 CHECKS = (
     Check(
-        "the ledger does not sum to zero",
+        N_("the ledger does not sum to zero"),
         text(
             """
             SELECT 'all entries sum to ' || sum(amount_cents) || ' cents' AS detail
@@ -29,7 +31,7 @@ CHECKS = (
         ),
     ),
     Check(
-        "a transaction does not sum to zero",
+        N_("a transaction does not sum to zero"),
         text(
             """
             SELECT movement.id || ': ' || count(entry.id) || ' entries, ' || coalesce(sum(amount_cents), 0) || ' cents'
@@ -44,7 +46,7 @@ CHECKS = (
         of_a_day=True,
     ),
     Check(
-        "an account's balance is not the sum of its entries",
+        N_("an account's balance is not the sum of its entries"),
         text(
             """
             SELECT account.id || ': balance ' || balance_cents || ', entries ' || coalesce(sum(amount_cents), 0)
@@ -55,7 +57,7 @@ CHECKS = (
         ),
     ),
     Check(
-        "an entry's balance is not the one before it plus its amount",
+        N_("an entry's balance is not the one before it plus its amount"),
         text(
             """
             SELECT account_id || ': entry ' || id AS detail FROM (
@@ -68,7 +70,7 @@ CHECKS = (
         ),
     ),
     Check(
-        "a fee or a reward is not the task's price",
+        N_("a fee or a reward is not the task's price"),
         text(
             """
             SELECT movement.id || ': ' || entry.amount_cents || ' cents' AS detail
@@ -82,7 +84,7 @@ CHECKS = (
         ),
     ),
     Check(
-        "an assignment was charged or a task was rewarded twice",
+        N_("an assignment was charged or a task was rewarded twice"),
         text(
             """
             SELECT kind || ' of task ' || task_id || coalesce(', assignment ' || assignment_no, '') AS detail
@@ -92,7 +94,7 @@ CHECKS = (
         ),
     ),
     Check(
-        "a payout is not what the ledger says",
+        N_("a payout is not what the ledger says"),
         text(
             """
             SELECT coalesce('payout ' || payout.id, 'transaction ' || movement.id) AS detail
@@ -112,7 +114,7 @@ CHECKS = (
         of_a_day=True,
     ),
     Check(
-        "an entry is in another day than its transaction, or in no day",
+        N_("an entry is in another day than its transaction, or in no day"),
         text(
             """
             SELECT 'entry ' || entry.id AS detail FROM ledger_entries entry
@@ -123,7 +125,7 @@ CHECKS = (
         ),
     ),
     Check(
-        "something was posted into a day after it was closed",
+        N_("something was posted into a day after it was closed"),
         text(
             """
             SELECT movement.id || ' in ' || movement.business_day AS detail
@@ -134,7 +136,7 @@ CHECKS = (
         of_a_day=True,
     ),
     Check(
-        "a day is missing, or was closed before an earlier one",
+        N_("a day is missing, or was closed before an earlier one"),
         text(
             """
             SELECT day::text AS detail FROM (
@@ -146,7 +148,7 @@ CHECKS = (
         ),
     ),
     Check(
-        "the management's income of a day is not its fees minus its rewards",
+        N_("the management's income of a day is not its fees minus its rewards"),
         text(
             """
             SELECT days.day || ': ' || fees_cents || ' and ' || rewards_cents || ', entries '
@@ -169,7 +171,7 @@ CHECKS = (
         of_a_day=True,
     ),
     Check(
-        "a statement is not what the ledger says",
+        N_("a statement is not what the ledger says"),
         text(
             """
             SELECT coalesce(line.account_id, moved.account_id) || ' on ' || coalesce(line.day, moved.business_day)
@@ -199,7 +201,7 @@ CHECKS = (
         of_a_day=True,
     ),
     Check(
-        "a statement does not begin with what the one before it left",
+        N_("a statement does not begin with what the one before it left"),
         text(
             """
             SELECT line.account_id || ' on ' || line.day AS detail
@@ -213,7 +215,7 @@ CHECKS = (
         of_a_day=True,
     ),
     Check(
-        "a closed day left a positive balance unpaid",
+        N_("a closed day left a positive balance unpaid"),
         text(
             """
             SELECT account_id || ' at the end of ' || business_day || ': ' || left_over || ' cents' AS detail FROM (
@@ -232,7 +234,7 @@ CHECKS = (
 #: What only a single closed day is asked, without going through all of history.
 CHECKS_OF_A_DAY = (
     Check(
-        "a closed day left a positive balance unpaid",
+        N_("a closed day left a positive balance unpaid"),
         text(
             """
             SELECT account.id || ' at the end of ' || CAST(:day AS date) || ': '

@@ -59,6 +59,7 @@ def list_days() -> str:
             last_to_close=calendar_day(session),
             to_confirm=queries.days_to_confirm(session),
             run=queries.robot_run(session),
+            told_problem=_told_problem,
             may_close=_may_close(),
         )
 
@@ -103,6 +104,12 @@ def close_day(day: date) -> Response:
     for each in closed:
         flash(_("Closed: %(day)s.", day=format_day(each)))
     return redirect(url_for("billing.show_day", day=day), 303)
+
+
+def _told_problem(problem: str) -> str:
+    """Translate the fault; what follows it are names and numbers."""
+    fault, colon, detail = problem.partition(":")
+    return translate(fault) + colon + detail
 
 
 def _may_close() -> bool:

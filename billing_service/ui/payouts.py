@@ -71,7 +71,7 @@ def send_letter_again(payout_id: UUID) -> Response:
     """Send the letter once more; a second click on the button does no harm."""
     with runtime().database.transaction() as session:
         commands.send_letter_again(session, payout_id)
-    flash(_("The letter is on its way."))
+    flash(_("The letter will be sent again."))
     return redirect(url_for("billing.show_letter", payout_id=payout_id), 303)
 
 

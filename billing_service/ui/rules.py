@@ -32,7 +32,7 @@ def change_rules() -> tuple[str, int] | Response:
             commands.set_pricing_rules(session, rules, by=current_principal().user_id)
     except InvalidPricingRules as error:
         return _rules(error), error.status
-    flash(_("Saved. Tasks priced so far keep their prices."))
+    flash(_("Saved. Tasks that have their prices keep them."))
     return redirect(url_for("billing.show_rules"), 303)
 
 

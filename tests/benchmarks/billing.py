@@ -20,7 +20,7 @@ from messaging.consumer import BATCH
 from messaging.envelope import CONTENT_TYPE
 from messaging.transport import Message
 from tests.benchmarks.servers import Servers
-from tests.benchmarks.services import environment_of, migrate
+from tests.benchmarks.services import open_services
 from tests.benchmarks.shop import process
 
 #: Assignments. Five of each task: the first of them prices it, as the others would in a reassignment.
@@ -84,13 +84,11 @@ def _rate(servers: Servers, postings: int, *, batch: int = BATCH, relay: bool, p
 
 
 def _open(servers: Servers) -> _House:
-    vhost = servers.new_vhost()
-    environment = environment_of(servers, vhost, "billing", servers.new_database("billing"))
-    migrate("billing", environment)
+    environment, _ = open_services(servers, "billing", "tracker")
     RabbitBroker(environment["BILLING_AMQP_URL"], name="bench").declare(
         consumer_topology("billing", HANDLERS, exchange=EXCHANGE)
     )
-    return _House(environment, servers.amqp_url(vhost, "tracker"))
+    return _House(environment, environment["TRACKER_AMQP_URL"])
 
 
 def _assignments(count: int, people: int) -> list[Event]:

@@ -10,7 +10,7 @@ import psycopg2
 from chassis.db import Database
 from chassis.settings import load_settings
 from tests.benchmarks.servers import Servers
-from tests.benchmarks.services import environment_of, migrate, running
+from tests.benchmarks.services import open_services, service_process
 from tracker_service.commands import create_task
 from tracker_service.models import User
 
@@ -22,15 +22,10 @@ PAUSE = 0.03
 
 def latency_from_commit_to_ledger(servers: Servers) -> list[tuple[str, str]]:
     """Create tasks by the tracker's own command; look for the fee in billing's ledger until it is there."""
-    vhost = servers.new_vhost()
-    environment: dict[str, str] = {}
-    databases = {service: servers.new_database(service) for service in ("tracker", "billing")}
-    for service, database in databases.items():
-        environment |= environment_of(servers, vhost, service, database)
-        migrate(service, environment)
+    environment, databases = open_services(servers, "tracker", "billing")
     with ExitStack() as stack:
         for service, process in (("billing", "consumer"), ("tracker", "relay")):
-            stack.enter_context(running(service, process, environment))
+            stack.enter_context(service_process(service, process, environment))
         waits = _measure(environment, databases["billing"].owner_url)
     return [
         ("commit in the tracker to the ledger entry in billing, idle, p50", f"{statistics.median(waits):.1f} ms"),

@@ -28,7 +28,7 @@ from deploy.settings import REPOSITORY, SERVICES
 from messaging import Event, SchemaRegistry
 from tests.benchmarks.company import FIRST_DAY, Company
 from tests.benchmarks.servers import Servers
-from tests.benchmarks.services import command, environment_of, migrate, running
+from tests.benchmarks.services import command, open_services, service_process
 
 EVENTS = int(os.environ.get("ATES_BENCH_REBUILD_EVENTS", "100000"))
 #: Rows copied into an outbox at once.
@@ -55,21 +55,15 @@ class _Run:
 
 def rebuild_from_all_events(servers: Servers) -> list[tuple[str, str]]:
     """Publish a company's history, and rebuild analytics from it twice: from nothing, and once it is full."""
-    vhost = servers.new_vhost()
-    environment: dict[str, str] = {}
-    urls = {}
-    for service in SERVICES:
-        database = servers.new_database(service)
-        urls[service] = database.owner_url
-        environment |= environment_of(servers, vhost, service, database)
-        migrate(service, environment)
+    environment, databases = open_services(servers, *SERVICES)
+    urls = {service: database.owner_url for service, database in databases.items()}
     company = Company()
     published = _publish(company, urls)
     heard = sum(number for name, number in published.items() if name in HANDLERS)
     rows = [
         (f"analytics hears, of {published.total():,} events in the outboxes of three services", f"{heard:,} events")
     ]
-    with running("analytics", "consumer", environment):  # which pauses meanwhile
+    with service_process("analytics", "consumer", environment):  # which pauses meanwhile
         for what in ("analytics, rebuilt for the first time", "analytics, rebuilt when it has all of it"):
             run = _rebuild(environment, heard)
             _check(environment, company)
@@ -139,7 +133,7 @@ def _rebuild(environment: Mapping[str, str], heard: int) -> _Run:
     memory: list[dict[str, float]] = []
     loads: list[float] = []
     before = os.times()
-    with subprocess.Popen(words, cwd=REPOSITORY, env=os.environ | environment, stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(words, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE) as process:
         status = Path(f"/proc/{process.pid}/status")
         while process.poll() is None:
             memory.append(_memory_of(status))

@@ -95,7 +95,7 @@ def test_what_billing_posts_after_it_closed_today_early_is_of_today_here_as_well
     assert house.get("/days").json["items"][-1] == {"day": str(TUESDAY), "income_cents": 700, "negative_accounts": 1}
     assert house.get("/top-tasks").json["items"][-1]["period_end"] == str(TUESDAY)
     page = house.browser().get("/?lang=en").text
-    assert "Nov 17, 2026" in page
+    assert "17 Nov 2026" in page
     assert "$7.00" in page
 
 

@@ -33,13 +33,13 @@ def test_the_dashboard_shows_today_the_days_the_top_tasks_and_who_is_below_zero(
     assert "−$15.00" in page
     assert '<svg viewBox="0 0 720 260" role="img" aria-labelledby="chart-title"' in page
     assert page.count("<rect") == 30
-    assert "billing's agree" in page
+    assert "agree with billing's" in page
 
 
 def test_an_empty_dashboard_is_no_accident(house: House) -> None:
     answer = house.browser().get("/")
     assert answer.status_code == 200
-    assert "No task was completed" in answer.text
+    assert "No completed tasks in these days" in answer.text
 
 
 def test_a_disagreement_stands_on_the_dashboard(house: House) -> None:

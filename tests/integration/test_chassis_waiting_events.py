@@ -1,4 +1,4 @@
-"""Events that are not dead: they wait for their next try, or behind another. Administrators see and hurry them."""
+"""Events that are not dead: they wait for their next attempt, or behind another. Administrators see and hurry them."""
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -74,7 +74,7 @@ def test_what_waits_is_counted_listed_and_told_of(house: House, admin: UUID) -> 
     overview = browser.get("/messages?lang=en").text
     assert '<a href="/messages?state=held">2</a>' in overview
     page = browser.get(f"/messages/{waiting}").text
-    assert "It failed, and waits for its next try:" in page
+    assert "Its handling failed. The next attempt:" in page
     assert "1 later event of the same subject waits behind it." in page
     assert f'<a href="/messages/{waiting}"><code>{waiting}</code></a>' in browser.get(f"/messages/{blocked}").text
 
@@ -94,7 +94,7 @@ def test_all_are_tried_at_once_by_page_and_by_rest(house: House, admin: UUID) ->
     first, second = fail(house, priced(1, str(uuid4()))), fail(house, priced(1, str(uuid4())))
     page = browser.get("/messages?state=waiting&lang=en").text
     assert "Try all of them now" in page
-    assert "2 events are tried at once." in browser.post("/messages/retry", follow_redirects=True).text
+    assert "2 events get their next attempt now." in browser.post("/messages/retry", follow_redirects=True).text
     assert is_due(house, first)
     assert is_due(house, second)
     answer = api.post(f"{LETTERS}/retry", {})
@@ -127,7 +127,7 @@ def test_a_letter_behind_which_others_wait_says_so_and_what_lets_them_go(house: 
         die(session, as_sent(dead), None, SchemaInvalid("no"), attempts=1, line=line)
     blocked = block(house, priced(2, subject))
     page = house.browser(admin).get(f"/messages/{dead.id}?lang=en").text
-    assert "Replayed or discarded, it lets them go on in their order." in page
+    assert "When it is replayed or discarded, they go on in their order." in page
     assert house.api(admin).get(f"{LETTERS}/{dead.id}").json["waiting_behind"] == 1
     house.api(admin).post(f"{LETTERS}/{dead.id}/discard")
     assert state(house, blocked) == State.WAITING

@@ -34,7 +34,7 @@ def test_a_task_is_created_shown_and_marked_done(house: House) -> None:
     assert "Done: " in answer.text
     assert house.tasks()[0].status == "done"
     answer = browser.post(f"/tasks/{task.public_id}/complete", follow_redirects=True)
-    assert "done already" in answer.text
+    assert "completed already" in answer.text
 
 
 def test_a_click_that_lost_the_race_against_a_reassignment_is_told_on_the_list_who_has_the_task_now(
@@ -59,13 +59,13 @@ def test_the_form_keeps_what_was_typed_and_says_at_the_field_what_is_wrong(house
     assert 'value="[POPUG-1] Fly"' in answer.text
     assert ">By night</textarea>" in answer.text
     assert re.search(r'id="title"[^>]*aria-invalid="true" aria-describedby="title-error"', answer.text)
-    assert "put the Jira key into jira_id" in answer.text
+    assert "A Jira key belongs here, not in the title." in answer.text
 
 
 def test_when_nobody_can_be_assigned_the_form_says_so(house: House) -> None:
     answer = house.browser(house.person("manager")).post("/tasks", data={"title": "Fly"})
     assert answer.status_code == 409
-    assert "nobody who can be assigned" in answer.text
+    assert "Nobody can be assigned" in answer.text
     assert 'value="Fly"' in answer.text
 
 
@@ -102,36 +102,17 @@ def test_who_may_not_change_a_task_sees_it_without_a_form(house: House) -> None:
     assert browser.post(f"/tasks/{task_id}/complete").status_code == 403
 
 
-def test_the_button_is_shown_to_those_who_may_press_it_and_leads_to_the_progress(house: House) -> None:
-    popug = house.person()
-    house.api(popug).create("Fly")
-    assert "Reassign" not in house.browser(popug).get("/").text
-    assert house.browser(popug).post("/reassignments").status_code == 403
-    browser = house.browser(house.person("manager"))
-    assert "Reassign" in browser.get("/").text
-    answer = browser.post("/reassignments", follow_redirects=True)
-    assert "0 of 1 open tasks" in answer.text
-    assert 'hx-trigger="every 1s"' in answer.text
-    assert 'http-equiv="refresh"' in answer.text
-
-    (request,) = house.published("reassignment_requested")
-    house.deliver(request)
-    finished = browser.get(answer.request.path).text
-    assert "1 of 1 open tasks" in finished
-    assert "hx-trigger" not in finished
-    assert "refresh" not in finished
-
-
 def test_many_tasks_come_page_by_page(house: House) -> None:
     popug = house.person()
     for number in range(26):
         house.api(popug).create(f"Task no. {number}.")
     browser = house.browser(popug)
     first = browser.get("/").text
-    assert first.count("Task no. ") == 2 * 25  # in the link and in the name of the button
+    to_do = first.split('id="open-tasks"')[1]
+    assert to_do.count("Task no. ") == 2 * 25  # in the link and in the name of the button
     link = re.search(r'href="([^"]*cursor=[^"]*)" rel="next"', first)
     assert link
-    assert "Task no. 0." in browser.get(link[1].replace("&amp;", "&")).text
+    assert "Task no. 25." in browser.get(link[1].replace("&amp;", "&")).text
 
 
 def test_what_is_done_has_pages_of_its_own_and_repeats_nothing_that_is_to_do(house: House) -> None:
@@ -160,13 +141,13 @@ def test_a_page_has_no_more_of_either_list_than_is_asked_for_nor_has_the_one_aft
             house.api(popug).post(f"/tasks/{task['id']}/complete")
     browser = house.browser(popug)
     page = browser.get("/?limit=2").text
-    to_do, done = page.split('id="done"')
-    assert re.findall(r"Task no. \d\.", to_do)[::2] == ["Task no. 5.", "Task no. 4."]
+    to_do, done = page.split('id="open-tasks"')[1].split('id="done"')
+    assert re.findall(r"Task no. \d\.", to_do)[::2] == ["Task no. 3.", "Task no. 4."]
     assert re.findall(r"Task no. \d\.", done) == ["Task no. 2.", "Task no. 1."]
     link = re.search(r'href="([^"]*cursor=[^"]*)" rel="next"', to_do)
     assert link
-    rest = browser.get(link[1].replace("&amp;", "&")).text
-    assert set(re.findall(r"Task no. \d\.", rest)) == {"Task no. 3.", "Task no. 2.", "Task no. 1."}
+    rest = browser.get(link[1].replace("&amp;", "&")).text.split('id="open-tasks"')[1]
+    assert set(re.findall(r"Task no. \d\.", rest)) == {"Task no. 5.", "Task no. 2.", "Task no. 1."}
     assert browser.get("/?limit=0").status_code == 422
 
 
@@ -184,3 +165,29 @@ def test_names_and_titles_turn_nothing_around_them(house: House) -> None:
 def test_pages_speak_russian(house: House) -> None:
     answer = house.browser(house.person()).get("/?lang=ru")
     assert 'lang="ru"' in answer.text
+
+
+def test_the_page_of_a_task_tells_its_history_and_hides_the_form_behind_a_button(house: House) -> None:
+    kesha, manager = house.person(name="Kesha"), house.person("manager", name="Rio")
+    task = house.api(kesha).create("Fly", description="Far")
+    (assigned,) = house.published("task_assigned")
+    house.price(task["id"])
+    house.post(kesha, "fee", -1500, task_id=task["id"], cause=assigned.id)
+    run_id = house.api(manager).post("/reassignments").json["id"]
+    list(house.work_through(UUID(run_id)))
+    house.browser(manager).post(f"/tasks/{task['id']}", data={"title": "Fly <home>", "description": "Far"})
+    page = house.browser(kesha).get(f"/tasks/{task['id']}").text
+    assert '<details class="edit">' in page
+    assert "the fee is $15.00, the reward is $35.35" in page
+    assert "−$15.00" in page
+    assert re.search(r"<del[^>]*>Fly</del></dd>\s+<dd><ins[^>]*>Fly &lt;home&gt;</ins>", page)
+    assert run_id not in page
+    assert f"/reassignments/{run_id}" in house.browser(manager).get(f"/tasks/{task['id']}").text
+
+
+def test_the_form_of_a_task_is_open_when_it_comes_back_with_its_faults(house: House) -> None:
+    kesha = house.person()
+    task = house.api(kesha).create("Fly")
+    answer = house.browser(kesha).post(f"/tasks/{task['id']}", data={"title": ""})
+    assert answer.status_code == 422
+    assert '<details class="edit" open>' in answer.text

@@ -15,7 +15,7 @@ from messaging import Event, PermanentError
 from tests.integration.tracker_house import House
 from tests.waiting import eventually
 from tracker_service import commands, events
-from tracker_service.models import Task
+from tracker_service.models import Assignment, Task
 
 
 @pytest.fixture
@@ -27,16 +27,17 @@ def house(migrated: Callable[..., Settings]) -> Iterator[House]:
 
 def fill(house: House, assignee: UUID, tasks: int) -> None:
     """Many open tasks at once, without telling of them."""
+    now = utc_now()
     with house.database.transaction() as session:
-        session.add_all(
-            Task(
-                title=f"Task {number}",
-                assignee_id=assignee,
-                created_by=assignee,
-                created_at=utc_now(),
-                version=2,
-            )
+        filled = [
+            Task(title=f"Task {number}", assignee_id=assignee, created_by=assignee, created_at=now, version=2)
             for number in range(tasks)
+        ]
+        session.add_all(filled)
+        session.flush()
+        session.add_all(
+            Assignment(task_number=task.id, assignment_no=1, assignee_id=assignee, assigned_at=now, event_id=uuid4())
+            for task in filled
         )
 
 

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from tracker_service.domain.text import (
     DESCRIPTION_LENGTH,
+    JIRA_ID_BELONGS_HERE,
     JIRA_ID_LENGTH,
     TITLE_HAS_BRACKETS,
     TITLE_LENGTH,
@@ -25,8 +26,11 @@ def faults(**words: str) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize("title", ["[POPUG-1] Fly", "Fly [home", "home] fly", "[", "]"])
 def test_a_title_with_a_bracket_is_refused_with_the_hint_to_use_jira_id(title: str) -> None:
-    assert faults(title=title) == {"title": [TITLE_HAS_BRACKETS]}
-    assert "jira_id" in TITLE_HAS_BRACKETS
+    assert faults(title=title) == {"title": [TITLE_HAS_BRACKETS], "jira_id": [JIRA_ID_BELONGS_HERE]}
+
+
+def test_who_has_filled_in_jira_id_already_gets_no_hint() -> None:
+    assert faults(title="[POPUG-1] Fly", jira_id="POPUG-1") == {"title": [TITLE_HAS_BRACKETS]}
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,9 @@ DESCRIPTION_LENGTH = 10_000
 
 TITLE_MISSING = N_("A task needs a title.")
 TITLE_TOO_LONG = N_("The title is longer than 200 characters.")
-TITLE_HAS_BRACKETS = N_("The title may not contain [ or ]: put the Jira key into jira_id.")
+TITLE_HAS_BRACKETS = N_("The title may not contain [ or ].")
 TITLE_NOT_ONE_LINE = N_("The title must be one line of text.")
+JIRA_ID_BELONGS_HERE = N_("A Jira key belongs here, not in the title.")
 JIRA_ID_TOO_LONG = N_("The Jira key is longer than 64 characters.")
 JIRA_ID_NOT_ONE_LINE = N_("The Jira key must be one line of text.")
 DESCRIPTION_TOO_LONG = N_("The description is longer than 10000 characters.")
@@ -42,7 +43,7 @@ def task_text(title: str, jira_id: str | None = None, description: str = "") -> 
     )
     faults = {
         "title": _title_faults(text.title),
-        "jira_id": _jira_id_faults(text.jira_id or ""),
+        "jira_id": _jira_id_faults(text.jira_id, title=text.title),
         "description": _description_faults(text.description),
     }
     errors = {field: messages for field, messages in faults.items() if messages}
@@ -57,14 +58,20 @@ def _title_faults(title: str) -> list[str]:
     faults = []
     if len(title) > TITLE_LENGTH:
         faults.append(TITLE_TOO_LONG)
-    if "[" in title or "]" in title:
+    if _has_brackets(title):
         faults.append(TITLE_HAS_BRACKETS)
     if not is_line(title):
         faults.append(TITLE_NOT_ONE_LINE)
     return faults
 
 
-def _jira_id_faults(jira_id: str) -> list[str]:
+def _has_brackets(title: str) -> bool:
+    return "[" in title or "]" in title
+
+
+def _jira_id_faults(jira_id: str | None, *, title: str) -> list[str]:
+    if jira_id is None:
+        return [JIRA_ID_BELONGS_HERE] if _has_brackets(title) else []
     faults = []
     if len(jira_id) > JIRA_ID_LENGTH:
         faults.append(JIRA_ID_TOO_LONG)

@@ -1,0 +1,124 @@
+"""What the tracker keeps of billing's events, to show it beside the tasks. Every function may be called again."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from uuid import UUID
+
+from sqlalchemy import Table, text
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from tracker_service.models import Balance, Base, CarriedDebt, ClosedDay
+
+_NOTE_MOVEMENTS = text(
+    """
+    INSERT INTO movements (transaction_id, user_id, kind, task_id, amount_cents, business_day, posted_at)
+    SELECT * FROM unnest(
+        CAST(:transaction_ids AS uuid[]), CAST(:user_ids AS uuid[]), CAST(:kinds AS text[]), CAST(:task_ids AS uuid[]),
+        CAST(:amounts AS bigint[]), CAST(:days AS date[]), CAST(:moments AS timestamptz[])
+    )
+    ON CONFLICT (transaction_id) DO NOTHING
+    RETURNING transaction_id
+    """
+)
+#: A charge belongs to the run whose assignment caused it.
+_COUNT_INTO_RUNS = text(
+    """
+    UPDATE reassignments SET charged = charged + new.charges, cost_cents = cost_cents + new.cents
+    FROM (
+        SELECT assignments.reassignment_id, count(*) AS charges, -sum(charge.amount_cents) AS cents
+        FROM unnest(CAST(:task_ids AS uuid[]), CAST(:causes AS uuid[]), CAST(:amounts AS bigint[]))
+             AS charge (task_id, cause, amount_cents)
+        JOIN tasks ON tasks.public_id = charge.task_id
+        JOIN assignments ON assignments.task_number = tasks.id AND assignments.event_id = charge.cause
+        WHERE assignments.reassignment_id IS NOT NULL
+        GROUP BY assignments.reassignment_id
+    ) new
+    WHERE reassignments.id = new.reassignment_id
+    """
+)
+
+
+def _table(model: type[Base]) -> Table:
+    return Base.metadata.tables[model.__tablename__]
+
+
+_BALANCE = insert(_table(Balance))
+_KEEP_NEWEST_BALANCE = _BALANCE.on_conflict_do_update(
+    index_elements=["user_id"],
+    set_={"balance_cents": _BALANCE.excluded.balance_cents, "sequence": _BALANCE.excluded.sequence},
+    where=_table(Balance).c.sequence < _BALANCE.excluded.sequence,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Posting:
+    """A movement as billing tells of it."""
+
+    transaction_id: UUID
+    user_id: UUID
+    kind: str
+    task_id: UUID | None
+    #: Signed as the employee sees it.
+    amount_cents: int
+    business_day: date
+    posted_at: datetime
+    cause_event_id: UUID | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Holding:
+    """What an account holds, as billing tells of it."""
+
+    user_id: UUID
+    balance_cents: int
+    #: Of the account.
+    sequence: int
+
+
+def note_movements(session: Session, postings: Sequence[Posting]) -> None:
+    """Note movements, and count the charges among them into the runs that caused them."""
+    if not postings:
+        return
+    columns = {
+        "transaction_ids": [str(posting.transaction_id) for posting in postings],
+        "user_ids": [str(posting.user_id) for posting in postings],
+        "kinds": [posting.kind for posting in postings],
+        "task_ids": [posting.task_id and str(posting.task_id) for posting in postings],
+        "amounts": [posting.amount_cents for posting in postings],
+        "days": [posting.business_day for posting in postings],
+        "moments": [posting.posted_at for posting in postings],
+    }
+    new = set(session.scalars(_NOTE_MOVEMENTS, columns))
+    charges = {p.transaction_id: p for p in postings if p.kind == "fee" and p.transaction_id in new}
+    if charges:
+        _count_into_runs(session, charges.values())
+
+
+def note_balances(session: Session, holdings: Iterable[Holding]) -> None:
+    """Keep the newest balance of each account."""
+    newest = {one.user_id: one for one in sorted(holdings, key=lambda one: one.sequence)}
+    if newest:
+        session.execute(_KEEP_NEWEST_BALANCE, [vars(newest[user_id]) for user_id in sorted(newest)])
+
+
+def note_carried_debt(session: Session, user_id: UUID, *, day: date, balance_cents: int, carried_at: datetime) -> None:
+    """Note what an account carries from a closed day into the next."""
+    carried = {"user_id": user_id, "day": day, "balance_cents": balance_cents, "carried_at": carried_at}
+    session.execute(insert(_table(CarriedDebt)).values(carried).on_conflict_do_nothing())
+
+
+def note_closed_day(session: Session, day: date) -> None:
+    """Note that billing has closed a business day."""
+    session.execute(insert(_table(ClosedDay)).values(day=day).on_conflict_do_nothing())
+
+
+def _count_into_runs(session: Session, charges: Iterable[Posting]) -> None:
+    told = list(charges)
+    columns = {
+        "task_ids": [str(charge.task_id) for charge in told],
+        "causes": [charge.cause_event_id and str(charge.cause_event_id) for charge in told],
+        "amounts": [charge.amount_cents for charge in told],
+    }
+    session.execute(_COUNT_INTO_RUNS, columns)

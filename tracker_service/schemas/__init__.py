@@ -1,0 +1,1 @@
+"""What comes in and goes out as JSON, and the query strings of pages."""

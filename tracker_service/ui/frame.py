@@ -1,0 +1,50 @@
+"""What all pages share: the blueprint, and reading what was sent."""
+
+from collections.abc import Mapping, Sequence
+
+from flask import Blueprint, request
+
+from chassis.errors import ServiceError
+from chassis.i18n import translate
+from chassis.people import Role
+from chassis.places import Place
+from tracker_service.errors import N_
+from tracker_service.models import DONE, OPEN
+
+#: Who watches over everybody's tasks.
+OVERSEERS = (Role.MANAGER, Role.ADMIN)
+
+pages = Blueprint(
+    "tracker", __name__, template_folder="../templates", static_folder="../static", static_url_path="/static/tracker"
+)
+
+PLACES = (
+    Place(N_("My tasks"), "tracker.own_tasks"),
+    Place(N_("Created by me"), "tracker.created_tasks"),
+    Place(N_("All tasks"), "tracker.all_tasks", roles=OVERSEERS),
+)
+
+#: What people call the statuses of a task.
+STATUS_NAMES = {OPEN: N_("birdie in a cage"), DONE: N_("millet in a bowl")}
+
+
+@pages.app_template_global()
+def status_name(status: str) -> str:
+    """Return the status in the language of the request."""
+    return translate(STATUS_NAMES[status])
+
+
+def translated_errors(error: ServiceError | None) -> Mapping[str, Sequence[str]]:
+    """Return what is wrong with which field, in the language of the page."""
+    found = (error.errors if error else None) or {}
+    return {field: [translate(text) for text in texts] for field, texts in found.items()}
+
+
+def form_field(name: str) -> str:
+    """Return what was typed into a field, or nothing."""
+    return request.form.get(name, "")
+
+
+def form_key() -> str | None:
+    """Return the form's own Idempotency-Key: who clicks twice creates one thing."""
+    return request.form.get("key", "")[:255] or None

@@ -1,0 +1,70 @@
+"""The page of one task with its history, and the form that changes its words."""
+
+from uuid import UUID
+
+from flask import flash, redirect, render_template, request, url_for
+from flask_babel import gettext as _
+from werkzeug.wrappers import Response
+
+from chassis.identity import current_principal, require_roles
+from chassis.input.sent import load_query
+from chassis.paging import PageRequest
+from chassis.runtime import runtime
+from tracker_service import commands, queries
+from tracker_service.domain.rights import may_edit, may_reassign
+from tracker_service.errors import InvalidTask
+from tracker_service.schemas.history import HistoryArgs
+from tracker_service.ui.frame import form_field, pages, translated_errors
+
+
+@pages.get("/tasks/<uuid:task_id>")
+@require_roles()
+def show_task(task_id: UUID) -> str:
+    """One task with everything about it."""
+    return _task(task_id)
+
+
+@pages.post("/tasks/<uuid:task_id>")
+@require_roles()
+def update_task(task_id: UUID) -> tuple[str, int] | Response:
+    """Change a task's words."""
+    principal = current_principal()
+    try:
+        with runtime().database.transaction() as session:
+            commands.update_task(
+                session,
+                task_id,
+                editor_id=principal.user_id,
+                role=principal.role,
+                title=form_field("title"),
+                jira_id=form_field("jira_id"),
+                description=form_field("description"),
+            )
+    except InvalidTask as error:
+        return _task(task_id, refusal=error), error.status
+    flash(_("Saved."))
+    return redirect(url_for("tracker.show_task", task_id=task_id), 303)
+
+
+def _task(task_id: UUID, refusal: InvalidTask | None = None) -> str:
+    principal = current_principal()
+    page: PageRequest = load_query(HistoryArgs)["page"]
+    with runtime().database.reading() as session:
+        task = queries.task(session, task_id)
+        history = queries.history(session, task_id, page=page)
+    words = {"title": task.title, "jira_id": task.jira_id, "description": task.description}
+    return render_template(
+        "tracker/task.html",
+        task=task,
+        history=history,
+        overseer=may_reassign(principal.role),
+        mine=task.assignee_id == principal.user_id,
+        may_edit=may_edit(
+            creator_id=task.created_by,
+            assignee_id=task.assignee_id,
+            editor_id=principal.user_id,
+            role=principal.role,
+        ),
+        form=request.form if refusal else words,
+        errors=translated_errors(refusal),
+    )
