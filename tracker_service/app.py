@@ -9,7 +9,7 @@ from chassis.settings import Settings
 from chassis.web import build_app
 from tracker_service.api import reassignments, summary, tasks
 from tracker_service.models import EndedSession, User
-from tracker_service.ui import pages
+from tracker_service.ui import PLACES, pages
 
 
 def create_app(settings: Settings, database: Database | None = None) -> Flask:
@@ -20,6 +20,7 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
         database=database,
         blueprints=[tasks, reassignments, summary],
         pages=[pages],
+        places=PLACES,
         find_user=find_user_in(database, User, EndedSession),
         title=N_("Tasks"),
     )

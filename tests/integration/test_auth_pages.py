@@ -92,7 +92,7 @@ def test_who_is_blocked_in_mid_session_is_told_so_once(house: House) -> None:
     browser = house.browser("kesha")
     house.api().post(f"/users/{kesha}/block")
     assert browser.get(AUTHORIZE).location.startswith("/sign-in")  # as a service sends them when they click there
-    assert browser.get("/sign-in").text.count("You were blocked: only an administrator can let you in again.") == 1
+    assert browser.get("/sign-in").text.count("You were blocked: only an administrator can unblock you.") == 1
     assert "blocked" not in browser.get("/sign-in").text
 
 
