@@ -15,6 +15,7 @@ from flask.wrappers import Response
 from flask_babel import Babel, format_time, get_locale, gettext, to_user_timezone
 
 from chassis.input.text import isolated
+from chassis.live import looks_again
 from chassis.marshmallow_texts import taken_apart
 
 LANGUAGES = {"en": "English", "ru": "Русский"}
@@ -100,6 +101,6 @@ def _language() -> str:
 
 def _remember_language(response: Response) -> Response:
     wish = request.args.get("lang")
-    if wish in LANGUAGES:
+    if wish in LANGUAGES and not looks_again():
         response.set_cookie(_COOKIE, wish, max_age=_YEAR, samesite="Lax", httponly=True)
     return response

@@ -7,7 +7,7 @@ from chassis.errors import N_
 from chassis.people import find_user_in
 from chassis.settings import Settings
 from chassis.web import build_app
-from tracker_service.api import reassignments, tasks
+from tracker_service.api import reassignments, summary, tasks
 from tracker_service.models import EndedSession, User
 from tracker_service.ui import PLACES, pages
 
@@ -18,7 +18,7 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
     return build_app(
         settings,
         database=database,
-        blueprints=[tasks, reassignments],
+        blueprints=[tasks, reassignments, summary],
         pages=[pages],
         places=PLACES,
         find_user=find_user_in(database, User, EndedSession),

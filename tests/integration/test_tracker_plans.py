@@ -1,7 +1,8 @@
 """What is asked often stays quick among 100,000 tasks: Postgres finds it by an index."""
 
 from collections.abc import Callable, Iterator
-from datetime import date
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -36,10 +37,11 @@ COMPANY = """
                CASE WHEN n % 10 = 0 THEN NULL ELSE timestamptz '2026-11-02' END, 2
         FROM generate_series(1, 100000) n;
     INSERT INTO reassignments (id, requested_by, only_assignee_id, upper_bound, cursor, total, done, status,
-                               nobody_to_assign, started_at, asked_at, finished_at, version)
+                               nobody_to_assign, started_at, turn_at, asked_at, finished_at, version)
         SELECT md5('run' || n)::uuid, md5('user1')::uuid, NULL, 100000, 0, 10000, 0,
                CASE WHEN n = 100000 THEN 'running' ELSE 'finished' END, false,
                timestamptz '2026-01-01' + n * interval '5 minutes', timestamptz '2026-01-01' + n * interval '5 minutes',
+               timestamptz '2026-01-01' + n * interval '5 minutes',
                CASE WHEN n = 100000 THEN NULL ELSE timestamptz '2026-12-31' END, 1
         FROM generate_series(1, 100000) n;
     INSERT INTO assignments
@@ -53,11 +55,22 @@ COMPANY = """
         SELECT md5('movement' || id)::uuid, assignee_id, 'fee', public_id, -1500, date '2026-11-01' + id::int % 30,
                timestamptz '2026-11-01'
         FROM tasks;
+    INSERT INTO balances SELECT user_id, -1500, 3 FROM users;
+    INSERT INTO carried_debts
+        SELECT user_id, date '2026-10-01' + day, -1500, timestamptz '2026-10-02' + day * interval '1 day'
+        FROM users, generate_series(1, 60) day;
+    INSERT INTO closed_days SELECT date '2000-01-01' + day FROM generate_series(1, 9000) day;
+    INSERT INTO news_read SELECT user_id, timestamptz '2026-11-01' FROM users;
     INSERT INTO request_keys (user_id, key, fingerprint, status, body, created_at)
         SELECT md5('user1')::uuid, md5(n::text), '', 201, '{}', now() - n * interval '1 second'
         FROM generate_series(1, 100000) n
 """
-LARGE = {"tasks", "task_words", "assignments", "task_edits", "movements", "reassignments", "request_keys"}
+LARGE = {
+    *("tasks", "task_words", "assignments", "task_edits", "reassignments", "request_keys"),
+    *("movements", "balances", "carried_debts", "closed_days", "news_read"),
+}
+DAY = date(2026, 11, 7)
+NEWS_SINCE = datetime(2026, 11, 1, 12, tzinfo=UTC)
 MANAGER = UUID(int=1)
 SOMEBODY, SOMEBODY_BLOCKED = id_of("user7"), id_of("user102")
 #: Had the task until its second assignment.
@@ -90,6 +103,11 @@ def pages_of(*, limit: int = 5, **conditions: Any) -> Callable[[Session], object
 
 def counts_of(**conditions: Any) -> Callable[[Session], object]:
     return lambda session: queries.count_tasks(session, Wanted(**conditions))
+
+
+def done_by_day(session: Session) -> None:
+    done = queries.own_done_tasks(session, SOMEBODY, page=PageRequest(limit=25))
+    queries.done_by_day(session, SOMEBODY, done.items)
 
 
 def complete_too_late(session: Session) -> None:
@@ -147,14 +165,39 @@ HOT = {
         counts_of(first=date(2026, 3, 1), last=date(2026, 3, 31)), {"tasks_created_at_idx"}, LARGE
     ),
     "one's own tasks to do": HotQuery(
-        lambda session: queries.own_tasks(session, SOMEBODY, status=OPEN, page=PageRequest()),
+        second_page(
+            lambda session, page: queries.own_open_tasks(session, SOMEBODY, page=replace(page, limit=5)),
+        ),
         {"tasks_assignee_idx"},
         LARGE,
     ),
     "one's own tasks done": HotQuery(
-        second_page(lambda session, page: queries.own_tasks(session, SOMEBODY, status=DONE, page=page)),
-        {"tasks_assignee_idx"},
+        second_page(lambda session, page: queries.own_done_tasks(session, SOMEBODY, page=page)),
+        {"tasks_done_idx"},
         LARGE,
+    ),
+    "one's own tasks done, by day": HotQuery(
+        done_by_day, {"tasks_done_idx", "movements_of_task_idx", "movements_of_person_idx"}, LARGE, sorts=MAX_LIMIT
+    ),
+    "whether one's own page has changed": HotQuery(
+        lambda session: queries.own_state(session, SOMEBODY, role=Role.POPUG, day=DAY),
+        {"tasks_assignee_idx", "balances_pkey", "movements_lately_idx", "carried_debts_pkey", "news_read_pkey"},
+        LARGE,
+    ),
+    "which day it is": HotQuery(queries.current_day, {"closed_days_pkey"}, LARGE),
+    "one's own money of the day": HotQuery(
+        lambda session: queries.day_money(session, SOMEBODY, day=DAY),
+        {"balances_pkey", "movements_of_person_idx"},
+        LARGE,
+    ),
+    "one's own news": HotQuery(
+        lambda session: queries.news(session, SOMEBODY, read_until=NEWS_SINCE, now=NEWS_SINCE + timedelta(hours=1)),
+        {"assignments_of_person_idx", "movements_lately_idx", "carried_debts_pkey"},
+        LARGE,
+        sorts=MAX_LIMIT,
+    ),
+    "news that are read": HotQuery(
+        lambda session: commands.read_news(session, SOMEBODY, until=NEWS_SINCE, now=utc_now()), set(), LARGE
     ),
     "tasks of certain ids": HotQuery(
         pages_of(limit=MAX_LIMIT, ids=IDS), {"tasks_public_id_key"}, LARGE, sorts=MAX_LIMIT
@@ -169,10 +212,7 @@ HOT = {
         LARGE,
         sorts=MAX_LIMIT,
     ),
-    "how many open tasks somebody has": HotQuery(
-        lambda session: queries.count_open(session, SOMEBODY), {"tasks_assignee_idx"}, LARGE
-    ),
-    "the overview": HotQuery(queries.overview, {"tasks_open_idx", "reassignments_started_at_idx"}, LARGE),
+    "the overview": HotQuery(queries.overview, {"tasks_open_idx", "reassignments_in_order_idx"}, LARGE),
     "a run": HotQuery(
         lambda session: queries.reassignment(session, A_RUN, role=Role.MANAGER),
         {"reassignments_pkey"},

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session, joinedload
 
 from chassis.paging import Order, Page, PageRequest, fetch_page
 from tracker_service.errors import TaskNotFound
-from tracker_service.models import OPEN, Task
+from tracker_service.models import DONE, OPEN, Task
 
 
 def task(session: Session, task_id: UUID) -> Task:
@@ -18,17 +18,23 @@ def task(session: Session, task_id: UUID) -> Task:
     return found
 
 
-def own_tasks(session: Session, owner_id: UUID, *, status: str, page: PageRequest) -> Page[Task]:
-    """One's own tasks that are open, or those that are done, newest first."""
-    statement = _tasks().where(Task.assignee_id == owner_id, Task.status == status)
-    return fetch_page(session, statement, Order((Task.id,), descending=True), page)
+def own_open_tasks(session: Session, owner_id: UUID, *, page: PageRequest) -> Page[Task]:
+    """One's own open tasks, oldest first: what is new comes to the end, and moves nothing that is looked at."""
+    mine = select(Task).where(Task.assignee_id == owner_id, Task.status == OPEN)
+    return fetch_page(session, mine, Order((Task.id,)), page)
+
+
+def own_done_tasks(session: Session, owner_id: UUID, *, page: PageRequest) -> Page[Task]:
+    """One's own completed tasks, the last completed one first."""
+    mine = select(Task).where(Task.assignee_id == owner_id, Task.status == DONE)
+    return fetch_page(session, mine, Order((Task.completed_at, Task.id), descending=True), page)
+
+
+def _tasks() -> Select[Task]:
+    return select(Task).options(joinedload(Task.assignee, innerjoin=True))
 
 
 def count_open(session: Session, assignee_id: UUID) -> int:
     """How many open tasks a person has."""
     own_open = select(func.count()).where(Task.assignee_id == assignee_id, Task.status == OPEN)
     return session.scalar(own_open) or 0
-
-
-def _tasks() -> Select[Task]:
-    return select(Task).options(joinedload(Task.assignee, innerjoin=True))

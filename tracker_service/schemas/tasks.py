@@ -16,6 +16,14 @@ class PersonSchema(Schema):
     name = fields.String(required=True)
 
 
+class ParticipantSchema(PersonSchema):
+    """Somebody who did something, or to whom it happened."""
+
+    name = fields.String(
+        required=True, allow_none=True, metadata={"description": "Null until the tracker has heard of them"}
+    )
+
+
 class TaskSchema(Schema):
     """A task. Prices are null until billing has set them."""
 
@@ -64,6 +72,19 @@ class TaskChangesSchema(Schema):
     title = fields.String()
     jira_id = fields.String(allow_none=True)
     description = fields.String()
+
+
+class CompletedSchema(Schema):
+    """Where on the page of one's own tasks a task was marked done, to come back to the same place."""
+
+    cursor = cursor_field()
+    next = fields.UUID(load_default=None, metadata={"description": "The task below it"})
+
+
+class NewsReadSchema(Schema):
+    """How far the news were read."""
+
+    until = fields.AwareDateTime(required=True)
 
 
 class OwnTasksArgs(PageArgs):
