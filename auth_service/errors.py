@@ -143,7 +143,7 @@ class UserIsBlocked(Unauthorized):
 
     def __init__(self, user_id: UUID) -> None:
         """Take whose beak it was."""
-        super().__init__(N_("You were blocked: only an administrator can let you in again."))
+        super().__init__(N_("You were blocked: only an administrator can unblock you."))
         self.user_id = user_id
 
 

@@ -9,7 +9,7 @@ from billing_service import commands, queries
 from billing_service.domain.period import period
 from billing_service.domain.pricing import PricingRules
 from billing_service.domain.rights import may_see_account, may_see_all
-from billing_service.errors import NotYoursToSee
+from billing_service.errors import AccountNotFound, NotYoursToSee
 from billing_service.jobs import close_days_up_to
 from billing_service.models import Day
 from billing_service.queries import AccountView, DayReport, EntryView, IncomeOfDay, PayoutView, ReportLine
@@ -32,6 +32,7 @@ from billing_service.schemas import (
     PriceSchema,
     PricingRulesSchema,
     ReportLineSchema,
+    SummarySchema,
 )
 from chassis.idempotency import KeySchema
 from chassis.identity import Role, current_principal, require_roles
@@ -216,6 +217,23 @@ def send_letter_again(payout_id: UUID) -> PayoutView:
         commands.send_letter_again(session, payout_id)
         payout, _ = queries.payout_letter(session, payout_id)
     return payout
+
+
+@days.get("/summary")
+@require_roles()
+@days.response(200, SummarySchema)
+def get_summary() -> dict[str, Any]:
+    """One's own account; for accountants and administrators also the whole in a few numbers"""
+    principal = current_principal()
+    with runtime().database.reading() as session:
+        try:
+            account = queries.account(session, principal.user_id, day=queries.current_day(session))
+        except AccountNotFound:
+            account = None
+        found: dict[str, Any] = {"account": account}
+        if may_see_all(principal.role):
+            found["books"] = queries.books(session)
+    return found
 
 
 def _account(user_id: UUID) -> AccountView:

@@ -34,6 +34,24 @@ class AccountSchema(Schema):
     today = fields.Nested(TodaySchema, required=True)
 
 
+class BooksSchema(Schema):
+    """The whole in a few numbers."""
+
+    income_today_cents = _cents()
+    first_open_day = fields.Date(required=True)
+    days_to_close = fields.Integer(required=True, metadata={"description": "Days that are over and not closed"})
+    letters_in_trouble = fields.Integer(
+        required=True, metadata={"description": "Payouts whose letter was not delivered, or perhaps not"}
+    )
+
+
+class SummarySchema(Schema):
+    """What somebody's first page shows of billing."""
+
+    account = fields.Nested(AccountSchema, required=True, allow_none=True)
+    books = fields.Nested(BooksSchema, metadata={"description": "Only for accountants and administrators"})
+
+
 class TaskWordsSchema(Schema):
     """A task in the log. Its words are null until the tracker has told them."""
 

@@ -88,7 +88,7 @@ def decide_about_all(selection: Selection, decision: Decision) -> int:
 
 
 def retry_all() -> int:
-    """Have everything tried at once that waits for its next try; return how much that is."""
+    """Have everything tried at once that waits for its next attempt; return how much that is."""
     with runtime().database.transaction() as session:
         return retry_waiting(session, by=_actor())
 

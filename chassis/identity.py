@@ -45,7 +45,7 @@ R = TypeVar("R")
 _WHY_ENDED = "why_ended"
 _BLOCKED = "blocked"
 _SENTENCES = {
-    _BLOCKED: N_("You were blocked: only an administrator can let you in again."),
+    _BLOCKED: N_("You were blocked: only an administrator can unblock you."),
     "ended": N_("Your session has ended: you signed out elsewhere, or twelve hours have passed."),
 }
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import wraps
-from typing import Any
+from typing import Any, TypeVar
 
 from flask import Response, request
 from marshmallow import Schema
@@ -15,6 +15,7 @@ from chassis.spreadsheets import CONTENT_TYPE, csv_response
 #: Of one statement, where the whole list is wanted.
 _ROWS = 1000
 
+T = TypeVar("T")
 ListView = Callable[..., Page[Any]]
 
 
@@ -32,9 +33,9 @@ def lists(
         def answer(args: dict[str, Any], **path: object) -> Page[Any] | Response:
             if "page" in args:
                 args["page"] = args["page"].about(path)
-            if request.accept_mimetypes.best_match(["application/json", CONTENT_TYPE]) != CONTENT_TYPE:
+            if not wants_csv():
                 return view(args, **path)
-            return csv_response(item, _parts(view, args, path), name=request.path.rpartition("/")[2])
+            return csv_response(item, _wanted_parts(view, args, path), name=request.path.rpartition("/")[2])
 
         answered = blueprint.response(200, page or page_schema(item))(answer)
         as_csv = {"schema": {"type": "string"}, "content_type": CONTENT_TYPE, "success": True}
@@ -44,21 +45,29 @@ def lists(
     return decorate
 
 
-def _parts(view: ListView, args: dict[str, Any], path: dict[str, object]) -> Iterator[list[Any]]:
-    """Return the list page by page; the first one is fetched at once, so that a refusal is still an answer."""
+def wants_csv() -> bool:
+    """Tell whether the client would rather have CSV than JSON."""
+    return request.accept_mimetypes.best_match(["application/json", CONTENT_TYPE]) == CONTENT_TYPE
+
+
+def whole_list(page: PageRequest, fetch: Callable[[PageRequest], Page[T]]) -> Iterator[list[T]]:
+    """Return a list part by part, from the page on.
+
+    The first part is fetched at once, so that a refusal is still an answer; the others as they are asked for.
+    """
+    page = replace(page, limit=_ROWS)
+    return _parts(fetch(page), page, fetch)
+
+
+def _parts(found: Page[T], page: PageRequest, fetch: Callable[[PageRequest], Page[T]]) -> Iterator[list[T]]:
+    yield found.items
+    while found.next_cursor is not None:
+        found = fetch(replace(page, cursor=found.next_cursor))
+        yield found.items
+
+
+def _wanted_parts(view: ListView, args: dict[str, Any], path: dict[str, object]) -> Iterator[list[Any]]:
     page: PageRequest | None = args.get("page")
     if page is None or "limit" in request.args:
         return iter([view(args, **path).items])
-    wanted = replace(page, limit=_ROWS)
-
-    def fetch(cursor: str | None) -> Page[Any]:
-        return view({**args, "page": replace(wanted, cursor=cursor)}, **path)
-
-    return _pages(fetch(wanted.cursor), fetch)
-
-
-def _pages(page: Page[Any], fetch: Callable[[str], Page[Any]]) -> Iterator[list[Any]]:
-    yield page.items
-    while page.next_cursor is not None:
-        page = fetch(page.next_cursor)
-        yield page.items
+    return whole_list(page, lambda part: view({**args, "page": part}, **path))

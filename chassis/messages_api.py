@@ -127,7 +127,7 @@ class DeadLetterArgs(PageArgs):
         validate=validate.OneOf([*STATE_FILTERS]),
         metadata={
             "description": "`open`: those that nobody has discarded and that were not replayed with success. "
-            "`waiting` and `blocked` are not dead: they wait for their next try, or behind another of their aggregate."
+            "`waiting` and `blocked` are not dead: they wait for their next attempt, or behind another event."
         },
     )
 
@@ -268,7 +268,7 @@ def discard_group(selection: dict[str, str | None]) -> dict[str, Any]:
 @messages.response(202, RetriedSchema)
 @require_roles(Role.ADMIN)
 def retry() -> dict[str, int]:
-    """Try everything at once that waits for its next try"""
+    """Try everything at once that waits for its next attempt"""
     return {"requested": retry_all()}
 
 

@@ -173,7 +173,7 @@ def replay_group() -> Response:
 @messages_pages.post("/retry")
 @require_roles(Role.ADMIN)
 def retry() -> Response:
-    """Have everything tried at once that waits for its next try."""
+    """Have everything tried at once that waits for its next attempt."""
     count = retry_all()
     flash(ngettext("%(num)d event gets its next attempt now.", "%(num)d events get their next attempt now.", count))
     return redirect(url_for("messages_pages.overview"), 303)

@@ -32,4 +32,5 @@ def look_after_reassignments(database: Database) -> None:
     """Give away the tasks that wait for somebody to assign, and move on the runs that stand still."""
     with database.transaction() as session:
         commands.give_away_waiting_tasks(session)
+        commands.give_lost_turn(session)
         commands.ask_again(session, now=utc_now())

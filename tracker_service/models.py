@@ -24,6 +24,7 @@ from chassis.idempotency import RequestKeyTable
 from chassis.people import ACTIVE, BLOCKED, EndedSessionReplica, UserReplica
 from messaging import VersionedAggregate
 from tracker_service.domain.draw import NEVER_ASSIGNED
+from tracker_service.domain.people import Person
 
 
 class Base(DeclarativeBase):
@@ -93,8 +94,8 @@ class Task(VersionedAggregate, Base):
         Index("tasks_assignee_idx", "assignee_id", "status", "id"),
         Index("tasks_of_assignee_idx", "assignee_id", "id"),
         Index("tasks_open_idx", "id", postgresql_where=text("status = 'open'")),
-        Index("tasks_done_idx", "assignee_id", "completed_at", "id", postgresql_where=text("status = 'done'")),
         Index("tasks_of_author_idx", "created_by", "id", postgresql_include=["status"]),
+        Index("tasks_done_idx", "assignee_id", "completed_at", "id", postgresql_where=text("status = 'done'")),
         Index("tasks_created_at_idx", "created_at", postgresql_include=["status"]),
     )
 
@@ -126,8 +127,16 @@ class TaskWords(Base):
     )
 
 
+#: The run over all open tasks that moves: there is one at the most.
+HAS_THE_TURN = text("status = 'running' AND turn_at IS NOT NULL AND only_assignee_id IS NULL")
+
+
 class Reassignment(VersionedAggregate, Base):
-    """One run over the tasks that were open when it was requested, batch by batch in the order of their numbers."""
+    """One run over the tasks that were open when it was requested, batch by batch in the order of their numbers.
+
+    Runs over all open tasks take turns: one moves, the others wait. One over the tasks of somebody who was blocked has
+    its turn at once.
+    """
 
     __tablename__ = "reassignments"
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
@@ -148,7 +157,10 @@ class Reassignment(VersionedAggregate, Base):
     cost_cents: Mapped[int] = mapped_column(BigInteger, default=0)
     #: The run ended early because there was nobody left to assign.
     nobody_to_assign: Mapped[bool] = mapped_column(default=False)
-    started_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), index=True)
+    #: When it was requested.
+    started_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    #: When it began to move; None while it waits for the runs before it.
+    turn_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     #: When the newest request of its next batch was published: long ago means that the request was lost.
     asked_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     finished_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
@@ -156,8 +168,28 @@ class Reassignment(VersionedAggregate, Base):
     __table_args__ = (
         CheckConstraint("status IN ('running', 'finished')", name="status"),
         CheckConstraint("(status = 'finished') = (finished_at IS NOT NULL)", name="finished_at"),
+        CheckConstraint("status = 'running' OR turn_at IS NOT NULL", name="turn_at"),
+        Index("reassignments_in_order_idx", "started_at", "id"),
         Index("reassignments_running_idx", "asked_at", postgresql_where=text("status = 'running'")),
+        Index("reassignments_waiting_idx", "started_at", "id", postgresql_where=text("turn_at IS NULL")),
+        Index("reassignments_one_turn_idx", "status", unique=True, postgresql_where=HAS_THE_TURN),
     )
+
+    requester: Mapped[User | None] = relationship(
+        viewonly=True, lazy="raise", primaryjoin="foreign(Reassignment.requested_by) == User.user_id"
+    )
+
+    @property
+    def waits(self) -> bool:
+        """Whether the runs before it have not ended."""
+        return self.turn_at is None
+
+    @property
+    def pressed_by(self) -> Person | None:
+        """Who requested it; None when a block caused it."""
+        if self.requested_by is None:
+            return None
+        return Person(self.requested_by, self.requester.name if self.requester else None)
 
 
 class Assignment(Base):

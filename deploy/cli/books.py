@@ -25,8 +25,8 @@ from deploy.cli.running import ask_service, running_system
 def close_day(*, day: datetime | None, first: datetime | None, as_json: bool) -> None:
     """Close a business day, and all before it.
 
-    Whoever is above zero is paid out. A day that is closed already stays as it is, so it may be said twice. Without DAY
-    every day that is over is closed; today is closed early only if it is named.
+    Whoever is above zero is paid out. A day that is closed already stays as it is, so the command can be repeated.
+    Without DAY every day that is over is closed; today is closed early only if it is named.
     """
     wanted = [str(day.date())] if day else []
     wanted += ["--from", str(first.date())] if first else []
@@ -50,7 +50,7 @@ def close_day(*, day: datetime | None, first: datetime | None, as_json: bool) ->
 def verify(*, wait: float, as_json: bool) -> None:
     """Check that the books balance, analytics agrees, and every event has arrived. Exits with 1 if not.
 
-    An event has arrived that its service has handled, holds back for a later attempt, or has among its dead letters.
+    An event has arrived when its service has handled it, keeps it for later, or has it among its dead letters.
     """
     run = running_system()
     books = ask_service(run, "billing", "verify", "--json")

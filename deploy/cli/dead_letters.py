@@ -192,7 +192,7 @@ def discard_command(*, letter_ids: Sequence[UUID], as_json: bool, **about: Any) 
 @service_option
 @json_option
 def retry_command(*, service: str | None, as_json: bool) -> None:
-    """Give everything its next attempt now that waits for it."""
+    """Try all events now that wait for their next attempt."""
     run = running_system()
     retried: list[dict[str, Any]] = []
     for name in chosen_services(run, service):

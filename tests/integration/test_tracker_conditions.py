@@ -79,7 +79,7 @@ def test_who_may_not_is_not_answered_by_an_old_key(house: House) -> None:
     house.person()
     manager = house.person("manager")
     house.api(manager).post("/reassignments", Idempotency_Key="k")
-    house.hear_of(manager, role="popug", event="role_changed")
+    house.hear_of(manager, role="popug", event="updated")
     assert house.api(manager).post("/reassignments", Idempotency_Key="k").status_code == 403
 
 

@@ -102,26 +102,6 @@ def test_who_may_not_change_a_task_sees_it_without_a_form(house: House) -> None:
     assert browser.post(f"/tasks/{task_id}/complete").status_code == 403
 
 
-def test_the_button_is_shown_to_those_who_may_press_it_and_leads_to_the_progress(house: House) -> None:
-    popug = house.person()
-    house.api(popug).create("Fly")
-    assert "Reassign" not in house.browser(popug).get("/").text
-    assert house.browser(popug).post("/reassignments").status_code == 403
-    browser = house.browser(house.person("manager"))
-    assert "Reassign" in browser.get("/").text
-    answer = browser.post("/reassignments", follow_redirects=True)
-    assert "0 of 1 open tasks" in answer.text
-    assert 'hx-trigger="every 1s"' in answer.text
-    assert 'http-equiv="refresh"' in answer.text
-
-    (request,) = house.published("reassignment_requested")
-    house.deliver(request)
-    finished = browser.get(answer.request.path).text
-    assert "1 of 1 open tasks" in finished
-    assert "hx-trigger" not in finished
-    assert "refresh" not in finished
-
-
 def test_many_tasks_come_page_by_page(house: House) -> None:
     popug = house.person()
     for number in range(26):

@@ -37,10 +37,11 @@ COMPANY = """
                CASE WHEN n % 10 = 0 THEN NULL ELSE timestamptz '2026-11-02' END, 2
         FROM generate_series(1, 100000) n;
     INSERT INTO reassignments (id, requested_by, only_assignee_id, upper_bound, cursor, total, done, status,
-                               nobody_to_assign, started_at, asked_at, finished_at, version)
+                               nobody_to_assign, started_at, turn_at, asked_at, finished_at, version)
         SELECT md5('run' || n)::uuid, md5('user1')::uuid, NULL, 100000, 0, 10000, 0,
                CASE WHEN n = 100000 THEN 'running' ELSE 'finished' END, false,
                timestamptz '2026-01-01' + n * interval '5 minutes', timestamptz '2026-01-01' + n * interval '5 minutes',
+               timestamptz '2026-01-01' + n * interval '5 minutes',
                CASE WHEN n = 100000 THEN NULL ELSE timestamptz '2026-12-31' END, 1
         FROM generate_series(1, 100000) n;
     INSERT INTO assignments
@@ -211,7 +212,7 @@ HOT = {
         LARGE,
         sorts=MAX_LIMIT,
     ),
-    "the overview": HotQuery(queries.overview, {"tasks_open_idx", "reassignments_started_at_idx"}, LARGE),
+    "the overview": HotQuery(queries.overview, {"tasks_open_idx", "reassignments_in_order_idx"}, LARGE),
     "a run": HotQuery(
         lambda session: queries.reassignment(session, A_RUN, role=Role.MANAGER),
         {"reassignments_pkey"},

@@ -11,7 +11,7 @@ from werkzeug.http import quote_etag
 from chassis.idempotency import creates
 from chassis.identity import current_principal, require_roles
 from chassis.input.bodies import Blueprint
-from chassis.lists import lists
+from chassis.lists import lists, wants_csv
 from chassis.paging import Page, PageArgs, PageRequest
 from chassis.problems import CONTENT_TYPE
 from chassis.runtime import runtime
@@ -42,9 +42,9 @@ IF_MATCH = {
 
 @dataclass(frozen=True)
 class TasksPage(Page[Task]):
-    """A page of tasks, and how many there are."""
+    """A page of tasks, and how many there are; not counted for CSV."""
 
-    counts: queries.Counts = field(kw_only=True)
+    counts: queries.Counts | None = field(kw_only=True)
 
 
 @tasks.post("")
@@ -75,7 +75,7 @@ def list_tasks(args: dict[str, Any]) -> TasksPage:
         page = replace(page, limit=len(wanted.ids))
     with runtime().database.reading() as session:
         found = queries.list_tasks(session, wanted, page=page)
-        return TasksPage(**vars(found), counts=queries.count_tasks(session, wanted))
+        return TasksPage(**vars(found), counts=None if wants_csv() else queries.count_tasks(session, wanted))
 
 
 @tasks.get("/<uuid:task_id>")

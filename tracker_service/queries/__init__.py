@@ -4,8 +4,17 @@ from tracker_service.queries.history import HistoryItem, history
 from tracker_service.queries.lists import Counts, count_tasks, list_tasks, people_named
 from tracker_service.queries.news import News, news
 from tracker_service.queries.own import DayMoney, DoneDay, OwnState, current_day, day_money, done_by_day, own_state
-from tracker_service.queries.reassignments import Overview, overview, reassignment
-from tracker_service.queries.tasks import own_done_tasks, own_open_tasks, task
+from tracker_service.queries.reassignments import (
+    Overview,
+    Preview,
+    Reassigned,
+    overview,
+    preview,
+    reassigned,
+    reassignment,
+    reassignments,
+)
+from tracker_service.queries.tasks import count_open, own_done_tasks, own_open_tasks, task
 
 __all__ = [
     "Counts",
@@ -15,6 +24,9 @@ __all__ = [
     "News",
     "Overview",
     "OwnState",
+    "Preview",
+    "Reassigned",
+    "count_open",
     "count_tasks",
     "current_day",
     "day_money",
@@ -27,6 +39,9 @@ __all__ = [
     "own_open_tasks",
     "own_state",
     "people_named",
+    "preview",
+    "reassigned",
     "reassignment",
+    "reassignments",
     "task",
 ]

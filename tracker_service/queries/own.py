@@ -1,17 +1,17 @@
-"""What a person's own page shows beside the open tasks: whether anything is new, the day's money, what was done."""
+"""What a person's own page shows beside the open tasks: what is new, the day's money, what was done when."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from hashlib import blake2b
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from chassis import business_clock
-from chassis.db import business_timezone, utc_now
+from chassis.db import business_timezone
 from tracker_service.models import OPEN, Balance, CarriedDebt, ClosedDay, Movement, NewsRead, Task
 
 
@@ -111,8 +111,8 @@ def done_by_day(session: Session, user_id: UUID, tasks: Iterable[Task]) -> Seque
     zone = business_timezone(session)
     days: dict[date, list[DoneTask]] = {}
     for task in tasks:
-        completed = task.completed_at or utc_now()  # a check of the table says that it is there
-        day, reward_cents = rewards.get(task.public_id) or (business_clock.day_of(completed, zone), None)
+        completed_at = cast(datetime, task.completed_at)  # a check of the table says so
+        day, reward_cents = rewards.get(task.public_id) or (business_clock.day_of(completed_at, zone), None)
         days.setdefault(day, []).append(DoneTask(task, reward_cents))
     earned = _earned(session, user_id, days)
     return [DoneDay(day, earned.get(day, 0), days[day]) for day in sorted(days, reverse=True)]

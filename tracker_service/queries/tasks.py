@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session, joinedload
 
 from chassis.paging import Order, Page, PageRequest, fetch_page
@@ -19,7 +19,7 @@ def task(session: Session, task_id: UUID) -> Task:
 
 
 def own_open_tasks(session: Session, owner_id: UUID, *, page: PageRequest) -> Page[Task]:
-    """One's own open tasks, the oldest first: what is new comes to the end, and moves nothing that is looked at."""
+    """One's own open tasks, oldest first: what is new comes to the end, and moves nothing that is looked at."""
     mine = select(Task).where(Task.assignee_id == owner_id, Task.status == OPEN)
     return fetch_page(session, mine, Order((Task.id,)), page)
 
@@ -32,3 +32,9 @@ def own_done_tasks(session: Session, owner_id: UUID, *, page: PageRequest) -> Pa
 
 def _tasks() -> Select[Task]:
     return select(Task).options(joinedload(Task.assignee, innerjoin=True))
+
+
+def count_open(session: Session, assignee_id: UUID) -> int:
+    """How many open tasks a person has."""
+    own_open = select(func.count()).where(Task.assignee_id == assignee_id, Task.status == OPEN)
+    return session.scalar(own_open) or 0

@@ -16,6 +16,14 @@ class PersonSchema(Schema):
     name = fields.String(required=True)
 
 
+class ParticipantSchema(PersonSchema):
+    """Somebody who did something, or to whom it happened."""
+
+    name = fields.String(
+        required=True, allow_none=True, metadata={"description": "Null until the tracker has heard of them"}
+    )
+
+
 class TaskSchema(Schema):
     """A task. Prices are null until billing has set them."""
 
