@@ -2,7 +2,7 @@
 
 A page has a version that is found out much more cheaply than the page itself. live.js sends the one that it has as
 If-None-Match and is told 304 when that is still the one; otherwise it gets the page, and takes over what is different.
-Why so, and what it costs: docs/decisions/0025-pages-that-stay-up-to-date.md.
+Why so, and what it costs: docs/decisions/0026-pages-that-stay-up-to-date.md.
 """
 
 from collections.abc import Callable

@@ -55,6 +55,8 @@ class Card:
 def home() -> str:
     """The services that are open to the person's role, with what they say."""
     principal = current_principal()
+    if principal.role is Role.ADMIN:
+        runtime().dead_letter_counts.begin()
     told = _summaries(principal)
     cards = [_tasks(principal.role, told["tracker"]), _accounts(principal.role, told["billing"])]
     if principal.role is Role.ADMIN:
@@ -149,7 +151,7 @@ def _analytics() -> Card:
 def _users() -> Card:
     with runtime().database.reading() as session:
         blocked = queries.count_users(session, status=BLOCKED)
-    figure = Figure(_("Blocked"), format_decimal(blocked), url_for("auth.list_users", status=BLOCKED))
+    figure = Figure(_("Blocked users"), format_decimal(blocked), url_for("auth.list_users", status=BLOCKED))
     return Card(_("Users"), _("Who there is, and who may do what."), url_for("auth.list_users"), [figure])
 
 

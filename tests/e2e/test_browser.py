@@ -90,6 +90,7 @@ def test_a_parrot_creates_a_task_and_whoever_it_fell_on_completes_it_and_is_paid
     show_beak(worker, system["services"]["tracker"], people["popug"]["beak"])
     expect(worker.get_by_role("heading", level=1)).to_have_text("My tasks")
 
+    worker.locator("summary", has_text="New task").click()
     worker.get_by_label("Title").fill("[POPUG-7] Sharpen claws")
     worker.get_by_role("button", name="Create").click()
     expect(worker.get_by_text(re.compile("Jira", re.IGNORECASE)).first).to_be_visible()
@@ -111,7 +112,13 @@ def test_a_parrot_creates_a_task_and_whoever_it_fell_on_completes_it_and_is_paid
     owner = open_page()
     beak = next(person["beak"] for person in system["people"] if person["id"] == task["assignee"]["id"])
     show_beak(owner, system["services"]["tracker"], beak)
+    for width, height in ((390, 844), (1440, 900)):
+        owner.set_viewport_size({"width": width, "height": height})
+        first = owner.locator("#open-list button").first.bounding_box()
+        assert first
+        assert first["y"] + first["height"] < height
     owner.get_by_role("button", name="Sharpen claws").first.click()
+    expect(owner.locator("tr", has_text="Sharpen claws").locator(".outcome").first).to_be_visible()
     owner.goto(system["services"]["billing"])  # signed in there too: one sign-in for all
     expect(owner.get_by_role("heading", level=1)).to_have_text("My account")
     row = owner.locator("tr", has_text="Sharpen claws")

@@ -1,16 +1,16 @@
 """One's own tasks in a real browser: what came of "Done" stays in its place, and what happens elsewhere appears."""
 
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from uuid import UUID
 
 import pytest
-from playwright.sync_api import Browser, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Request, expect
 
 from chassis.settings import Settings
 from chassis.signin import session_cookie
 from tests.chassis_parts import page_session
+from tests.e2e.browsing import chromium
 from tests.integration import webserver_house
 from tests.integration.tracker_house import House
 
@@ -21,12 +21,9 @@ PHONE = {"width": 390, "height": 844}
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    with sync_playwright() as playwright:
-        expect.set_options(timeout=PATIENCE_MS)
-        chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
-        yield chromium
-        chromium.close()
+    expect.set_options(timeout=PATIENCE_MS)
+    with chromium() as browser:
+        yield browser
 
 
 class Desk:
@@ -201,6 +198,12 @@ def test_a_task_that_arrives_appears_and_disturbs_nobody_who_types(desk: Desk) -
     expect(title).to_have_value("Write a letter")
 
 
+def test_a_link_to_the_form_opens_it(desk: Desk) -> None:
+    page = desk.page()
+    page.goto(desk.server.url("/#new-task"))
+    expect(page.get_by_label("Title")).to_be_focused()
+
+
 def test_news_are_read_and_gone(desk: Desk) -> None:
     desk.have_tasks(1)
     page = desk.open()
@@ -255,6 +258,6 @@ def test_a_manager_is_shown_what_a_manager_does(desk: Desk) -> None:
     desk.have_tasks(1)
     page = desk.page(PHONE, user_id=desk.house.person("manager"))
     page.goto(desk.server.url("/"))
-    place = page.get_by_role("button", name=re.compile("Reassign")).bounding_box()
+    place = page.get_by_role("link", name=re.compile("Reassign")).bounding_box()
     assert place
     assert place["y"] + place["height"] < PHONE["height"]

@@ -100,7 +100,7 @@ def test_an_administrator_sees_everything(house: House, others: Others) -> None:
     found = numbers(house, "admin")
     assert found["Dead letters"] == ("2", f"{TRACKER}/messages")
     assert found["Days over and not closed"] == ("1", f"{BILLING}/days")
-    assert found["Blocked"] == ("1", "/users?status=blocked")
+    assert found["Blocked users"] == ("1", "/users?status=blocked")
     assert {"All open tasks", "Latest reassignment", "Balance", "Income today"} <= set(found)
 
 

@@ -136,9 +136,9 @@ def test_what_happens_to_ones_own_tasks_and_money_is_seen(
 def test_what_happens_to_others_is_not(house: House) -> None:
     popug = only_person(house)
     house.api(popug).create("Fly")
+    house.hear_of(popug, role="manager", event="updated")
     browser = house.browser(popug)
     known = version(browser)
-    house.hear_of(popug, role="manager", event="updated")
     rio = house.person(name="Rio")
     task = house.api(rio).create("Sing")["id"]
     house.price(task)

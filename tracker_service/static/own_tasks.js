@@ -80,7 +80,9 @@
   });
 
   for (const box of document.querySelectorAll("details.drop")) {
-    box.addEventListener("toggle", () => box.open && box.querySelector("input:not([type=hidden])")?.focus());
+    const enter = () => box.open && (box.querySelector("[aria-invalid]") ?? box.querySelector("input:not([type=hidden])"))?.focus();
+    box.addEventListener("toggle", enter);
+    enter(); // it came open: with faults, or by a link to what is in it
     box.addEventListener("keydown", (event) => {
       if (event.key !== "Escape" || !box.open) return;
       box.open = false;

@@ -19,7 +19,8 @@ pages = Blueprint(
 )
 
 PLACES = (
-    Place(N_("My tasks"), "tracker.own_tasks"),
+    Place(N_("My tasks"), "tracker.own_tasks", roles=tuple(role for role in Role if role not in OVERSEERS)),
+    Place(N_("Overview"), "tracker.own_tasks", roles=OVERSEERS),
     Place(N_("Created by me"), "tracker.created_tasks"),
     Place(N_("All tasks"), "tracker.all_tasks", roles=OVERSEERS),
 )
