@@ -92,7 +92,7 @@ def _figures_of_own_tasks(told: Summary, url: str) -> list[Figure]:
 
 
 def _figures_of_all_tasks(told: Summary, url: str) -> list[Figure]:
-    figures = [Figure(_("All open tasks"), format_decimal(told["open_tasks"]), f"{url}/")]
+    figures = [Figure(_("All open tasks"), format_decimal(told["open_tasks"]), f"{url}/tasks?status=open")]
     run = told["latest_reassignment"]
     if run is not None:
         at = format_moment(datetime.fromisoformat(run["started_at"]), "short")

@@ -79,7 +79,7 @@ def test_a_worker_sees_what_there_is_to_do_and_what_it_brought(house: House, rol
 
 def test_a_manager_sees_all_open_tasks_and_the_latest_reassignment(house: House) -> None:
     found = numbers(house, "manager")
-    assert found["All open tasks"] == ("30", f"{TRACKER}/")
+    assert found["All open tasks"] == ("30", f"{TRACKER}/tasks?status=open")
     assert found["Latest reassignment"][1] == f"{TRACKER}/reassignments/0b7c"
     assert "12:30" in found["Latest reassignment"][0]
     assert "Income today" not in found
