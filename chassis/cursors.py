@@ -26,7 +26,7 @@ _VERSION = 2
 def encode_cursor(of: str, *values: Any) -> str:
     """Return an opaque cursor of this list, which holds the values."""
     kept = [value if isinstance(value, int) else str(value) for value in values]
-    text = json.dumps([_VERSION, _digest(of), *kept])
+    text = json.dumps([_VERSION, _digest(of), *kept], ensure_ascii=False)
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 

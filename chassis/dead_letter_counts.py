@@ -21,6 +21,10 @@ class DeadLetterCounts:
         self._ask = ask
         self._neighbours = Neighbours[int](ask, about="dead-letters", clock=clock)
 
+    def begin(self) -> None:
+        """Ask, and wait for nobody."""
+        self._neighbours.begin(self._ask)
+
     def latest(self) -> dict[str, int | None]:
         """Return the latest answer of each service; None for one that gave none."""
         return self._neighbours.latest(self._ask)

@@ -21,8 +21,8 @@ T = TypeVar("T")
 _EVERY = 5.0
 #: Seconds for which an answer is shown.
 _SHOWN = 15.0
-#: Seconds that a page waits for the first answers. A page has two kinds of them, at most: half a second in all.
-_PATIENCE = 0.25
+#: Seconds that a page waits for the first answers.
+_PATIENCE = 0.4
 #: Seconds to connect, and to wait for a part of the answer.
 _TIMEOUT = 2.0
 #: Questions of which the answers are remembered, and of which may wait for a thread of their service.
@@ -70,22 +70,29 @@ class Neighbours(Generic[T]):
 
         `ask` is how each service is asked; what raises is no answer. Answers are kept apart by `asker`.
         """
+        missing = self.begin(ask, asker)
+        if missing:
+            patience = max(question.at for question in missing) + _PATIENCE - self._clock()
+            wait([question.under_way for question in missing], timeout=max(0.0, patience))
+        found = {service: self._fresh((service, asker)) for service in ask}
+        return {service: answer.said if answer else None for service, answer in found.items()}
+
+    def begin(self, ask: Mapping[str, Callable[[], T]], asker: Hashable = None) -> list[_Question]:
+        """Ask whoever is due, wait for nobody, and return the questions that have no answer yet.
+
+        A page that shows answers of two kinds begins both, so that it waits once.
+        """
         with self._lock:
             now = self._clock()
             for service, put in ask.items():
                 if self._is_due((service, asker), now) and self._waiting[service] < _WAITING:
                     self._put((service, asker), put, now)
             self._forget()
-            missing = [
+            return [
                 question
                 for service in ask
                 if self._fresh((service, asker)) is None and (question := self._questions.get((service, asker)))
             ]
-        if missing:
-            patience = max(question.at for question in missing) + _PATIENCE - now
-            wait([question.under_way for question in missing], timeout=max(0.0, patience))
-        found = {service: self._fresh((service, asker)) for service in ask}
-        return {service: answer.said if answer else None for service, answer in found.items()}
 
     def _is_due(self, key: tuple[str, Hashable], now: float) -> bool:
         question = self._questions.get(key)

@@ -24,7 +24,8 @@ U = TypeVar("U")
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
 
-_CURSOR_LENGTH = 1000
+#: A title of 200 characters that take four bytes each fits in.
+_CURSOR_LENGTH = 2000
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,8 @@ class Card:
 def home() -> str:
     """The services that are open to the person's role, with what they say."""
     principal = current_principal()
+    if principal.role is Role.ADMIN:
+        runtime().dead_letter_counts.begin()
     told = _summaries(principal)
     cards = [_tasks(principal.role, told["tracker"]), _accounts(principal.role, told["billing"])]
     if principal.role is Role.ADMIN:
@@ -90,7 +92,7 @@ def _figures_of_own_tasks(told: Summary, url: str) -> list[Figure]:
 
 
 def _figures_of_all_tasks(told: Summary, url: str) -> list[Figure]:
-    figures = [Figure(_("All open tasks"), format_decimal(told["open_tasks"]), f"{url}/")]
+    figures = [Figure(_("All open tasks"), format_decimal(told["open_tasks"]), f"{url}/tasks?status=open")]
     run = told["latest_reassignment"]
     if run is not None:
         at = format_moment(datetime.fromisoformat(run["started_at"]), "short")
@@ -149,7 +151,7 @@ def _analytics() -> Card:
 def _users() -> Card:
     with runtime().database.reading() as session:
         blocked = queries.count_users(session, status=BLOCKED)
-    figure = Figure(_("Blocked"), format_decimal(blocked), url_for("auth.list_users", status=BLOCKED))
+    figure = Figure(_("Blocked users"), format_decimal(blocked), url_for("auth.list_users", status=BLOCKED))
     return Card(_("Users"), _("Who there is, and who may do what."), url_for("auth.list_users"), [figure])
 
 

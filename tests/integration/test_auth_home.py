@@ -79,7 +79,7 @@ def test_a_worker_sees_what_there_is_to_do_and_what_it_brought(house: House, rol
 
 def test_a_manager_sees_all_open_tasks_and_the_latest_reassignment(house: House) -> None:
     found = numbers(house, "manager")
-    assert found["All open tasks"] == ("30", f"{TRACKER}/")
+    assert found["All open tasks"] == ("30", f"{TRACKER}/tasks?status=open")
     assert found["Latest reassignment"][1] == f"{TRACKER}/reassignments/0b7c"
     assert "12:30" in found["Latest reassignment"][0]
     assert "Income today" not in found
@@ -100,7 +100,7 @@ def test_an_administrator_sees_everything(house: House, others: Others) -> None:
     found = numbers(house, "admin")
     assert found["Dead letters"] == ("2", f"{TRACKER}/messages")
     assert found["Days over and not closed"] == ("1", f"{BILLING}/days")
-    assert found["Blocked"] == ("1", "/users?status=blocked")
+    assert found["Blocked users"] == ("1", "/users?status=blocked")
     assert {"All open tasks", "Latest reassignment", "Balance", "Income today"} <= set(found)
 
 

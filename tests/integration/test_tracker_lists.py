@@ -147,6 +147,15 @@ def test_tasks_are_sorted_by_what_a_list_shows_of_them(house: House) -> None:
         assert back["items"] == pages[0]["items"]
 
 
+@pytest.mark.parametrize("letter", ["a", "ж", "🦜", "\\", '"'])
+def test_the_longest_titles_lead_to_the_next_page(house: House, letter: str) -> None:
+    api = house.api(house.person())
+    for _ in range(2):
+        api.create(letter * 200)
+    first = api.get("/tasks?sort=title&limit=1").json
+    assert titles(api.get(f"/tasks?sort=title&limit=1&cursor={first['next_cursor']}")) == [letter * 200]
+
+
 def test_a_cursor_counts_for_its_own_filters_and_order(house: House) -> None:
     api = house.api(house.person())
     for number in range(3):

@@ -2,7 +2,15 @@
 
 from marshmallow import Schema, fields
 
-from tracker_service.schemas.reassignments import ReassignmentSchema
+
+class LatestReassignmentSchema(Schema):
+    """A run, as far as a line tells of it."""
+
+    id = fields.UUID(required=True)
+    status = fields.String(required=True)
+    total = fields.Integer(required=True)
+    done = fields.Integer(required=True)
+    started_at = fields.AwareDateTime(required=True)
 
 
 class SummarySchema(Schema):
@@ -10,4 +18,4 @@ class SummarySchema(Schema):
 
     own_open_tasks = fields.Integer(required=True)
     open_tasks = fields.Integer(metadata={"description": "Everybody's"})
-    latest_reassignment = fields.Nested(ReassignmentSchema, allow_none=True)
+    latest_reassignment = fields.Nested(LatestReassignmentSchema, allow_none=True)
