@@ -8,7 +8,7 @@ from auth_service.api.limits import init_limits
 from auth_service.commands import install_tools, make_tools
 from auth_service.domain.photo_file import MAX_BYTES
 from auth_service.models import User
-from auth_service.ui import pages
+from auth_service.ui import PLACES, pages
 from chassis.db import WEB_STATEMENT_TIMEOUT_S, Database, utc_now
 from chassis.errors import N_
 from chassis.people import BLOCKED, Claims, FindUser, LocalUser, Role
@@ -28,6 +28,7 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
         database=database,
         blueprints=BLUEPRINTS,
         pages=[pages],
+        places=PLACES,
         find_user=_find_user_in(database),
         title=N_("Users"),
         sign_in_url="/sign-in",

@@ -20,6 +20,14 @@ class AuthSettings(Settings):
         """Where the photos of the demo parrots lie."""
         return self.state_dir / "beaks"
 
+    def beak(self, key: str) -> Path:
+        """The photo of the demo parrot of this key."""
+        return self.beaks_dir / f"{key}.png"
+
+    def small_beak(self, key: str) -> Path:
+        """The small picture made of it, for the sign-in page."""
+        return self.beaks_dir / f"{key}.webp"
+
 
 def load(env: Mapping[str, str] = os.environ) -> AuthSettings:
     """Read them from the environment. Raises SettingsError."""

@@ -14,7 +14,7 @@ class UnsupportedPhoto(ServiceError):
     """What was sent does not even claim to be a PNG or a JPEG, or claims to be the other one."""
 
     status = 415
-    title = N_("Not a kind of photo that can be read")
+    title = N_("This kind of photo cannot be read")
 
     def __init__(self) -> None:
         super().__init__(N_("Only PNG and JPEG photos can be read."))
@@ -143,7 +143,7 @@ class UserIsBlocked(Unauthorized):
 
     def __init__(self, user_id: UUID) -> None:
         """Take whose beak it was."""
-        super().__init__(N_("You were blocked. Only an administrator can let you in again."))
+        super().__init__(N_("You were blocked: only an administrator can unblock you."))
         self.user_id = user_id
 
 
@@ -166,7 +166,7 @@ class NobodyOfTheseRoles(NotFound):
     """Nobody active has one of the roles asked for."""
 
     def __init__(self) -> None:
-        super().__init__(N_("Nobody active has one of these roles."))
+        super().__init__(N_("No active user has one of these roles."))
 
 
 class InvalidUser(Invalid):

@@ -5,7 +5,7 @@ from flask import Flask
 from billing_service.api import BLUEPRINTS
 from billing_service.config import BillingSettings
 from billing_service.models import EndedSession, User
-from billing_service.ui import pages
+from billing_service.ui import PLACES, pages
 from chassis.db import WEB_STATEMENT_TIMEOUT_S, Database
 from chassis.errors import N_
 from chassis.people import find_user_in
@@ -20,6 +20,7 @@ def create_app(settings: BillingSettings, database: Database | None = None) -> F
         database=database,
         blueprints=BLUEPRINTS,
         pages=[pages],
+        places=PLACES,
         find_user=find_user_in(database, User, EndedSession),
         title=N_("Accounts"),
     )

@@ -86,6 +86,13 @@ class Conflict(ServiceError):
     title = N_("Not possible at the moment")
 
 
+class PreconditionFailed(ServiceError):
+    """The request has a condition such as If-Match, and it does not hold."""
+
+    status = 412
+    title = N_("Changed meanwhile")
+
+
 class Invalid(ServiceError):
     """What was sent breaks a rule. `errors` says which field and why."""
 
@@ -93,11 +100,19 @@ class Invalid(ServiceError):
     title = N_("Something in the request is not right")
 
 
+class KeyUsedOtherwise(Invalid):
+    """An Idempotency-Key stands for one request; another one needs another key."""
+
+    def __init__(self) -> None:
+        message = N_("This Idempotency-Key was used for another request.")
+        super().__init__(message, errors={"Idempotency-Key": [message]})
+
+
 class TooManyRequests(ServiceError):
     """The client asks more often than it may. `retry_after` says when it may again."""
 
     status = 429
-    title = N_("Too often")
+    title = N_("Too many requests")
 
 
 class Unavailable(ServiceError):

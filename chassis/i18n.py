@@ -14,23 +14,9 @@ from flask import Flask, request
 from flask.wrappers import Response
 from flask_babel import Babel, format_time, get_locale, gettext, to_user_timezone
 
-from chassis.errors import N_
 from chassis.input.text import isolated
-
-#: What marshmallow says of bad input, marked here so that it is in the catalogue.
-_OF_MARSHMALLOW = (
-    N_("Missing data for required field."),
-    N_("Field may not be null."),
-    N_("Unknown field."),
-    N_("Not a valid string."),
-    N_("Not a valid integer."),
-    N_("Not a valid number."),
-    N_("Not a valid boolean."),
-    N_("Not a valid UUID."),
-    N_("Not a valid date."),
-    N_("Not a valid datetime."),
-    N_("Not a valid email address."),
-)
+from chassis.live import looks_again
+from chassis.marshmallow_texts import taken_apart
 
 LANGUAGES = {"en": "English", "ru": "Русский"}
 #: Whose customs are followed in each.
@@ -59,6 +45,8 @@ def translate(text: str, parts: Mapping[str, object] | None = None) -> str:
     """Return the text in the language of the request, with its changing parts filled in."""
     if not text:
         return ""  # gettext would answer with the header of the catalogue
+    if not parts:
+        text, parts = taken_apart(text)
     translated: str = gettext(text)
     return translated % {name: _as_people_read(part) for name, part in parts.items()} if parts else translated
 
@@ -75,9 +63,9 @@ def format_moment(moment: datetime, form: str = "short") -> str:
 
 
 def format_day(day: date, form: str = "medium", language: str | None = None) -> str:
-    """Write a business day, which has no time zone of its own any more, in the language of the request or another one.
+    """Write a business day, which has no time zone of its own any more, in the language of the request or another.
 
-    `axis` is `27 Nov`, `medium` is `27 Nov 2026`, `long` spells the month, and `full` names the day of the week as well.
+    `axis` is `27 Nov`, `medium` is `27 Nov 2026`, `long` spells the month, `full` names the day of the week as well.
     """
     locale = _LOCALES[language] if language else get_locale()
     return format_skeleton("MMMd", day, locale=locale) if form == "axis" else format_date(day, form, locale=locale)
@@ -113,6 +101,6 @@ def _language() -> str:
 
 def _remember_language(response: Response) -> Response:
     wish = request.args.get("lang")
-    if wish in LANGUAGES:
+    if wish in LANGUAGES and not looks_again():
         response.set_cookie(_COOKIE, wish, max_age=_YEAR, samesite="Lax", httponly=True)
     return response

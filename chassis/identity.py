@@ -34,10 +34,20 @@ __all__ = [
     "principal_or_none",
     "require_roles",
     "start_page_session",
+    "why_signed_out",
 ]
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+#: In the cookie of a page session that ended by itself.
+_WHY_ENDED = "why_ended"
+_BLOCKED = "blocked"
+_SENTENCES = {
+    _BLOCKED: N_("You were blocked: only an administrator can unblock you."),
+    "ended": N_("Your session has ended: you signed out elsewhere, or twelve hours have passed."),
+}
 
 
 class Blocked(Unauthorized):
@@ -84,7 +94,7 @@ def require_roles(*roles: Role) -> Callable[[Callable[P, R]], Callable[P, R]]:
             principal = current_principal()
             if roles and principal.role not in roles:
                 raise Forbidden(
-                    N_("This needs one of the roles %(roles)s; you are %(role)s."),
+                    N_("This is only for the roles %(roles)s; yours is %(role)s."),
                     roles=", ".join(translate(role) for role in roles),
                     role=translate(principal.role),
                 )
@@ -120,6 +130,11 @@ def end_page_session() -> None:
     g.pop("principal", None)
 
 
+def why_signed_out() -> str | None:
+    """Return why the page session ended by itself, in English, and only once; None if it did not."""
+    return _SENTENCES.get(session.pop(_WHY_ENDED, ""))
+
+
 def holder_of(claims: Claims) -> Principal:
     """Return the holder of a token as the service knows them. Raises Blocked, SessionEnded, or Unavailable."""
     principal, _ = _checked(claims)
@@ -138,8 +153,9 @@ def _of_page_session() -> Principal:
         raise Unauthorized(N_("Show your beak first."))
     try:
         principal, confirmed_at = _checked(_page_claims())
-    except (Blocked, SessionEnded, ValueError, KeyError):
+    except (Blocked, SessionEnded, ValueError, KeyError) as error:
         end_page_session()
+        session[_WHY_ENDED] = _BLOCKED if isinstance(error, Blocked) else "ended"
         raise Unauthorized(N_("You were signed out. Show your beak again.")) from None
     session["confirmed_at"] = confirmed_at.timestamp()
     return principal
@@ -160,7 +176,7 @@ def _checked(claims: Claims) -> tuple[Principal, datetime]:
     """Return the holder as known here, and when auth last confirmed the session."""
     local = runtime().find_user(claims)
     if local is not None and local.status == BLOCKED:
-        raise Blocked(N_("You were blocked. Only an administrator can let you in again."))
+        raise Blocked(_SENTENCES[_BLOCKED])
     if local is not None and local.session_ended:
         raise SessionEnded
     confirmations = runtime().confirmations

@@ -27,7 +27,6 @@ from chassis.i18n import translate
 from chassis.identity import require_roles
 from chassis.input.sent import load_query, load_sent
 from chassis.messages_api import DeadLetterArgs, SelectionOnPage
-from chassis.navigation import SERVICE_NAMES
 from chassis.people import Role
 from chassis.runtime import runtime
 from messaging import count_waiting, outbox_status
@@ -163,14 +162,18 @@ def edit_letter(letter_id: UUID) -> tuple[str, int] | Response:
 def replay_group() -> Response:
     """Have a group, or all, handled once more."""
     count = decide_about_all(_sent_selection(), Decision.REPLAY)
-    flash(ngettext("%(num)d dead letter will be handled once more.", "%(num)d dead letters will be handled once more.", count))
+    flash(
+        ngettext(
+            "%(num)d dead letter will be handled once more.", "%(num)d dead letters will be handled once more.", count
+        )
+    )
     return redirect(url_for("messages_pages.overview"), 303)
 
 
 @messages_pages.post("/retry")
 @require_roles(Role.ADMIN)
 def retry() -> Response:
-    """Have everything tried at once that waits for its next try."""
+    """Have everything tried at once that waits for its next attempt."""
     count = retry_all()
     flash(ngettext("%(num)d event gets its next attempt now.", "%(num)d events get their next attempt now.", count))
     return redirect(url_for("messages_pages.overview"), 303)
@@ -267,18 +270,8 @@ def _choices(found: list[str], chosen: str | None) -> list[str]:
 
 
 def _frame() -> dict[str, object]:
-    """Return what every page needs: the names of things, and the way to the messages of the other services."""
-    settings = runtime().settings
-    counts = runtime().dead_letter_counts.latest()
-    return {
-        "reason_name": _reason_name,
-        "name_of": _name_of,
-        "told_outcome": _told_outcome,
-        "services": [
-            (translate(name), f"{settings.public_urls[service]}/messages", service == settings.service, counts[service])
-            for service, name in SERVICE_NAMES.items()
-        ],
-    }
+    """Return what every page needs: the names of things."""
+    return {"reason_name": _reason_name, "name_of": _name_of, "told_outcome": _told_outcome}
 
 
 def _reason_name(reason: str) -> str:

@@ -1,4 +1,4 @@
-"""What the header of every page shows of the person: the links that the role may follow, and its name.
+"""The bar at the top of every page: the services that the role may visit, and the places of the one that is shown.
 
 Administrators also see there how many dead letters there are, over all services.
 """
@@ -6,7 +6,7 @@ Administrators also see there how many dead letters there are, over all services
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from flask import request
+from flask import request, url_for
 from flask_babel import format_decimal, ngettext
 from flask_babel import gettext as _
 
@@ -18,9 +18,14 @@ from chassis.runtime import runtime
 
 #: Every service has these pages, about its own messages.
 _MESSAGES = "/messages"
+#: The first page of auth, which is that of all services: the brand leads there.
+_HOME = "/"
 
 #: What people call the services, in the order in which they are shown.
 SERVICE_NAMES = {"auth": N_("Users"), "tracker": N_("Tasks"), "billing": N_("Accounts"), "analytics": N_("Analytics")}
+
+#: The keys that lead to each, after `g`.
+_KEYS = {"auth": "g u", "tracker": "g t", "billing": "g a", "analytics": "g n"}
 
 
 @dataclass(frozen=True)
@@ -34,13 +39,15 @@ class Badge:
 
 @dataclass(frozen=True)
 class Link:
-    """An entry of the navigation."""
+    """An entry of the bar."""
 
     text: str
     url: str
-    #: Whether it leads to the service that shows this page.
+    #: Whether this page is the place that it leads to, or belongs to it.
     here: bool
     badge: Badge | None = None
+    #: The keys that follow it, as `g t`: see keys.js.
+    key: str = ""
 
 
 def role_name(role: Role) -> str:
@@ -55,6 +62,13 @@ def role_name(role: Role) -> str:
     return str(names[role])
 
 
+def home_link() -> Link:
+    """Return the link to the first page of all services."""
+    settings = runtime().settings
+    here = settings.service == "auth" and request.path == _HOME
+    return Link(_("Home"), settings.public_urls["auth"] + _HOME, here, key="g h")
+
+
 def navigation() -> list[Link]:
     """Return the links that the person who is signed in may follow: to the services, and to their messages."""
     principal = principal_or_none()
@@ -62,18 +76,33 @@ def navigation() -> list[Link]:
         return []
     services = ["tracker", "billing", "analytics", "auth"] if principal.role is Role.ADMIN else ["tracker", "billing"]
     settings = runtime().settings
-    about_messages = request.path.startswith(_MESSAGES)
+    here = None if _about_messages() or home_link().here else settings.service
     links = [
         Link(
             translate(SERVICE_NAMES[service]),
             settings.public_urls[service] + ("/users" if service == "auth" else "/"),
-            service == settings.service and not about_messages,
+            service == here,
+            key=_KEYS[service],
         )
         for service in services
     ]
     if principal.role is Role.ADMIN:
-        links.append(messages_link(here=about_messages))
+        links.append(messages_link(here=_about_messages()))
     return links
+
+
+def place_links() -> list[Link]:
+    """Return the second row: the service's places that the person may visit, or everybody's messages."""
+    principal = principal_or_none()
+    if principal is None or home_link().here:
+        return []
+    if _about_messages():
+        return _messages_of_each() if principal.role is Role.ADMIN else []
+    return [
+        Link(translate(place.text), url_for(place.endpoint), request.endpoint in (place.endpoint, *place.also))
+        for place in runtime().places
+        if not place.roles or principal.role in place.roles
+    ]
 
 
 def messages_link(*, here: bool = False) -> Link:
@@ -87,7 +116,26 @@ def messages_link(*, here: bool = False) -> Link:
         f"{settings.public_urls[most]}{_MESSAGES}" if elsewhere else _MESSAGES,
         here,
         _dead_letters_badge(counts),
+        key="g m",
     )
+
+
+def _about_messages() -> bool:
+    return request.path.startswith(_MESSAGES)
+
+
+def _messages_of_each() -> list[Link]:
+    settings = runtime().settings
+    counts = runtime().dead_letter_counts.latest()
+    return [
+        Link(
+            translate(name),
+            settings.public_urls[service] + _MESSAGES,
+            service == settings.service,
+            _dead_letters_badge({service: counts[service]}),
+        )
+        for service, name in SERVICE_NAMES.items()
+    ]
 
 
 def _dead_letters_badge(counts: Mapping[str, int | None]) -> Badge | None:

@@ -24,7 +24,7 @@ CONTENT_TYPE = "application/problem+json"
 _WORDS = {
     400: (N_("The request cannot be served"), N_("The form has expired or is not complete. Open the page again.")),
     404: (N_("Not found"), N_("There is no such perch here: the address leads nowhere.")),
-    405: (N_("Not possible this way"), N_("This address does not do that; look at the API's description.")),
+    405: (N_("Not possible this way"), N_("This address cannot do that; see the description of the API.")),
     413: (N_("The request is too large"), N_("That is more than a parrot can carry.")),
     422: (Invalid.title, N_("Some fields break a rule:")),
     500: (N_("Something broke"), N_("A feather fell into the gears. The log has the details.")),

@@ -20,11 +20,13 @@ from messaging.replay import Forget, Producer, Replay, ReplayReport, Survey, aba
 F = TypeVar("F", bound=Callable[..., Any])
 
 _OPTIONS: Sequence[Callable[[F], F]] = (
-    click.option("--from", "producers", multiple=True, help="Only events of this producer. May be said again."),
-    click.option("--event", "events", multiple=True, help="Only this event, as in tracker.task_created. As above."),
+    click.option("--from", "producers", multiple=True, help="Only events of this producer. Can be repeated."),
+    click.option(
+        "--event", "events", multiple=True, help="Only this event, as in tracker.task_created. Can be repeated."
+    ),
     click.option("--since", type=click.DateTime(), help="Only events made then or later, by the company's clock."),
-    click.option("--rebuild", is_flag=True, help="Forget everything first, and take everything."),
-    click.option("--incomplete", is_flag=True, help="Rebuild even if old events are not kept any more."),
+    click.option("--rebuild", is_flag=True, help="Forget everything first, and take all events."),
+    click.option("--incomplete", is_flag=True, help="Rebuild even though the oldest events are not kept any more."),
     click.option("--abandon", is_flag=True, help="Give up a replay that was cut short: live events are handled again."),
     click.option("--yes", is_flag=True, help="Do not ask before anything is forgotten."),
     click.option("--json", "as_json", is_flag=True, help="Answer in JSON."),

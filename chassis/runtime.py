@@ -1,5 +1,6 @@
 """What a web application of ours carries with it, for the views to reach."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flask import current_app
@@ -7,6 +8,7 @@ from flask import current_app
 from chassis.db import Database
 from chassis.dead_letter_counts import DeadLetterCounts
 from chassis.people import FindUser
+from chassis.places import Place
 from chassis.sessions import Confirmations
 from chassis.settings import Settings
 from chassis.tokens import TokenVerifier
@@ -27,6 +29,8 @@ class Runtime:
     #: Where a person without a session is sent.
     sign_in_url: str
     dead_letter_counts: DeadLetterCounts
+    #: The second row of the bar.
+    places: Sequence[Place]
 
 
 def runtime() -> Runtime:

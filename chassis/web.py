@@ -16,16 +16,19 @@ from chassis.db import Database
 from chassis.dead_letter_counts import dead_letter_counts
 from chassis.i18n import init_i18n
 from chassis.identity import principal_or_none
+from chassis.live import QuietSessions
 from chassis.messages_api import messages
 from chassis.messages_ui import messages_pages
-from chassis.navigation import navigation, role_name
+from chassis.navigation import home_link, navigation, place_links, role_name
 from chassis.observe.requests import init_observation
 from chassis.people import FindUser
+from chassis.places import Place
 from chassis.problems import ProblemApi, register_error_handlers
 from chassis.runtime import EXTENSION, Runtime, runtime
 from chassis.sessions import Confirmations
 from chassis.settings import Settings
 from chassis.signin import SIGN_IN_PATH, session_cookie, sign_in
+from chassis.static_files import init_static_files
 from chassis.tables import columns
 from chassis.tokens import RemoteKeys, TokenVerifier
 
@@ -61,6 +64,7 @@ def build_app(
     database: Database,
     blueprints: Sequence[flask_smorest.Blueprint],
     pages: Sequence[flask.Blueprint],
+    places: Sequence[Place] = (),
     find_user: FindUser,
     title: str,
     sign_in_url: str | None = None,
@@ -68,11 +72,13 @@ def build_app(
 ) -> Flask:
     """Return the application of a service.
 
-    `blueprints` are REST (paths under /api/), `pages` HTML. auth, which has its own sign-in page and its own
-    keys, names both in `sign_in_url` and `jwks`; the others get the OAuth client and auth's published keys.
+    `blueprints` are REST (paths under /api/), `pages` HTML, `places` those of them that the bar leads to. auth, which
+    has its own sign-in page and its own keys, names both in `sign_in_url` and `jwks`; the others get the OAuth client
+    and auth's published keys.
     """
     app = Flask("chassis", root_path=str(_HERE))
     app.config.update(_config(settings, title))
+    app.session_interface = QuietSessions()
     app.extensions[EXTENSION] = Runtime(
         settings=settings,
         database=database,
@@ -81,11 +87,13 @@ def build_app(
         confirmations=None if jwks is not None else Confirmations(settings.public_urls["auth"]),
         sign_in_url=sign_in_url or SIGN_IN_PATH,
         dead_letter_counts=dead_letter_counts(settings, database),
+        places=places,
     )
     init_observation(app, settings)  # first: it also measures what the others refuse
     csrf = _FormProtection(app)
     Talisman(app, **_headers(settings))
     init_i18n(app, settings.business_timezone)
+    init_static_files(app)
     api = ProblemApi(app)
     api.spec.components.security_scheme("token", _BEARER_TOKEN)
     for blueprint in (*blueprints, messages):
@@ -100,7 +108,9 @@ def build_app(
     app.jinja_env.globals.update(
         service_title=title,
         sign_in_url=sign_in_url or SIGN_IN_PATH,
+        home_link=home_link,
         navigation=navigation,
+        place_links=place_links,
         role_name=role_name,
         columns=columns,
     )

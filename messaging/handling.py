@@ -1,7 +1,7 @@
 """From events to their effects, exactly once and in order: what a consumer does with what it has received and read.
 
 The inbox is written in the transaction of the effect. A batch is one transaction, for speed; when it fails, each of
-its events gets one of its own. What becomes of an event: done; held until its next try, with later ones of its
+its events gets one of its own. What becomes of an event: done; held until its next attempt, with later ones of its
 aggregate behind it; or dead, with a reason. Whatever is held is in the table of `messaging.held`.
 """
 

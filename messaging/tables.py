@@ -103,7 +103,7 @@ class OngoingReplay(Base):
 
 
 class HeldMessage(Base):
-    """A message in trouble: it waits for its next try or behind another one, is dead, or was replayed or discarded.
+    """A message in trouble: it waits for its next attempt or behind another one, is dead, or was replayed or discarded.
 
     The row is the record, and what is handled from it is read from here: the message itself is acked.
     """

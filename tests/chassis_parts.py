@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -17,6 +17,7 @@ from chassis.errors import Conflict, Invalid
 from chassis.identity import Role, current_principal, require_roles, start_page_session
 from chassis.input.bodies import Blueprint as RestBlueprint
 from chassis.people import Claims, LocalUser
+from chassis.places import Place
 from chassis.settings import Settings, load_settings
 from chassis.web import build_app
 
@@ -100,7 +101,13 @@ class _ThingSchema(Schema):
     owner = fields.Nested(Schema.from_dict({"name": fields.String(required=True)}))
 
 
-def demo_app(given: Settings, people: People, *, jwks: Callable[[], KeySet] | None = lambda: KeySet([KEY])) -> Flask:
+def demo_app(
+    given: Settings,
+    people: People,
+    *,
+    jwks: Callable[[], KeySet] | None = lambda: KeySet([KEY]),
+    places: Sequence[Place] = (),
+) -> Flask:
     """An application with one of each: an API that needs a token, a page that needs a session."""
     things = RestBlueprint("things", __name__, url_prefix="/api/v1/things")
     pages = Blueprint("demo", __name__)
@@ -147,6 +154,7 @@ def demo_app(given: Settings, people: People, *, jwks: Callable[[], KeySet] | No
         database=Database(given),
         blueprints=[things],
         pages=[pages],
+        places=places,
         find_user=people,
         title="Tasks",
         jwks=jwks,

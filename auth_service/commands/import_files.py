@@ -34,7 +34,7 @@ def read_import(text: str, *, json_format: bool) -> list[Row]:
         faults = _faults(row)
         if not faults:
             seen[row["external_id"]] += 1
-            faults = [N_("The same external_id stands in a row above.")] if seen[row["external_id"]] > 1 else []
+            faults = [N_("A row above has the same external_id.")] if seen[row["external_id"]] > 1 else []
         if faults:
             errors[f"row {number}"] = faults
     if errors:
@@ -62,7 +62,7 @@ def _from_csv(text: str) -> list[Any]:
         rows = csv.DictReader(io.StringIO(text), delimiter=separator, strict=True)
         columns = set(rows.fieldnames or ())
         if columns and not set(_REQUIRED) <= columns <= _COLUMNS:
-            raise _unreadable(N_("The first line names external_id, name, email, role and perhaps status."))
+            raise _unreadable(N_("The first line has to be: external_id, name, email, role and perhaps status."))
         return list(rows)
     except csv.Error:
         raise _unreadable(N_("This is not CSV.")) from None
@@ -70,12 +70,12 @@ def _from_csv(text: str) -> list[Any]:
 
 def _faults(row: Any) -> list[str]:
     if not isinstance(row, Mapping) or not all(isinstance(value, str) for value in row.values()):
-        return [N_("This is not a row of texts.")]
+        return [N_("A row holds nothing but text.")]
     if not set(_REQUIRED) <= set(row) <= _COLUMNS:
-        return [N_("A row has external_id, name, email, role and perhaps status, and nothing else.")]
+        return [N_("A row holds external_id, name, email, role and perhaps status, and nothing else.")]
     faults = [] if is_external_id(row["external_id"]) else [N_("The external_id is empty, too long or not one line.")]
     if row.get(_STATUS) not in (None, "", ACTIVE, BLOCKED):
-        faults.append(N_("The status is neither active nor blocked."))
+        faults.append(N_("The status has to be active or blocked."))
     try:
         person(row["name"], row["email"], row["role"])
     except InvalidUser as error:

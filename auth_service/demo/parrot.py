@@ -15,7 +15,7 @@ SIZE = 480
 #: Drawn this many times larger and reduced: Pillow does not smooth edges by itself.
 _SMOOTHING = 3
 
-#: As many as smooth edges need; the sign-in page carries a dozen of these pictures.
+#: As many as smooth edges need; more would only make the file larger.
 _COLOURS = 64
 
 _HEAD = (196.0, 212.0)

@@ -6,6 +6,7 @@ Its photos can be drawn by whoever has this program: it has no place where nobod
 from collections.abc import Iterator
 from pathlib import Path
 
+from PIL import Image
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -24,20 +25,24 @@ from chassis.files import private_folder
 _PNG = "image/png"
 #: Drawn anew so often, at most, when somebody has such a beak already.
 _ATTEMPTS = 20
+#: Width and height of a small picture in pixels, so that it is sharp at half of that on a telephone.
+_SMALL = 160
 
 
 def seed(settings: AuthSettings, database: Database) -> list[dict[str, str]]:
     """Register who is missing, and return everybody with the photo that signs them in.
 
-    Who is there already stays as they are, beak, name and role; a photo that was lost is drawn again.
+    Who is there already stays as they are, beak, name and role; a photo that was lost is drawn again. Beside each photo
+    lies a small picture of it, for the sign-in page.
     """
-    folder = private_folder(settings.beaks_dir)
+    private_folder(settings.beaks_dir)
     memory = BeakMemory()
     entries = []
     for person in PEOPLE:
         with database.transaction() as session:
             user = _registered(session, person)
-            photo = _photo(session, memory, user, folder / f"{person.key}.png")
+            photo = _photo(session, memory, user, settings.beak(person.key))
+            _make_small(photo, settings.small_beak(person.key))
             entries.append(
                 {"id": str(user.id), "name": user.name, "email": user.email, "role": user.role, "beak": str(photo)}
             )
@@ -100,3 +105,10 @@ def _photo(session: Session, memory: BeakMemory, user: User, file: Path) -> Path
             break
     file.write_bytes(photo)
     return file.resolve()
+
+
+def _make_small(photo: Path, file: Path) -> None:
+    if file.exists() and file.stat().st_mtime_ns >= photo.stat().st_mtime_ns:
+        return
+    with Image.open(photo) as picture:
+        picture.convert("RGB").resize((_SMALL, _SMALL), Image.Resampling.LANCZOS).save(file, "WEBP", quality=60)

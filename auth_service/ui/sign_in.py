@@ -1,37 +1,24 @@
 """Showing one's beak, and leaving."""
 
-from base64 import b64decode, b64encode
 from contextlib import suppress
-from dataclasses import dataclass
 
 from flask import flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
-from auth_service import commands, queries
+from auth_service import commands
 from auth_service.api.limits import limits_refusals
 from auth_service.api.photos import let_in
-from auth_service.config import AuthSettings
-from auth_service.demo.people import PREFIX
-from auth_service.errors import NoPhoto
 from auth_service.ui.blueprint import pages
+from auth_service.ui.demo_parrots import demo_parrots, photo_of
 from auth_service.ui.refusals import Refusal, refusal_of, refused
 from chassis.errors import ServiceError, Unauthorized
-from chassis.identity import current_principal, end_page_session, principal_or_none, start_page_session
+from chassis.i18n import translate
+from chassis.identity import current_principal, end_page_session, principal_or_none, start_page_session, why_signed_out
 from chassis.people import Claims, Role
 from chassis.runtime import runtime
 from chassis.settings import DEFAULT_PORTS
 from chassis.signin import local_path, session_cookie
-
-
-@dataclass(frozen=True)
-class DemoParrot:
-    """Somebody of the demo company, and the photo that a click sends."""
-
-    name: str
-    role: Role
-    #: The PNG in Base64.
-    photo: str
 
 
 @pages.get("/sign-in")
@@ -85,33 +72,19 @@ def sign_out() -> Response:
 
 
 def _photo() -> tuple[bytes, str]:
-    """The file that was chosen, the photo just taken, or the picture that was clicked on. Raises NoPhoto."""
+    """The file that was chosen, the photo just taken, or that of the parrot that was clicked on. Raises NoPhoto."""
     for name in ("photo", "camera"):
         file = request.files.get(name)
         if file is not None and file.filename:
             return file.read(), file.mimetype
-    if not request.form.get("picture"):
-        raise NoPhoto
-    try:
-        return b64decode(request.form["picture"], validate=True), "image/png"
-    except ValueError:
-        return b"", "image/png"  # is refused like any other that is no picture
+    return photo_of(request.form.get("parrot", "")), "image/png"
 
 
 def _sign_in_page(back: str | None, refusal: Refusal | None = None) -> str:
-    return render_template("auth/sign_in.html", back=local_path(back), refusal=refusal, parrots=_demo_parrots())
-
-
-def _demo_parrots() -> list[DemoParrot]:
-    settings = runtime().settings
-    if not isinstance(settings, AuthSettings) or not settings.demo:
-        return []
-    with runtime().database.reading() as reading:
-        found = queries.imported_users(reading, PREFIX)
-    order = list(Role)[::-1]
-    parrots = []
-    for user in sorted(found, key=lambda one: order.index(Role(one.role))):
-        file = settings.beaks_dir / f"{(user.external_id or '').removeprefix(PREFIX)}.png"
-        if file.is_file():
-            parrots.append(DemoParrot(user.name, Role(user.role), b64encode(file.read_bytes()).decode("ascii")))
-    return parrots
+    return render_template(
+        "auth/sign_in.html",
+        back=local_path(back),
+        refusal=refusal,
+        why_signed_out=translate(why_signed_out() or ""),
+        parrots=demo_parrots(),
+    )

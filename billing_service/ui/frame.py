@@ -1,18 +1,15 @@
-"""What all pages share: the blueprint, the sections at the top, and reading what was sent."""
+"""What all pages share: the blueprint, the places in the bar, and reading what was sent."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
 
-from flask import Blueprint, request, url_for
-from flask_babel import gettext as _
+from flask import Blueprint
 
-from billing_service.domain.rights import may_see_all
 from billing_service.errors import N_
 from billing_service.routing import use_days
 from chassis.errors import ServiceError
 from chassis.i18n import translate
-from chassis.identity import Role, principal_or_none
+from chassis.identity import Role
+from chassis.places import Place
 
 #: Who sees everybody's accounts, days and the management's income.
 SEE_ALL = (Role.ACCOUNTANT, Role.ADMIN)
@@ -24,34 +21,19 @@ pages = Blueprint(
 use_days(pages)
 
 
-@dataclass(frozen=True)
-class Section:
-    """A link at the top of the page."""
-
-    text: str
-    url: str
-    here: bool
-
-
-@pages.context_processor
-def sections() -> dict[str, Any]:
-    """The sections that the person who is signed in may visit."""
-    principal = principal_or_none()
-    if principal is None:
-        return {"sections": []}
-    entries = [
-        (_("My account"), ["own_account"]),
-        (_("Payouts"), ["list_payouts", "show_letter"]),
-    ]
-    if may_see_all(principal.role):
-        entries += [
-            (_("All accounts"), ["list_accounts", "show_account", "post_correction"]),
-            (_("Income"), ["show_income"]),
-            (_("Business days"), ["list_days", "show_day", "confirm_close"]),
-            (_("Prices"), ["show_rules", "change_rules"]),
-        ]
-    here = (request.endpoint or "").removeprefix("billing.")
-    return {"sections": [Section(text, url_for(f"billing.{views[0]}"), here in views) for text, views in entries]}
+PLACES = (
+    Place(N_("My account"), "billing.own_account"),
+    Place(N_("Payouts"), "billing.list_payouts", also=("billing.show_letter",)),
+    Place(
+        N_("All accounts"),
+        "billing.list_accounts",
+        SEE_ALL,
+        also=("billing.show_account", "billing.post_correction"),
+    ),
+    Place(N_("Income"), "billing.show_income", SEE_ALL),
+    Place(N_("Business days"), "billing.list_days", SEE_ALL, also=("billing.show_day", "billing.confirm_close")),
+    Place(N_("Prices"), "billing.show_rules", SEE_ALL, also=("billing.change_rules",)),
+)
 
 
 def translated_errors(error: ServiceError | None) -> Mapping[str, Sequence[str]]:

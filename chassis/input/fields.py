@@ -12,7 +12,7 @@ from chassis.input.text import is_text
 BIGGEST_NUMBER = 2**63 - 1
 _FILTER_LENGTH = 500
 
-_NO_TEXT = N_("This has characters that no text has.")
+_NO_TEXT = N_("This has characters that are not text.")
 
 
 class Day(fields.Date):

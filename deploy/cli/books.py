@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from chassis.i18n import format_money
 from deploy.cli.arrivals import Arrivals, Missing, check_arrivals
 from deploy.cli.output import json_option, print_json
 from deploy.cli.running import ask_service, running_system
@@ -24,8 +25,8 @@ from deploy.cli.running import ask_service, running_system
 def close_day(*, day: datetime | None, first: datetime | None, as_json: bool) -> None:
     """Close a business day, and all before it.
 
-    Whoever is above zero is paid. A day that is closed already stays as it is, so it may be said twice. Without DAY
-    every day that is over is closed; today is closed early only if it is named.
+    Whoever is above zero is paid out. A day that is closed already stays as it is, so the command can be repeated.
+    Without DAY every day that is over is closed; today is closed early only if it is named.
     """
     wanted = [str(day.date())] if day else []
     wanted += ["--from", str(first.date())] if first else []
@@ -43,13 +44,13 @@ def close_day(*, day: datetime | None, first: datetime | None, as_json: bool) ->
     default=10.0,
     show_default=True,
     metavar="SECONDS",
-    help="How long events may still be on their way.",
+    help="How long events may be on their way.",
 )
 @json_option
 def verify(*, wait: float, as_json: bool) -> None:
     """Check that the books balance, analytics agrees, and every event has arrived. Exits with 1 if not.
 
-    An event has arrived that its service has handled, holds back for a later attempt, or has among its dead letters.
+    An event has arrived when its service has handled it, keeps it for later, or has it among its dead letters.
     """
     run = running_system()
     books = ask_service(run, "billing", "verify", "--json")
@@ -73,9 +74,9 @@ def verify(*, wait: float, as_json: bool) -> None:
 def _told(answer: dict[str, Any]) -> str:
     if answer["status"] is None:
         return "No day is over yet."
-    paid = f"Paid out at its end: {answer['payout_cents'] / 100:.2f} $."
+    paid = f"Paid out at its end: {format_money(answer['payout_cents'])}."
     if not answer["closed_now"]:
-        return f"{answer['day']} was closed before. {paid}"
+        return f"{answer['day']} was closed already. {paid}"
     return f"Closed {', '.join(answer['closed_now'])}. {paid}"
 
 

@@ -73,7 +73,7 @@ def dead_letters() -> None:
 @service_option
 @_selection
 @click.option("--state", type=click.Choice(list(STATE_FILTERS)), default="open", help="Default: those not done with.")
-@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="Letters of each service.")
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="How many of each service.")
 @json_option
 def list_command(
     *, service: str | None, type: str | None, reason: str | None, state: str, limit: int, as_json: bool
@@ -133,7 +133,7 @@ def _show_story(name: str, story: DeadLetterStory) -> None:
         ("outcome of its replay", story.outcome or ""),
         ("waits behind", story.behind or ""),
         ("events behind it", story.waiting_behind or ""),
-        ("next try", story.due_at or ""),
+        ("next attempt", story.due_at or ""),
         ("died", letter.died_at),
         ("content_type", story.content_type),
         *story.properties.items(),
@@ -152,7 +152,7 @@ def _show_story(name: str, story: DeadLetterStory) -> None:
 @click.option(
     "--edited",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Send the event in this JSON file, or what it changes, in place of the one letter.",
+    help="Send the event in this JSON file, or what it changes, in place of the one dead letter.",
 )
 @json_option
 def replay_command(*, edited: Path | None, letter_ids: Sequence[UUID], as_json: bool, **about: Any) -> None:
@@ -165,7 +165,7 @@ def replay_command(*, edited: Path | None, letter_ids: Sequence[UUID], as_json: 
     elif len(letter_ids) == 1:
         _replay_edited(letter_ids[0], about["service"], edited, as_json=as_json)
     else:
-        raise click.UsageError("--edited is about one letter: name its id.")
+        raise click.UsageError("--edited is about one dead letter: name its id.")
 
 
 def _replay_edited(letter_id: UUID, service: str | None, edited: Path, *, as_json: bool) -> None:
@@ -181,7 +181,7 @@ def _replay_edited(letter_id: UUID, service: str | None, edited: Path, *, as_jso
 @_about
 @json_option
 def discard_command(*, letter_ids: Sequence[UUID], as_json: bool, **about: Any) -> None:
-    """Give dead letters up. They stay on record.
+    """Discard dead letters: they are never handled. Their records stay.
 
     Those with these ids, those of a --type and --reason, or --all.
     """
@@ -192,7 +192,7 @@ def discard_command(*, letter_ids: Sequence[UUID], as_json: bool, **about: Any) 
 @service_option
 @json_option
 def retry_command(*, service: str | None, as_json: bool) -> None:
-    """Try everything at once that failed and waits for its next try."""
+    """Try all events now that wait for their next attempt."""
     run = running_system()
     retried: list[dict[str, Any]] = []
     for name in chosen_services(run, service):
@@ -202,7 +202,7 @@ def retry_command(*, service: str | None, as_json: bool) -> None:
     if as_json:
         print_json({"requested": requested, "items": retried})
     else:
-        click.echo(f"{requested} events are tried at once.")
+        click.echo(f"Events that get their next attempt now: {requested}.")
 
 
 def _decide(
@@ -216,7 +216,7 @@ def _decide(
     as_json: bool,
 ) -> None:
     if sum((bool(letter_ids), bool(type or reason), everything)) != 1:
-        raise click.UsageError("Say which letters: ids, or --type and --reason, or --all.")
+        raise click.UsageError("Say which dead letters: ids, or --type and --reason, or --all.")
     run = running_system()
     decided: list[dict[str, Any]] = []
     for letter_id in letter_ids:
@@ -237,7 +237,7 @@ def _answer(decided: list[dict[str, Any]], decision: Decision, *, as_json: bool)
         print_json({"requested": requested, "state": decision.value, "items": decided})
     else:
         then = " The consumers carry it out in a moment." if decision is Decision.REPLAY else ""
-        click.echo(f"{requested} letters: {decision.value.replace('_', ' ')}.{then}")
+        click.echo(f"Dead letters, {decision.value.replace('_', ' ')}: {requested}.{then}")
 
 
 def _owner(run: Run, letter_id: UUID, service: str | None) -> str:

@@ -15,7 +15,7 @@ def letters() -> None:
 @click.argument("which", type=click.Choice(["failed", "unknown"]))
 @json_option
 def send_again(*, which: str, as_json: bool) -> None:
-    """Send all letters again that failed, or of which nobody knows whether they were taken.
+    """Send all letters again that failed, or of which nobody knows whether they arrived.
 
     A single one is sent again on its page.
     """
@@ -23,4 +23,4 @@ def send_again(*, which: str, as_json: bool) -> None:
     if as_json:
         print_json(answer)
     else:
-        click.echo(f"Letters on their way: {answer['letters']}.")
+        click.echo(f"Letters to be sent again: {answer['letters']}.")

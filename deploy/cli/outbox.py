@@ -22,7 +22,7 @@ from messaging.outbox import list_pending
 def outbox(*, service: str | None, limit: int, max_age: float | None, as_json: bool) -> None:
     """Show what waits to be published.
 
-    Those at the head of each outbox are listed: if the relay is stuck, it is stuck at one of them.
+    The oldest of each outbox are listed: a relay that is stuck is stuck at one of them.
     """
     run = running_system()
     services, items = [], []
@@ -35,7 +35,7 @@ def outbox(*, service: str | None, limit: int, max_age: float | None, as_json: b
     else:
         print_table(
             "Outboxes",
-            ("service", "pending", "for, s", "published so far"),
+            ("service", "pending", "oldest, s", "published so far"),
             [
                 (
                     each["service"],

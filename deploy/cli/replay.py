@@ -12,14 +12,16 @@ from deploy.settings import CONSUMING_SERVICES, REPOSITORY, SERVICES
 
 
 @click.command()
-@click.option("--to", "service", type=click.Choice(CONSUMING_SERVICES), required=True, help="Who is to hear it.")
+@click.option(
+    "--to", "service", type=click.Choice(CONSUMING_SERVICES), required=True, help="The service that gets them."
+)
 @replay_options
 @click.pass_context
 def replay(context: click.Context, /, *, service: str, **_options: object) -> None:
     """Send published events once more, to one service only.
 
-    Its consumer pauses meanwhile, everybody else goes on. What it has handled before has no second effect; with
-    --rebuild it forgets everything first. After a crash, say the same again: it begins anew.
+    Its consumer pauses meanwhile, the other services go on. Events that it has handled have no second effect; with
+    --rebuild it forgets everything first. After a crash, run the same command again: it begins anew.
     """
     run = running_system()
     environment = service_environment(run, service)

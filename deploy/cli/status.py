@@ -27,10 +27,10 @@ _SERVERS = ("postgres", "rabbitmq")
 @click.command()
 @json_option
 def status(*, as_json: bool) -> None:
-    """Show services and processes. Exits with 1 if one is not well.
+    """Show services and processes. Exits with 1 if one of them is missing, dead or not ready.
 
-    That is one that is missing, dead or not ready, also while it only starts. Events that are pending and dead letters
-    are shown, and are no failure, unless they are of a type that nobody knows: somebody publishes what nobody hears.
+    A process that is still starting is not ready. Pending events and dead letters are shown and are no failure, except
+    dead letters of a type that no service knows: they exit with 1, too.
     """
     run = running_system()
     processes = [_process(process["name"], process["pid"]) for process in run.processes]
@@ -118,7 +118,7 @@ def _is_ready(url: str) -> bool:
 def _show(services: list[dict[str, Any]], processes: list[dict[str, Any]], run: Run) -> None:
     print_table(
         "Services",
-        ("service", "address", "ready", "pending", "for, s", "dead letters"),
+        ("service", "address", "ready", "pending", "oldest, s", "dead letters"),
         [
             (
                 service["name"],
@@ -133,7 +133,7 @@ def _show(services: list[dict[str, Any]], processes: list[dict[str, Any]], run: 
     )
     print_table(
         "Processes",
-        ("process", "pid", "running", "for, s", "memory, MB", "is"),
+        ("process", "pid", "running", "for, s", "memory, MB", "doing"),
         [
             (
                 process["name"],

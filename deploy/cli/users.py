@@ -21,8 +21,8 @@ def import_command(*, file: Path, as_json: bool) -> None:
 
     A CSV file has a header line, and commas or semicolons; a file named .json holds a list of objects. Each row has
     external_id (by which a user is found again), name, email, role (popug, boss, accountant, manager or admin) and
-    perhaps status (active or blocked; empty means active). A file is judged by what it makes of everybody together:
-    two people may swap their addresses. If a row cannot be taken, none is, and each such row is named.
+    perhaps status (active or blocked; empty means active). The file is checked as a whole: two people may swap
+    their addresses. If one row is refused, nothing is imported, and every such row is named.
     """
     counts = ask_service(running_system(), "auth", "import-users", str(file))
     if as_json:

@@ -1,7 +1,7 @@
 """A person's side: what is to become of dead letters, written down with who wanted it.
 
 The consumer handles what is to be replayed. Only a letter in the state `dead` can be decided about, so the same
-decision twice is one decision; of what only waits, the next try can be had at once.
+decision twice is one decision; of what only waits, the next attempt can be had at once.
 """
 
 from collections.abc import Mapping
@@ -62,13 +62,13 @@ class Selection:
 
 
 _DEAD = HeldMessage.state == State.DEAD
-#: Replaying what waits for its next try has it tried at once.
+#: Replaying what waits for its next attempt has it tried at once.
 _WAITS = and_(HeldMessage.state == State.WAITING, not_(PLACEHOLDER))
 _REPLAYABLE = or_(_DEAD, _WAITS)
 
 
 def decide(session: Session, letter_id: UUID, decision: Decision, *, by: Actor) -> None:
-    """Decide about one letter, or have one tried at once that waits for its next try.
+    """Decide about one letter, or have one tried at once that waits for its next attempt.
 
     Raises LetterUnknown, or LetterNotDead if that was done before, or if it waits behind another one.
     """
@@ -84,7 +84,7 @@ def decide_all(session: Session, selection: Selection, decision: Decision, *, by
 
 
 def retry_waiting(session: Session, *, by: Actor) -> int:
-    """Have everything tried at once that waits for its next try; return how much that is."""
+    """Have everything tried at once that waits for its next attempt; return how much that is."""
     return _write_down(session, _WAITS, Decision.REPLAY, by)
 
 

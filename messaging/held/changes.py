@@ -67,7 +67,7 @@ def block(session: Session, behind: Sequence[Received]) -> None:
 
 
 def hold_until_due(session: Session, received: Received, delay: timedelta, *, attempts: int, error: str) -> None:
-    """Hold an event that failed until its next try, after the delay."""
+    """Hold an event that failed until its next attempt, after the delay."""
     due = {"state": State.WAITING, "due_at": func.now() + delay, "attempts": attempts, "detail": storable(error)}
     _hold(session, [received], due)
 
@@ -123,7 +123,7 @@ def forget_held(session: Session) -> None:
 
 
 def count_waiting(session: Session) -> int:
-    """Return how many events wait for their next try, or behind another of their aggregate."""
+    """Return how many events wait for their next attempt, or behind another of their aggregate."""
     waits = HeldMessage.state.in_(HELD)
     return session.scalars(select(func.count()).select_from(HeldMessage).where(waits)).one()
 

@@ -1,6 +1,6 @@
 """The states of a held message, and what can happen to one.
 
-    waiting ------------> handled                           waits for its next try; `due_at` says when
+    waiting ------------> handled                           waits for its next attempt; `due_at` says when
        ^  |                                                 a row that has never died is deleted then
        |  `-> dead -> replay_requested -> replayed          the replay is due at once; if it fails, it waits again
        |        `---> discarded

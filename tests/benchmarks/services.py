@@ -31,14 +31,14 @@ def open_services(servers: Servers, *services: str) -> tuple[dict[str, str], dic
             f"{prefix}_AMQP_URL": servers.amqp_url(vhost, service),
             f"{prefix}_SECRET_KEY": "a key for the benchmarks alone",
         }
-        subprocess.run(_command(service, "migrate"), cwd=REPOSITORY, env=environment, check=True)
+        subprocess.run(command(service, "migrate"), cwd=REPOSITORY, env=environment, check=True)
     return environment, databases
 
 
 @contextmanager
 def service_process(service: str, process: str, environment: Mapping[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
     """Run a process as long as the block lasts."""
-    with subprocess.Popen(_command(service, process), cwd=REPOSITORY, env=environment) as running:
+    with subprocess.Popen(command(service, process), cwd=REPOSITORY, env=environment) as running:
         try:
             yield running
         finally:
@@ -67,5 +67,6 @@ def wait_until_ready(url: str) -> None:
     raise TimeoutError(f"{url} does not work after {_PATIENCE} s")
 
 
-def _command(service: str, process: str) -> list[str]:
-    return [sys.executable, "-m", f"{service}_service", process]
+def command(service: str, *words: str) -> list[str]:
+    """Return the command line of a process of a service, or of something that it does."""
+    return [sys.executable, "-m", f"{service}_service", *words]

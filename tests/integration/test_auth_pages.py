@@ -1,11 +1,11 @@
 """The pages of auth on a real database."""
 
 import re
-from base64 import b64encode
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from io import BytesIO
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 import time_machine
@@ -14,9 +14,19 @@ from flask.testing import FlaskClient
 from auth_service.demo.parrot import draw_parrot
 from auth_service.demo.people import PEOPLE
 from auth_service.demo.seed import seed
-from chassis import dead_letter_counts
 from chassis.db import utc_now
 from tests.integration.auth_house import House
+
+#: Where a service sends a browser that has to sign in.
+AUTHORIZE = "/oauth/authorize?" + urlencode(
+    {
+        "response_type": "code",
+        "client_id": "tracker",
+        "redirect_uri": "http://127.0.0.1:8002/sign-in/callback",
+        "code_challenge": "c" * 43,
+        "code_challenge_method": "S256",
+    }
+)
 
 
 @pytest.fixture
@@ -37,29 +47,9 @@ def flashed(client: FlaskClient, path: str) -> str:
     return text
 
 
-def test_a_chosen_photo_signs_in_and_leads_to_the_services_of_the_role(house: House) -> None:
+def test_a_chosen_photo_signs_in(house: House) -> None:
     house.person("kesha", name="Кеша")
-    browser = house.browser("kesha")
-    text = browser.get("/").text
-    assert "Кеша" in text
-    assert 'href="http://127.0.0.1:8002"' in text
-    assert 'href="http://127.0.0.1:8004"' not in text
-    assert "make sense of" not in text
-    home = house.browser("root").get("/").text
-    assert 'href="http://127.0.0.1:8004"' in home
-    assert "what they could not make sense of" in home
-
-
-def test_the_first_page_tells_an_administrator_of_dead_letters_wherever_they_are(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tracker = "http://127.0.0.1:8002"
-    monkeypatch.setattr(dead_letter_counts, "ask_service", lambda url: 2 if url.startswith(tracker) else 0)
-    home = house.browser("root").get("/").text
-    assert f'<h2><a href="{tracker}/messages">Messages</a></h2>' in home
-    assert '<p class="notice bad">2 dead letters: Tasks 2</p>' in home
-    house.person("kesha")
-    assert "dead letters" not in house.browser("kesha").get("/").text
+    assert "Кеша" in house.browser("kesha").get("/").text
 
 
 def test_the_photo_just_taken_by_a_telephone_serves_as_well(house: House) -> None:
@@ -71,10 +61,11 @@ def test_the_photo_just_taken_by_a_telephone_serves_as_well(house: House) -> Non
     ("form", "status", "reason"),
     [
         ({}, 422, "Choose a photo first"),
-        ({"picture": "%%%"}, 422, "not a picture"),
-        ({"picture": b64encode(b"text").decode()}, 422, "not a picture"),
+        ({"parrot": "nobody"}, 422, "Choose a photo first"),
+        ({"parrot": "../beaks/kesha"}, 422, "Choose a photo first"),
+        ({"photo": (BytesIO(b"text"), "x.png", "image/png")}, 422, "not a picture"),
         ({"photo": (BytesIO(b"GIF89a"), "x.gif", "image/gif")}, 415, "Only PNG and JPEG"),
-        ({"picture": b64encode(draw_parrot("stranger")).decode()}, 401, "Nobody here has a beak like this"),
+        ({"photo": (BytesIO(draw_parrot("stranger")), "x.png", "image/png")}, 401, "Nobody here has a beak like this"),
     ],
 )
 def test_a_refusal_says_why_and_lets_one_try_again(
@@ -96,6 +87,34 @@ def test_who_is_blocked_is_told_so_at_the_door(house: House) -> None:
     assert "You were blocked" in answer.text
 
 
+def test_who_is_blocked_in_mid_session_is_told_so_once(house: House) -> None:
+    kesha = house.person("kesha")
+    browser = house.browser("kesha")
+    house.api().post(f"/users/{kesha}/block")
+    assert browser.get(AUTHORIZE).location.startswith("/sign-in")  # as a service sends them when they click there
+    assert browser.get("/sign-in").text.count("You were blocked: only an administrator can unblock you.") == 1
+    assert "blocked" not in browser.get("/sign-in").text
+
+
+def test_whose_session_ended_elsewhere_is_told_so_once(house: House) -> None:
+    browser = house.browser("root")
+    elsewhere = house.copy_of(browser)
+    elsewhere.post("/sign-out")
+    assert browser.get("/").location.startswith("/sign-in")
+    page = browser.get("/sign-in").text
+    assert page.count("Your session has ended: you signed out elsewhere, or twelve hours have passed.") == 1
+    assert "blocked" not in page
+    assert "has ended" not in browser.get("/sign-in").text
+
+
+def test_who_signed_out_is_not_told_so_twice(house: House) -> None:
+    browser = house.browser("root")
+    browser.post("/sign-out")
+    page = browser.get("/sign-in").text
+    assert page.count('class="notice') == 1
+    assert "has ended" not in page
+
+
 @pytest.mark.parametrize("back", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)"])
 def test_nobody_is_sent_to_a_foreign_place_after_the_sign_in(house: House, back: str) -> None:
     answer = house.browser(None).post("/sign-in", data={"photo": photo("root"), "next": back})
@@ -103,17 +122,39 @@ def test_nobody_is_sent_to_a_foreign_place_after_the_sign_in(house: House, back:
     assert house.browser("root").get("/sign-in", query_string={"next": back}).location == "/"
 
 
-def test_a_click_on_a_demo_parrot_sends_its_photo(house: House) -> None:
+def test_a_click_on_a_demo_parrot_holds_up_its_photo(house: House) -> None:
     people = seed(house.settings, house.database)
-    browser = house.browser(None)
-    pictures = re.findall(r'name="picture" value="([^"]+)"', browser.get("/sign-in").text)
-    assert len(pictures) == len(people)
+    parrots = re.findall(r'name="parrot" value="([^"]+)"', house.browser(None).get("/sign-in").text)
+    assert len(parrots) == len(people)
     signed_in = set()
-    for picture in pictures[:3]:
+    for parrot in parrots[:3]:
         visitor = house.browser(None)
-        assert visitor.post("/sign-in", data={"picture": picture}).status_code == 303
+        assert visitor.post("/sign-in", data={"parrot": parrot}).status_code == 303
         signed_in |= {name for person in people if (name := person["name"]) in visitor.get("/").text}
     assert len(signed_in) == 3
+
+
+def test_the_pictures_of_the_demo_parrots_are_kept_by_the_browser(house: House) -> None:
+    seed(house.settings, house.database)
+    browser = house.browser(None)
+    pictures = re.findall(r'<img src="(/sign-in/parrots/[^"]+)"', browser.get("/sign-in").text)
+    assert len(pictures) == len(PEOPLE)
+    with browser.get(pictures[0]) as picture:
+        assert (picture.status_code, picture.mimetype) == (200, "image/webp")
+        assert "max-age=31536000" in picture.headers["Cache-Control"]
+    assert browser.get("/sign-in/parrots/nobody.webp").status_code == 404
+
+
+def test_the_sign_in_page_comes_in_less_than_60_kilobytes(house: House) -> None:
+    seed(house.settings, house.database)
+    browser = house.browser(None)
+    page = browser.get("/sign-in")
+    sizes = {"/sign-in": len(page.data) + len(str(page.headers))}
+    for file in set(re.findall(r'(?:src|href)="(/[^"]+\.(?:css|js|svg|webp)[^"]*)"', page.text)):
+        with browser.get(file, headers={"Accept-Encoding": "gzip"}) as answer:
+            sizes[file] = len(answer.data) + len(str(answer.headers))
+    assert len(sizes) > len(PEOPLE) + 3
+    assert sum(sizes.values()) < 60_000, sizes
 
 
 def test_without_the_demo_nobody_is_shown_at_the_door(migrated: Callable[..., Any]) -> None:
@@ -121,7 +162,9 @@ def test_without_the_demo_nobody_is_shown_at_the_door(migrated: Callable[..., An
     seed(house.settings, house.database)
     text = house.browser(None).get("/sign-in").text
     assert PEOPLE[0].name not in text
-    assert "picture" not in re.findall(r'name="([^"]+)"', text)
+    assert "parrot" not in re.findall(r'name="([^"]+)"', text)
+    assert house.browser(None).post("/sign-in", data={"parrot": PEOPLE[0].key}).status_code == 422
+    assert house.browser(None).get(f"/sign-in/parrots/{PEOPLE[0].key}.webp").status_code == 404
     house.close()
 
 

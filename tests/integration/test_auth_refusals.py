@@ -152,7 +152,7 @@ def test_a_refusal_is_noted_with_its_reason(house: House) -> None:
     ]
     page = house.browser().get("/sign-ins/refused").text
     assert f"/users/{kesha}" in page
-    for reason in ("The person is blocked", "Unknown beak", "No picture, or a damaged one"):
+    for reason in ("The user is blocked", "Unknown beak", "No picture, or a damaged one"):
         assert reason in page
     assert '"/sign-ins/refused"' in house.browser().get("/sign-ins").text
 

@@ -36,7 +36,7 @@ def test_three_missed_days_are_closed_by_the_robot(house: House) -> None:
 
 def test_four_missed_days_wait_for_a_person_who_confirms_exactly_these(house: House) -> None:
     at = NOON + 4 * ONE_DAY
-    with pytest.raises(JobWaitsForPerson, match="4 days would be closed at once, from 2026-11-21 to 2026-11-24"):
+    with pytest.raises(JobWaitsForPerson, match="4 days would be closed at once, 2026-11-21 – 2026-11-24"):
         house.robot(at=at)
     assert (closed(house), UNCONFIRMED._value.get()) == (0, 4)
     (run,) = house.rows("SELECT finished_at FROM robot_run")
@@ -87,7 +87,7 @@ def test_by_rest_many_days_are_refused_until_the_first_of_them_is_named(house: H
     yesterday = FIFTH_DAY - ONE_DAY
     refused = admin.post(f"/days/{yesterday}/close")
     assert refused.status_code == 409
-    assert "from 2026-11-21 to 2026-11-24" in refused.json["detail"]
+    assert "21 Nov 2026 – 24 Nov 2026" in refused.json["detail"]
     assert admin.post(f"/days/{yesterday}/close?from=nut").status_code == 422
     confirmed = admin.post(f"/days/{yesterday}/close?from={DAY}")
     assert (confirmed.status_code, confirmed.json["status"]) == (200, "closed")
@@ -103,7 +103,7 @@ def test_the_page_of_the_days_says_so_and_its_button_confirms_what_it_shows(hous
     assert question not in accountant.get("/days").text
     assert question in admin.get("/days").text
     asked = admin.get(f"{question}?lang=en").text
-    assert "4 days are closed, each with its own balances:" in asked
+    assert "4 days will be closed, each with its own balances:" in asked
     assert f"{question}?from={DAY}" in asked
     refused = admin.post(question, follow_redirects=True)
     assert "4 days would be closed at once" in refused.text
@@ -121,6 +121,6 @@ def test_an_operator_confirms_many_days_by_naming_the_first(house: House) -> Non
 
     refused = close_days()
     assert refused.returncode == 1
-    assert "from 2026-11-21 to 2026-11-24" in refused.stderr
+    assert "2026-11-21 – 2026-11-24" in refused.stderr
     done = close_days("--from", str(DAY))
     assert json.loads(done.stdout.splitlines()[-1])["closed_now"] == [str(DAY + n * ONE_DAY) for n in range(4)]

@@ -32,7 +32,7 @@ def test_everyone_sees_their_balance_and_the_log_of_today_with_the_tasks_names(h
     assert f"?day={DAY - ONE_DAY}" in page
     assert "Everybody" not in page
     yesterday = house.browser(rio).get(f"/?day={DAY - ONE_DAY}&lang=en").text
-    assert "Nothing moved on this day." in yesterday
+    assert "No movements on this day" in yesterday
     assert house.browser(rio).get("/?day=nut").status_code == 422
 
 
@@ -43,7 +43,7 @@ def test_who_is_not_signed_in_is_led_to_the_sign_in(house: House) -> None:
 
 
 def test_somebody_new_is_told_that_the_account_is_on_its_way(house: House) -> None:
-    assert "There is no account of yours yet." in house.browser(someone()).get("/?lang=en").text
+    assert "You have no account yet" in house.browser(someone()).get("/?lang=en").text
 
 
 @pytest.mark.parametrize("role", ["popug", "boss", "manager", "accountant", "admin"])
@@ -100,7 +100,7 @@ def test_a_letter_is_read_by_its_owner_and_by_nobody_who_may_not(house: House, a
     assert str(payout_id) in house.browser(rio).get("/payouts").text
     page = house.browser(rio).get(f"/payouts/{payout_id}").text
     assert "вам выплачено $12.34" in page
-    assert "you were paid $12.34" in page
+    assert "You were paid out $12.34" in page
     message = message_from_bytes(house.browser(rio).get(f"/payouts/{payout_id}.eml").data, policy=policy.default)
     assert message["To"] == "rio@uberpopug.example"
     assert house.browser(admin).get(f"/payouts/{payout_id}").status_code == 200

@@ -67,7 +67,7 @@ def test_after_a_replay_the_page_of_the_letter_tells_how_it_went(house: House, a
     assert "Under way." in browser.get(f"/messages/{letter}").text
     handle(house, event.id)
     page = browser.get(f"/messages/{letter}").text
-    assert "The replay has had its effect." in page
+    assert "The replay had its effect." in page
     assert "Under way." not in page
     assert not any(refresh in page for refresh in REFRESHES)
     assert api.get(f"{LETTERS}/{letter}").json["outcome"] == "handled"
@@ -80,7 +80,7 @@ def test_the_outcome_of_an_edited_replay_is_that_of_the_event_that_was_sent(hous
     replacements = [api.get(f"{LETTERS}/{letter}").json["replacement"] for letter in letters]
     handle(house, UUID(sent[0]))
     die_again(house, Event.from_bytes(replacements[1].encode()))
-    assert "The replay has had its effect." in browser.get(f"/messages/{letters[0]}").text
+    assert "The replay had its effect." in browser.get(f"/messages/{letters[0]}").text
     page = browser.get(f"/messages/{letters[1]}").text
     assert f'<a href="/messages/{sent[1]}">The event that was sent in its place died as well.' in page
     assert "1 handled" in browser.get("/messages").text
@@ -95,7 +95,7 @@ def test_after_a_group_was_replayed_the_page_tells_how_many_were_handled_and_how
         bury(house, event.to_bytes())
     browser = house.browser(admin)
     page = browser.post("/messages/replay", follow_redirects=True).text
-    assert re.search(r"Ara replayed 40 letters:\s*<strong>40 under way</strong>", page)
+    assert re.search(r"Ara replayed 40 dead letters:\s*<strong>40 under way</strong>", page)
     handle(house, *(event.id for event in events[:30]))
     page = browser.get("/messages").text
     assert "<strong>30 handled, 10 under way</strong>" in page

@@ -52,9 +52,10 @@ def test_the_number_of_open_letters_is_told_without_a_token(house: House, admin:
     answer = house.app.test_client().get(f"/api/v1{LETTERS}/count")
     assert (answer.status_code, answer.json) == (200, {"open": 2})
     page = house.browser(admin).get("/messages").text
-    assert re.search(r'aria-current="true">Tasks <span class="badge bad">2</span></a>', page)
+    places = page.split('aria-label="Places"')[1]
+    assert re.search(r'aria-current="page" class="urgent" title="[^"]*">Tasks <span class="badge bad">2</span>', places)
     assert re.search(
-        r'title="2 dead letters: Tasks 2. No answer from: [^"]*">Messages <span class="badge bad">2\?<', page
+        r'title="2 dead letters: Tasks 2. No answer from: [^"]*"[^>]*>Messages <span class="badge bad">2\?<', page
     )
 
 
@@ -221,7 +222,7 @@ def test_the_page_shows_groups_letters_and_who_decided(house: House, admin: UUID
     fields = dict(re.findall(r'name="(\w+)" value="([^"]*)"', form[1]))
     later = bury(house, priced().to_bytes())
     done = browser.post("/messages/replay", data=fields, follow_redirects=True).text
-    assert "30 letters are on their way." in done
+    assert "30 dead letters will be handled once more." in done
     assert states(house)[later] == State.DEAD
     assert re.search(r"<td><bdi>Ara</bdi></td>\s*<td>replay requested</td>\s*<td class=\"number\">30</td>", done)
     assert 'hx-trigger="every 2s"' in done
@@ -242,13 +243,15 @@ def test_discarding_a_group_is_asked_about_first(house: House, admin: UUID) -> N
     link = re.search(r'href="(/messages/discard\?[^"]*)"', browser.get("/messages?lang=en").text)
     assert link
     question = browser.get(link[1].replace("&amp;", "&")).text
-    assert "Discard 2 letters?" in question
+    assert "Discard 2 dead letters?" in question
     assert set(states(house).values()) == {State.DEAD}
     fields = dict(
         re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', question.split('action="/messages/discard"')[1])
     )
     assert set(fields) >= {"type", "reason", "up_to"}
-    assert "2 dead letters were discarded." in browser.post("/messages/discard", data=fields, follow_redirects=True).text
+    assert (
+        "2 dead letters were discarded." in browser.post("/messages/discard", data=fields, follow_redirects=True).text
+    )
     assert states(house) == dict.fromkeys(letters, State.DISCARDED)
 
 
@@ -257,7 +260,7 @@ def test_a_letter_is_decided_about_on_its_page(house: House, admin: UUID) -> Non
     browser = house.browser(admin)
     assert "/edit" in browser.get(f"/messages/{letter}?lang=en").text
     done = browser.post(f"/messages/{letter}/discard", follow_redirects=True).text
-    assert "It stays on record." in done
+    assert "Its record stays." in done
     assert re.search(r'<span class="badge[^"]*">discarded</span>', done)
     assert "/edit" not in done
     again = browser.post(f"/messages/{letter}/replay", follow_redirects=True).text

@@ -127,7 +127,7 @@ def test_a_letter_behind_which_others_wait_says_so_and_what_lets_them_go(house: 
         die(session, as_sent(dead), None, SchemaInvalid("no"), attempts=1, line=line)
     blocked = block(house, priced(2, subject))
     page = house.browser(admin).get(f"/messages/{dead.id}?lang=en").text
-    assert "Replayed or discarded, it lets them go on in their order." in page
+    assert "When it is replayed or discarded, they go on in their order." in page
     assert house.api(admin).get(f"{LETTERS}/{dead.id}").json["waiting_behind"] == 1
     house.api(admin).post(f"{LETTERS}/{dead.id}/discard")
     assert state(house, blocked) == State.WAITING

@@ -129,7 +129,7 @@ def test_many_days_are_closed_only_when_the_first_of_them_is_named(operate: Oper
     )
     refused = operator.run("close-day", "2026-01-04")
     assert refused.exit_code == 1
-    assert "4 days would be closed at once, from 2026-01-01 to 2026-01-04" in refused.output
+    assert "4 days would be closed at once, 2026-01-01 – 2026-01-04" in refused.output
     closed = operator.json("close-day", "2026-01-04", "--from", "2026-01-01")["closed_now"]
     assert closed == ["2026-01-01", "2026-01-02", "2026-01-03", "2026-01-04"]
 
@@ -137,7 +137,7 @@ def test_many_days_are_closed_only_when_the_first_of_them_is_named(operate: Oper
 def test_letters_are_sent_again_by_the_kind_of_their_failure(operate: Operate) -> None:
     operator = operate("billing")
     assert operator.json("letters", "send-again", "unknown") == {"letters": 0}
-    assert "Letters on their way: 0." in operator.run("letters", "send-again", "failed").output
+    assert "Letters to be sent again: 0." in operator.run("letters", "send-again", "failed").output
     assert operator.run("letters", "send-again", "sent").exit_code == 2
 
 

@@ -156,6 +156,6 @@ def test_what_waits_for_its_next_try_is_tried_at_once(office: Office) -> None:
         with office.databases[service].transaction() as session:
             held.hold_until_due(session, Received(as_sent(event), event), timedelta(hours=1), attempts=2, error="no")
     (waiting, _) = office.json("list", "--state", "waiting")["items"]
-    assert "next try" in office.run("show", waiting["id"]).output
+    assert "next attempt" in office.run("show", waiting["id"]).output
     assert office.json("retry", "--service", "tracker")["requested"] == 1
-    assert "2 events are tried at once." in office.run("retry").output
+    assert "Events that get their next attempt now: 2." in office.run("retry").output

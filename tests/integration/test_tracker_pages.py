@@ -34,7 +34,7 @@ def test_a_task_is_created_shown_and_marked_done(house: House) -> None:
     assert "Done: " in answer.text
     assert house.tasks()[0].status == "done"
     answer = browser.post(f"/tasks/{task.public_id}/complete", follow_redirects=True)
-    assert "done already" in answer.text
+    assert "completed already" in answer.text
 
 
 def test_a_click_that_lost_the_race_against_a_reassignment_is_told_on_the_list_who_has_the_task_now(
@@ -108,10 +108,11 @@ def test_many_tasks_come_page_by_page(house: House) -> None:
         house.api(popug).create(f"Task no. {number}.")
     browser = house.browser(popug)
     first = browser.get("/").text
-    assert first.count("Task no. ") == 2 * 25  # in the link and in the name of the button
+    to_do = first.split('id="open-tasks"')[1]
+    assert to_do.count("Task no. ") == 2 * 25  # in the link and in the name of the button
     link = re.search(r'href="([^"]*cursor=[^"]*)" rel="next"', first)
     assert link
-    assert "Task no. 0." in browser.get(link[1].replace("&amp;", "&")).text
+    assert "Task no. 25." in browser.get(link[1].replace("&amp;", "&")).text
 
 
 def test_what_is_done_has_pages_of_its_own_and_repeats_nothing_that_is_to_do(house: House) -> None:
@@ -140,13 +141,13 @@ def test_a_page_has_no_more_of_either_list_than_is_asked_for_nor_has_the_one_aft
             house.api(popug).post(f"/tasks/{task['id']}/complete")
     browser = house.browser(popug)
     page = browser.get("/?limit=2").text
-    to_do, done = page.split('id="done"')
-    assert re.findall(r"Task no. \d\.", to_do)[::2] == ["Task no. 5.", "Task no. 4."]
+    to_do, done = page.split('id="open-tasks"')[1].split('id="done"')
+    assert re.findall(r"Task no. \d\.", to_do)[::2] == ["Task no. 3.", "Task no. 4."]
     assert re.findall(r"Task no. \d\.", done) == ["Task no. 2.", "Task no. 1."]
     link = re.search(r'href="([^"]*cursor=[^"]*)" rel="next"', to_do)
     assert link
-    rest = browser.get(link[1].replace("&amp;", "&")).text
-    assert set(re.findall(r"Task no. \d\.", rest)) == {"Task no. 3.", "Task no. 2.", "Task no. 1."}
+    rest = browser.get(link[1].replace("&amp;", "&")).text.split('id="open-tasks"')[1]
+    assert set(re.findall(r"Task no. \d\.", rest)) == {"Task no. 5.", "Task no. 2.", "Task no. 1."}
     assert browser.get("/?limit=0").status_code == 422
 
 
@@ -164,3 +165,29 @@ def test_names_and_titles_turn_nothing_around_them(house: House) -> None:
 def test_pages_speak_russian(house: House) -> None:
     answer = house.browser(house.person()).get("/?lang=ru")
     assert 'lang="ru"' in answer.text
+
+
+def test_the_page_of_a_task_tells_its_history_and_hides_the_form_behind_a_button(house: House) -> None:
+    kesha, manager = house.person(name="Kesha"), house.person("manager", name="Rio")
+    task = house.api(kesha).create("Fly", description="Far")
+    (assigned,) = house.published("task_assigned")
+    house.price(task["id"])
+    house.post(kesha, "fee", -1500, task_id=task["id"], cause=assigned.id)
+    run_id = house.api(manager).post("/reassignments").json["id"]
+    list(house.work_through(UUID(run_id)))
+    house.browser(manager).post(f"/tasks/{task['id']}", data={"title": "Fly <home>", "description": "Far"})
+    page = house.browser(kesha).get(f"/tasks/{task['id']}").text
+    assert '<details class="edit">' in page
+    assert "the fee is $15.00, the reward is $35.35" in page
+    assert "−$15.00" in page
+    assert re.search(r"<del[^>]*>Fly</del></dd>\s+<dd><ins[^>]*>Fly &lt;home&gt;</ins>", page)
+    assert run_id not in page
+    assert f"/reassignments/{run_id}" in house.browser(manager).get(f"/tasks/{task['id']}").text
+
+
+def test_the_form_of_a_task_is_open_when_it_comes_back_with_its_faults(house: House) -> None:
+    kesha = house.person()
+    task = house.api(kesha).create("Fly")
+    answer = house.browser(kesha).post(f"/tasks/{task['id']}", data={"title": ""})
+    assert answer.status_code == 422
+    assert '<details class="edit" open>' in answer.text

@@ -1,10 +1,12 @@
 """The columns of a table, whose texts are written once."""
 
+import re
 from pathlib import Path
 
 import pytest
 from flask import Flask, render_template_string
 
+from chassis.settings import REPOSITORY
 from chassis.tables import columns
 from tests.chassis_parts import People, demo_app, settings
 
@@ -38,3 +40,14 @@ def test_a_column_without_a_text_is_left_out(app: Flask) -> None:
 
 def test_columns_keep_their_order() -> None:
     assert [column.text for column in columns(b="B", a="A", values=("Values", "number"))] == ["B", "A", "Values"]
+
+
+def test_every_cell_of_every_page_names_its_column() -> None:
+    pages = [page for page in REPOSITORY.glob("*/templates/**/*.html") if "<t" in page.read_text(encoding="utf-8")]
+    assert pages
+    nameless = {
+        f"{page.relative_to(REPOSITORY)}: {cell}"
+        for page in pages
+        for cell in re.findall(r"<td\b(?! {{ column\.)[^>]*>", page.read_text(encoding="utf-8"))
+    }
+    assert not {cell for cell in nameless if not cell.startswith("tracker_service")}

@@ -63,7 +63,7 @@ def test_a_session_of_the_pages_is_worth_nothing_in_the_api(client: FlaskClient)
 def test_another_role_is_told_which_one_is_needed(client: FlaskClient) -> None:
     answer = client.get("/api/v1/things/for-admins", headers=bearer(role="popug"))
     assert answer.status_code == 403
-    assert answer.get_json()["detail"] == "This needs one of the roles admin; you are popug."
+    assert answer.get_json()["detail"] == "This is only for the roles admin; yours is popug."
 
 
 def test_an_error_of_a_command_is_a_problem(client: FlaskClient) -> None:

@@ -4,37 +4,34 @@ from typing import Any
 from uuid import UUID
 
 from flask import url_for
+from sqlalchemy.orm import Session
 
-from chassis.idempotency import KeySchema
+from chassis.idempotency import creates
 from chassis.identity import current_principal, require_roles
 from chassis.input.bodies import Blueprint
 from chassis.paging import Page, PageArgs, page_schema
 from chassis.runtime import runtime
 from tracker_service import commands, queries
-from tracker_service.models import Reassignment
+from tracker_service.models import Reassignment, RequestKey
 from tracker_service.schemas.reassignments import PreviewSchema, ReassignedSchema, ReassignmentSchema
 
 reassignments = Blueprint(
     "reassignments", __name__, url_prefix="/api/v1/reassignments", description="New assignees for all open tasks"
 )
 
-Headers = dict[str, str]
-
 
 @reassignments.post("")
 @require_roles()
-@reassignments.arguments(KeySchema, location="headers", unknown="exclude")
-@reassignments.response(202, ReassignmentSchema)
-def request_reassignment(header: dict[str, Any]) -> tuple[Reassignment, int, Headers]:
+@creates(reassignments, RequestKey, ReassignmentSchema, status=202)
+def request_reassignment(session: Session) -> tuple[Reassignment, str]:
     """Give every open task a new assignee, in the background; for managers and administrators
 
     Runs happen one after the other, each whole: one that is requested while another moves waits for it.
     """
     principal = current_principal()
-    with runtime().database.transaction() as session:
-        started = commands.request_reassignment(session, requested_by=principal.user_id, role=principal.role, **header)
-        run = queries.reassignment(session, started.id, role=principal.role)
-    return run, 202, {"Location": url_for("reassignments.get_reassignment", run_id=run.id)}
+    started = commands.request_reassignment(session, requested_by=principal.user_id, role=principal.role)
+    run = queries.reassignment(session, started.id, role=principal.role)
+    return run, url_for("reassignments.get_reassignment", run_id=run.id)
 
 
 @reassignments.get("")

@@ -9,7 +9,7 @@ from tracker_service.commands.money import (
     note_closed_day,
     note_movements,
 )
-from tracker_service.commands.once import forget_old_keys
+from tracker_service.commands.news import read_news
 from tracker_service.commands.reassignments import (
     BATCH,
     ask_again,
@@ -29,7 +29,6 @@ __all__ = [
     "close_the_draw",
     "complete_task",
     "create_task",
-    "forget_old_keys",
     "give_away_waiting_tasks",
     "give_lost_turn",
     "is_first_to_assign",
@@ -38,6 +37,7 @@ __all__ = [
     "note_closed_day",
     "note_movements",
     "price_task",
+    "read_news",
     "reassign_batch",
     "request_reassignment",
     "take_tasks_from",

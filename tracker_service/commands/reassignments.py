@@ -17,7 +17,7 @@ from chassis.people import BLOCKED
 from messaging import publish
 from tracker_service import events
 from tracker_service.commands.draw import CHANCE, read_crowd
-from tracker_service.commands.once import first_made
+from tracker_service.commands.once import made_once
 from tracker_service.domain.draw import draw_assignees
 from tracker_service.domain.rights import may_reassign
 from tracker_service.errors import NotYoursToReassign, ReassignmentNotFound
@@ -71,13 +71,14 @@ def request_reassignment(session: Session, *, requested_by: UUID, role: str, key
     """
     if not may_reassign(role):
         raise NotYoursToReassign
-    run_id = uuid4()
-    if key is not None:
-        request = ("reassignment",)
-        first_id = first_made(session, user_id=requested_by, key=key, request=request, new_id=run_id, now=utc_now())
-        if first_id != run_id:
-            return session.get_one(Reassignment, first_id)
-    return _start_run(session, run_id, requested_by=requested_by)
+    if key is None:
+        return _start_run(session, uuid4(), requested_by=requested_by)
+
+    def start() -> UUID:
+        return _start_run(session, uuid4(), requested_by=requested_by).id
+
+    run_id = made_once(session, user_id=requested_by, key=key, what="reassignment", make=start)
+    return session.get_one(Reassignment, run_id)
 
 
 def take_tasks_from(session: Session, user_id: UUID) -> Reassignment | None:

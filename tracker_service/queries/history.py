@@ -73,8 +73,7 @@ def history(session: Session, task_id: UUID, *, page: PageRequest) -> Page[Histo
         .outerjoin(author, author.user_id == happened.c.by_id)
         .outerjoin(holder, holder.user_id == happened.c.assignee_id)
     )
-    found = fetch_page(session, statement, Order((happened.c.at, happened.c.rank, happened.c.key)), page)
-    return Page([_item(row) for row in found.items], found.next_cursor)
+    return fetch_page(session, statement, Order((happened.c.at, happened.c.rank, happened.c.key)), page).map(_item)
 
 
 def _item(row: Any) -> HistoryItem:

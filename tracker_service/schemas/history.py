@@ -2,6 +2,7 @@
 
 from marshmallow import Schema, fields, validate
 
+from chassis.paging import MAX_LIMIT, PageArgs, limit_field
 from tracker_service.schemas.tasks import ParticipantSchema
 
 _KINDS = ["created", "edited", "priced", "assigned", "charged", "completed", "paid"]
@@ -30,3 +31,9 @@ class HistoryItemSchema(Schema):
     reassignment_id = fields.UUID(
         required=True, allow_none=True, metadata={"description": "The run that drew the assignee"}
     )
+
+
+class HistoryArgs(PageArgs):
+    """Which part of a task's history its page shows: nearly always all of it."""
+
+    limit = limit_field(MAX_LIMIT)

@@ -1,4 +1,4 @@
-"""The page of one task, and the form that changes its words."""
+"""The page of one task with its history, and the form that changes its words."""
 
 from uuid import UUID
 
@@ -7,10 +7,13 @@ from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
 from chassis.identity import current_principal, require_roles
+from chassis.input.sent import load_query
+from chassis.paging import PageRequest
 from chassis.runtime import runtime
 from tracker_service import commands, queries
-from tracker_service.domain.rights import may_edit
+from tracker_service.domain.rights import may_edit, may_reassign
 from tracker_service.errors import InvalidTask
+from tracker_service.schemas.history import HistoryArgs
 from tracker_service.ui.frame import form_field, pages, translated_errors
 
 
@@ -45,12 +48,16 @@ def update_task(task_id: UUID) -> tuple[str, int] | Response:
 
 def _task(task_id: UUID, refusal: InvalidTask | None = None) -> str:
     principal = current_principal()
+    page: PageRequest = load_query(HistoryArgs)["page"]
     with runtime().database.reading() as session:
         task = queries.task(session, task_id)
+        history = queries.history(session, task_id, page=page)
     words = {"title": task.title, "jira_id": task.jira_id, "description": task.description}
     return render_template(
         "tracker/task.html",
         task=task,
+        history=history,
+        overseer=may_reassign(principal.role),
         mine=task.assignee_id == principal.user_id,
         may_edit=may_edit(
             creator_id=task.created_by,
