@@ -88,6 +88,8 @@ PAGES: tuple[Place, ...] = (
     Place("tracker", "/", (Role.POPUG,), status=422, sends="#new-task"),
     Place("tracker", "/tasks/<uuid:task_id>", _EVERYBODY),
     Place("tracker", "/tasks/<uuid:task_id>", (Role.POPUG,), which="done"),
+    Place("tracker", "/reassignments", _OVERSEERS),
+    Place("tracker", "/reassignments/new", _OVERSEERS),
     Place("tracker", "/reassignments/<uuid:run_id>", _OVERSEERS),
     Place("billing", "/", _EVERYBODY),
     Place("billing", "/payouts", _EVERYBODY),
