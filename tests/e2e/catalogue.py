@@ -93,6 +93,8 @@ PAGES: tuple[Place, ...] = (
     Place("tracker", "/tasks", (Role.MANAGER,), query="from=2026-11-02&to=2026-11-01", status=422),
     Place("tracker", "/tasks", (Role.POPUG,), status=403),
     Place("tracker", "/created", _EVERYBODY),
+    Place("tracker", "/reassignments", _OVERSEERS),
+    Place("tracker", "/reassignments/new", _OVERSEERS),
     Place("tracker", "/reassignments/<uuid:run_id>", _OVERSEERS),
     Place("billing", "/", _EVERYBODY),
     Place("billing", "/payouts", _EVERYBODY),

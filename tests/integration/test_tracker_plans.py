@@ -218,6 +218,30 @@ HOT = {
         {"reassignments_pkey"},
         LARGE,
     ),
+    "all runs": HotQuery(
+        second_page(lambda session, page: queries.reassignments(session, role=Role.MANAGER, page=page)),
+        {"reassignments_in_order_idx"},
+        LARGE,
+    ),
+    "what a run did": HotQuery(
+        second_page(lambda session, page: queries.reassigned(session, id_of("run99999"), role=Role.MANAGER, page=page)),
+        {"assignments_of_run_idx", "assignments_pkey", "tasks_pkey"},
+        LARGE,
+    ),
+    "what a run would do": HotQuery(
+        lambda session: queries.preview(session, role=Role.MANAGER),
+        {"tasks_open_idx", "reassignments_one_turn_idx"},
+        LARGE,
+    ),
+    "a run that waits, and one that has its turn": HotQuery(
+        commands.give_lost_turn, {"reassignments_waiting_idx"}, LARGE
+    ),
+    "a press": HotQuery(
+        lambda session: commands.request_reassignment(session, requested_by=MANAGER, role=Role.MANAGER),
+        {"tasks_open_idx", "reassignments_one_turn_idx"},
+        LARGE,
+        sorts=1,
+    ),
     "a price": HotQuery(
         lambda session: commands.price_task(session, A_TASK, fee_cents=1, reward_cents=2, priced_at=utc_now()),
         {"tasks_public_id_key"},
