@@ -1,10 +1,10 @@
 .DEFAULT_GOAL := help
-.PHONY: help up test soak check bench env clean
+.PHONY: help up test soak check bench screenshots env clean
 
 help: ## Show this
 	@echo "aTES. On a fresh Debian or Ubuntu with Python 3.11, 'make up' is all it takes."
 	@echo
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  ./ates --help  the operator's command line"
 
@@ -28,6 +28,9 @@ check: env ## Linters, types, import contracts, event schemas
 
 bench: env ## The benchmarks, with the naive way beside ours
 	.venv/bin/python -m tests.benchmarks
+
+screenshots: env ## Pictures of every page, in the folder screenshots/ or FOLDER=...
+	.venv/bin/python -m tests.e2e.screenshots $(or $(FOLDER),screenshots)
 
 env: ## Install what is missing for development
 	@deploy/bootstrap.sh dev

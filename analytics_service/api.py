@@ -16,7 +16,8 @@ from analytics_service.schemas import (
 from chassis.business_clock import business_now
 from chassis.identity import require_roles
 from chassis.input.bodies import Blueprint
-from chassis.paging import Page, page_schema
+from chassis.lists import lists
+from chassis.paging import Page
 from chassis.people import Role
 from chassis.runtime import runtime
 
@@ -35,7 +36,7 @@ def get_today() -> Today:
 @figures.get("/days")
 @require_roles(Role.ADMIN)
 @figures.arguments(RangeArgs, location="query")
-@figures.response(200, page_schema(DaySchema))
+@lists(figures, DaySchema)
 def list_days(args: dict[str, Any]) -> Page[DayRow]:
     """Income and accounts below zero, day by day
 
@@ -48,7 +49,7 @@ def list_days(args: dict[str, Any]) -> Page[DayRow]:
 @figures.get("/top-tasks")
 @require_roles(Role.ADMIN)
 @figures.arguments(TopArgs, location="query")
-@figures.response(200, page_schema(TopTaskSchema))
+@lists(figures, TopTaskSchema)
 def list_top_tasks(args: dict[str, Any]) -> Page[TopRow]:
     """The most expensive completed task of each day, week or month
 

@@ -12,7 +12,7 @@ from operator import attrgetter
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import Executable, Table, delete, text
+from sqlalchemy import ARRAY, Executable, bindparam, cast, delete, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -69,24 +69,26 @@ _COUNT_INTO_DAYS = text(
 )
 
 
-def _table(model: type[Base]) -> Table:
-    """Without its model a table is written to in half the time."""
-    return Base.metadata.tables[model.__tablename__]
-
-
 def _keep_newest(model: type[Base], key: str) -> Executable:
-    """Insert a row, or replace it by one of a higher sequence."""
-    table = _table(model)
-    row = insert(table)
-    said = {column.name: row.excluded[column.name] for column in table.c if column.name != key}
+    """Insert rows, or replace them by those of a higher sequence. One array for each column: compiled once."""
+    table = Base.metadata.tables[model.__tablename__]
+    types = {column.name: ARRAY(column.type) for column in table.c}
+    arrays = [cast(bindparam(_array(name), type_=type_), type_) for name, type_ in types.items()]
+    row = insert(table).from_select(list(types), select(func.unnest(*arrays).table_valued(*types).render_derived()))
+    said = {name: row.excluded[name] for name in types if name != key}
     newer = table.c.sequence < row.excluded.sequence
     return row.on_conflict_do_update(index_elements=[key], set_=said, where=newer)
+
+
+def _array(column: str) -> str:
+    """Return the name of the parameter: that of the column itself is taken."""
+    return f"{column}_of_each"
 
 
 _KEEP_TASK = _keep_newest(Task, "task_id")
 _KEEP_BALANCE = _keep_newest(Account, "account_id")
 _KEEP_INCOME = _keep_newest(IncomeDay, "day")
-_KEEP_CLOSED_DAY = insert(_table(ClosedDay)).on_conflict_do_nothing()
+_KEEP_CLOSED_DAY = insert(Base.metadata.tables[ClosedDay.__tablename__]).on_conflict_do_nothing()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,6 +127,18 @@ class Income:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Report:
+    """Billing's report of a closed day."""
+
+    day: date
+    fees_cents: int
+    rewards_cents: int
+    income_cents: int
+    negative_accounts: int
+    closed_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
 class Posting:
     """A movement as billing tells of it."""
 
@@ -143,44 +157,38 @@ def name_tasks(session: Session, names: Iterable[Name]) -> None:
     _keep(session, _KEEP_TASK, names, key=attrgetter("task_id"))
 
 
-def note_balances(session: Session, balances: Iterable[Balance]) -> None:
-    """Note balances that billing announced. The accounts' rows are locked: nobody else counts into them meanwhile."""
-    _keep(session, _KEEP_BALANCE, balances, key=attrgetter("account_id"))
-
-
 def note_incomes(session: Session, incomes: Iterable[Income]) -> None:
     """Note incomes of days as billing announced them."""
     _keep(session, _KEEP_INCOME, incomes, key=attrgetter("day"))
+
+
+def note_closed_days(session: Session, reports: Iterable[Report]) -> None:
+    """Note billing's reports. A day is closed once, so there is no newer one."""
+    for report in reports:
+        session.execute(_KEEP_CLOSED_DAY, vars(report))
+
+
+def note_money(session: Session, postings: Sequence[Posting], announced: Sequence[Balance]) -> None:
+    """Note the balances that billing announced, and count the movements; the second time nothing happens.
+
+    The accounts' rows come first and stay locked: nobody else counts into them meanwhile.
+    """
+    balances = [*(posting.balance for posting in postings), *announced]
+    _keep(session, _KEEP_BALANCE, balances, key=attrgetter("account_id"))
+    if postings:
+        _count_movements(session, postings)
 
 
 def _keep(session: Session, statement: Executable, said: Iterable[_Said], *, key: Callable[[_Said], Any]) -> None:
     """Keep the newest of what was said about each key. In one order for all: nobody waits for another in a circle."""
     newest = {key(one): one for one in sorted(said, key=attrgetter("sequence"))}
     if newest:
-        session.execute(statement, [vars(newest[found]) for found in sorted(newest)])
+        rows = [vars(newest[found]) for found in sorted(newest)]
+        session.execute(statement, {_array(name): [row[name] for row in rows] for name in rows[0]})
 
 
-def note_closed_day(
-    session: Session,
-    day: date,
-    *,
-    fees_cents: int,
-    rewards_cents: int,
-    income_cents: int,
-    negative_accounts: int,
-    closed_at: datetime,
-) -> None:
-    """Note billing's report of a day. A day is closed once, so there is no newer one."""
-    money = {"fees_cents": fees_cents, "rewards_cents": rewards_cents, "income_cents": income_cents}
-    report = {"day": day, **money, "negative_accounts": negative_accounts, "closed_at": closed_at}
-    session.execute(_KEEP_CLOSED_DAY, report)
-
-
-def count_movements(session: Session, postings: Sequence[Posting]) -> None:
-    """Count movements into their accounts' days and into their days; the second time nothing happens."""
-    if not postings:
-        return
-    note_balances(session, [posting.balance for posting in postings])
+def _count_movements(session: Session, postings: Sequence[Posting]) -> None:
+    """Count movements that are new into their accounts' days and into their days."""
     new = _new_among(session, postings)
     if not new:
         return

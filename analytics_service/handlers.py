@@ -8,35 +8,34 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from analytics_service import commands
-from analytics_service.commands import Balance, Income, Name, Posting
+from analytics_service.commands import Balance, Income, Name, Posting, Report
 from analytics_service.models import EndedSession, User
 from chassis.people import end_session, upsert_user
 from messaging import Batch, Event, HandlerTable
 
 
-def user_changed(session: Session, event: Event) -> None:
-    """Names for the people below zero, and who may look at all."""
-    upsert_user(session, User, event)
-
-
 def learn(session: Session, events: Sequence[Event]) -> None:
-    """Learn what tasks are called and how money moved; in which order one is told of these does not matter."""
+    """Learn who there is, what tasks are called and how money moved.
+
+    In which order one is told of these does not matter, so all that follow each other are learnt at once.
+    """
     told: dict[str, list[Event]] = defaultdict(list)
     for event in events:
         told[event.name].append(event)
+    for name in _OF_USERS:
+        for event in told[name]:
+            upsert_user(session, User, event)
+    for event in told["auth.user_signed_out"]:
+        end_session(session, EndedSession, event)
     named = [*told["tracker.task_created"], *told["tracker.task_updated"]]
     commands.name_tasks(session, map(_name, named))
-    commands.count_movements(session, list(map(_posting, told["billing.transaction_posted"])))
-    commands.note_balances(session, map(_balance, told["billing.balance_changed"]))
+    commands.note_money(
+        session,
+        [_posting(event) for event in told["billing.transaction_posted"]],
+        [_balance_of(event, event.data["balance_cents"]) for event in told["billing.balance_changed"]],
+    )
     commands.note_incomes(session, map(_income, told["billing.management_income_changed"]))
-
-
-_LEARN = Batch(learn)
-
-
-def user_signed_out(session: Session, event: Event) -> None:
-    """What belongs to the session opens nothing any more."""
-    end_session(session, EndedSession, event)
+    commands.note_closed_days(session, map(_closed_day, told["billing.day_closed"]))
 
 
 def _name(event: Event) -> Name:
@@ -55,10 +54,6 @@ def _posting(event: Event) -> Posting:
         business_day=date.fromisoformat(data["business_day"]),
         posted_at=datetime.fromisoformat(data["posted_at"]),
     )
-
-
-def _balance(event: Event) -> Balance:
-    return _balance_of(event, event.data["balance_cents"])
 
 
 def _balance_of(event: Event, balance_cents: int) -> Balance:
@@ -82,30 +77,34 @@ def _income(event: Event) -> Income:
     )
 
 
-def day_closed(session: Session, event: Event) -> None:
-    """Billing's report of a day, to compare our figures with."""
-    commands.note_closed_day(
-        session,
-        date.fromisoformat(event.data["day"]),
-        fees_cents=event.data["fees_cents"],
-        rewards_cents=event.data["rewards_cents"],
-        income_cents=event.data["income_cents"],
-        negative_accounts=event.data["negative_accounts"],
-        closed_at=datetime.fromisoformat(event.data["closed_at"]),
+def _closed_day(event: Event) -> Report:
+    data = event.data
+    return Report(
+        day=date.fromisoformat(data["day"]),
+        fees_cents=data["fees_cents"],
+        rewards_cents=data["rewards_cents"],
+        income_cents=data["income_cents"],
+        negative_accounts=data["negative_accounts"],
+        closed_at=datetime.fromisoformat(data["closed_at"]),
     )
 
 
+_OF_USERS = (
+    "auth.user_registered",
+    "auth.user_updated",
+    "auth.user_role_changed",
+    "auth.user_blocked",
+    "auth.user_unblocked",
+)
+_LEARN = Batch(learn)
+
 HANDLERS: HandlerTable = {
-    "auth.user_registered": user_changed,
-    "auth.user_updated": user_changed,
-    "auth.user_role_changed": user_changed,
-    "auth.user_blocked": user_changed,
-    "auth.user_unblocked": user_changed,
-    "auth.user_signed_out": user_signed_out,
+    **dict.fromkeys(_OF_USERS, _LEARN),
+    "auth.user_signed_out": _LEARN,
     "tracker.task_created": _LEARN,
     "tracker.task_updated": _LEARN,
     "billing.transaction_posted": _LEARN,
     "billing.balance_changed": _LEARN,
     "billing.management_income_changed": _LEARN,
-    "billing.day_closed": day_closed,
+    "billing.day_closed": _LEARN,
 }

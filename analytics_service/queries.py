@@ -8,7 +8,6 @@ from uuid import UUID
 from sqlalchemy import Date, Select, cast, func, select, true
 from sqlalchemy.orm import Session
 
-from analytics_service.domain import calendar
 from analytics_service.domain.calendar import Period, Span, periods_in
 from analytics_service.domain.reconciliation import (
     BALANCE,
@@ -28,7 +27,7 @@ from analytics_service.models import (
     Task,
     User,
 )
-from chassis.business_clock import calendar_day
+from chassis import business_clock
 
 #: An open day is compared when nothing has moved for so long: till then the news of it may still be on their way.
 AT_REST = timedelta(seconds=10)
@@ -87,7 +86,7 @@ class BelowZero:
 
 def current_day(session: Session) -> date:
     """The business day that it is, as far as billing has told."""
-    return calendar.current_day(calendar_day(session), session.scalar(select(func.max(ClosedDay.day))))
+    return business_clock.current_day(session, ClosedDay.day)
 
 
 def today(session: Session, day: date) -> Today:

@@ -3,7 +3,9 @@
 from apscheduler.schedulers.blocking import BlockingScheduler
 
 from auth_service import commands
+from auth_service.models import RequestKey
 from chassis.db import Database, utc_now
+from chassis.idempotency import forget_old_keys
 from chassis.settings import Settings
 
 
@@ -13,7 +15,8 @@ def add_jobs(scheduler: BlockingScheduler, _settings: Settings, database: Databa
 
 
 def forget_expired(database: Database) -> None:
-    """Delete codes and revocations that nobody can use any more, and refusals that are old."""
+    """Delete codes and revocations that nobody can use any more, and refusals and Idempotency-Keys that are old."""
     with database.transaction() as session:
         commands.forget_expired(session, now=utc_now())
         commands.forget_refusals(session, now=utc_now())
+        forget_old_keys(session, RequestKey, now=utc_now())

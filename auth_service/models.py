@@ -20,6 +20,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from chassis.db import new_metadata
+from chassis.idempotency import RequestKeyTable
 from chassis.people import ACTIVE
 from messaging import VersionedAggregate
 
@@ -130,6 +131,12 @@ class RefusedSignIn(Base):
     user: Mapped[User | None] = relationship(viewonly=True, lazy="raise")
 
     __table_args__ = (Index("refused_sign_ins_refused_at_idx", "refused_at", "id"),)
+
+
+class RequestKey(RequestKeyTable, Base):
+    """The Idempotency-Key of a request that registered somebody, and its answer."""
+
+    __tablename__ = "request_keys"
 
 
 class SigningKey(Base):

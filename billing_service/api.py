@@ -9,7 +9,7 @@ from billing_service import commands, queries
 from billing_service.domain.period import period
 from billing_service.domain.pricing import PricingRules
 from billing_service.domain.rights import may_see_account, may_see_all
-from billing_service.errors import NotYoursToSee
+from billing_service.errors import AccountNotFound, NotYoursToSee
 from billing_service.jobs import close_days_up_to
 from billing_service.models import Day
 from billing_service.queries import AccountView, DayReport, EntryView, IncomeOfDay, PayoutView, ReportLine
@@ -23,20 +23,22 @@ from billing_service.schemas import (
     DaySchema,
     EntryArgs,
     EntrySchema,
-    IncomesSchema,
+    IncomeSchema,
     PayoutArgs,
     PayoutSchema,
     PeriodArgs,
     PostedCorrectionSchema,
     PriceArgs,
-    PricesSchema,
+    PriceSchema,
     PricingRulesSchema,
     ReportLineSchema,
+    SummarySchema,
 )
 from chassis.idempotency import KeySchema
 from chassis.identity import Role, current_principal, require_roles
 from chassis.input.bodies import Blueprint
-from chassis.paging import Page, PageArgs, PageRequest, page_schema
+from chassis.lists import lists
+from chassis.paging import Page, PageArgs, PageRequest
 from chassis.runtime import runtime
 
 _SEE_ALL = (Role.ACCOUNTANT, Role.ADMIN)
@@ -46,7 +48,6 @@ prices = Blueprint("prices", __name__, url_prefix="/api/v1", description="What t
 days = Blueprint("days", __name__, url_prefix="/api/v1", description="Business days, income and payouts")
 
 use_days(days)
-_EntryPage = page_schema(EntrySchema)
 
 BLUEPRINTS = (accounts, prices, days)
 
@@ -54,7 +55,7 @@ BLUEPRINTS = (accounts, prices, days)
 @accounts.get("")
 @require_roles(*_SEE_ALL)
 @accounts.arguments(PageArgs, location="query")
-@accounts.response(200, page_schema(AccountSchema))
+@lists(accounts, AccountSchema)
 def list_accounts(args: dict[str, Any]) -> Page[AccountView]:
     """Everybody's accounts; for accountants and administrators"""
     with runtime().database.reading() as session:
@@ -80,7 +81,7 @@ def get_account(user_id: UUID) -> AccountView:
 @accounts.get("/me/entries")
 @require_roles()
 @accounts.arguments(EntryArgs, location="query")
-@accounts.response(200, _EntryPage)
+@lists(accounts, EntrySchema)
 def own_entries(args: dict[str, Any]) -> Page[EntryView]:
     """One's own log of a day, the latest movement first"""
     return _entries(current_principal().user_id, args)
@@ -89,7 +90,7 @@ def own_entries(args: dict[str, Any]) -> Page[EntryView]:
 @accounts.get("/<uuid:user_id>/entries")
 @require_roles()
 @accounts.arguments(EntryArgs, location="query")
-@accounts.response(200, _EntryPage)
+@lists(accounts, EntrySchema)
 def get_entries(args: dict[str, Any], user_id: UUID) -> Page[EntryView]:
     """Somebody's log of a day: one's own, or for accountants and administrators anybody's"""
     return _entries(user_id, args)
@@ -111,7 +112,7 @@ def post_correction(correction: dict[str, Any], header: dict[str, Any], user_id:
 @prices.get("/prices")
 @require_roles()
 @prices.arguments(PriceArgs, location="query")
-@prices.response(200, PricesSchema)
+@lists(prices, PriceSchema)
 def get_prices(args: dict[str, Any]) -> Page[Any]:
     """The prices of certain tasks, as far as they have any"""
     with runtime().database.reading() as session:
@@ -142,7 +143,7 @@ def put_pricing_rules(ranges: dict[str, int]) -> PricingRules:
 @days.get("/income")
 @require_roles(*_SEE_ALL)
 @days.arguments(PeriodArgs, location="query")
-@days.response(200, IncomesSchema)
+@lists(days, IncomeSchema)
 def get_income(args: dict[str, Any]) -> Page[IncomeOfDay]:
     """The management's income by day, up to 31 days; for accountants and administrators"""
     with runtime().database.reading() as session:
@@ -152,7 +153,7 @@ def get_income(args: dict[str, Any]) -> Page[IncomeOfDay]:
 @days.get("/days")
 @require_roles(*_SEE_ALL)
 @days.arguments(PageArgs, location="query")
-@days.response(200, page_schema(DaySchema))
+@lists(days, DaySchema)
 def list_days(args: dict[str, Any]) -> Page[Day]:
     """All business days, the latest first; for accountants and administrators"""
     with runtime().database.reading() as session:
@@ -170,12 +171,11 @@ def get_day(day: date) -> dict[str, Any]:
 @days.get("/days/<day:day>/statements")
 @require_roles(*_SEE_ALL)
 @days.arguments(PageArgs, location="query")
-@days.response(200, page_schema(ReportLineSchema))
+@lists(days, ReportLineSchema)
 def list_statements(args: dict[str, Any], day: date) -> Page[dict[str, Any]]:
     """The lines of a day's report, in the order in which accounts were opened; for accountants and administrators"""
     with runtime().database.reading() as session:
-        found = queries.statements(session, day, page=args["page"])
-    return Page([_line(line) for line in found.items], found.next_cursor)
+        return queries.statements(session, day, page=args["page"]).map(_line)
 
 
 @days.post("/days/<day:day>/close")
@@ -195,7 +195,7 @@ def close_day(args: dict[str, Any], day: date) -> dict[str, Any]:
 @days.get("/payouts")
 @require_roles()
 @days.arguments(PayoutArgs, location="query")
-@days.response(200, page_schema(PayoutSchema))
+@lists(days, PayoutSchema)
 def list_payouts(args: dict[str, Any]) -> Page[PayoutView]:
     """Payouts, the latest first: one's own, or for accountants and administrators everybody's"""
     principal = current_principal()
@@ -219,6 +219,23 @@ def send_letter_again(payout_id: UUID) -> PayoutView:
     return payout
 
 
+@days.get("/summary")
+@require_roles()
+@days.response(200, SummarySchema)
+def get_summary() -> dict[str, Any]:
+    """One's own account; for accountants and administrators also the whole in a few numbers"""
+    principal = current_principal()
+    with runtime().database.reading() as session:
+        try:
+            account = queries.account(session, principal.user_id, day=queries.current_day(session))
+        except AccountNotFound:
+            account = None
+        found: dict[str, Any] = {"account": account}
+        if may_see_all(principal.role):
+            found["books"] = queries.books(session)
+    return found
+
+
 def _account(user_id: UUID) -> AccountView:
     _check_may_see(user_id)
     with runtime().database.reading() as session:
@@ -239,7 +256,7 @@ def _check_may_see(user_id: UUID) -> None:
 
 def _report(day: date) -> dict[str, Any]:
     with runtime().database.reading() as session:
-        report: DayReport = queries.day_report(session, day, page=PageRequest(LINES))
+        report: DayReport = queries.day_report(session, day, page=PageRequest(LINES).about({"day": day}))
     return {
         "day": report.day,
         "status": report.status,

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from chassis.errors import N_ as N_
 from chassis.errors import Conflict, Forbidden, Invalid, NotFound
+from chassis.errors import KeyUsedOtherwise as KeyUsedOtherwise
 from messaging import PermanentError
 
 
@@ -82,14 +83,6 @@ class InvalidCorrection(Invalid):
     def __init__(self, errors: Mapping[str, Sequence[str]]) -> None:
         """Take what is wrong, by field."""
         super().__init__(N_("The correction cannot be posted like this."), errors=errors)
-
-
-class KeyUsedOtherwise(Invalid):
-    """An Idempotency-Key stands for one request; another one needs another key."""
-
-    def __init__(self) -> None:
-        message = N_("This Idempotency-Key was used for another request.")
-        super().__init__(message, errors={"Idempotency-Key": [message]})
 
 
 class PostedOtherwise(PermanentError):

@@ -34,6 +34,24 @@ class AccountSchema(Schema):
     today = fields.Nested(TodaySchema, required=True)
 
 
+class BooksSchema(Schema):
+    """The whole in a few numbers."""
+
+    income_today_cents = _cents()
+    first_open_day = fields.Date(required=True)
+    days_to_close = fields.Integer(required=True, metadata={"description": "Days that are over and not closed"})
+    letters_in_trouble = fields.Integer(
+        required=True, metadata={"description": "Payouts whose letter was not delivered, or perhaps not"}
+    )
+
+
+class SummarySchema(Schema):
+    """What somebody's first page shows of billing."""
+
+    account = fields.Nested(AccountSchema, required=True, allow_none=True)
+    books = fields.Nested(BooksSchema, metadata={"description": "Only for accountants and administrators"})
+
+
 class TaskWordsSchema(Schema):
     """A task in the log. Its words are null until the tracker has told them."""
 
@@ -63,6 +81,8 @@ class EntrySchema(Schema):
 class EntryArgs(PageArgs):
     """Which part of the log is wanted."""
 
+    in_cursor = frozenset({"day"})
+
     day = Day(load_default=None, metadata={"description": "The current business day if not given"})
 
 
@@ -79,13 +99,6 @@ class PriceSchema(Schema):
     fee_cents = _cents()
     reward_cents = _cents()
     priced_at = fields.AwareDateTime(required=True)
-
-
-class PricesSchema(Schema):
-    """Prices of those tasks that have them."""
-
-    items = fields.List(fields.Nested(PriceSchema), required=True)
-    next_cursor = fields.String(required=True, allow_none=True)
 
 
 class PricingRulesSchema(Schema):
@@ -111,13 +124,6 @@ class IncomeSchema(Schema):
     fees_cents = _cents()
     rewards_cents = _cents()
     income_cents = fields.Integer(required=True, metadata={"description": "Fees minus rewards"})
-
-
-class IncomesSchema(Schema):
-    """The management's income, every day of the period."""
-
-    items = fields.List(fields.Nested(IncomeSchema), required=True)
-    next_cursor = fields.String(required=True, allow_none=True)
 
 
 class DaySchema(Schema):

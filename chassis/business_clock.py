@@ -3,12 +3,12 @@
 Every database whose service knows business days has the function `business_now()`, made by `create_business_now`.
 """
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from types import ModuleType
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import DateTime, func, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from chassis.db import business_timezone
 
@@ -29,6 +29,20 @@ def day_of(moment: datetime, zone: ZoneInfo) -> date:
 def calendar_day(session: Session) -> date:
     """Return the calendar's day in the business time zone, by the database's clock."""
     return day_of(business_now(session), business_timezone(session))
+
+
+def present_day(calendar_day: date, last_closed: date | None) -> date:
+    """Return the business day that it is: the calendar's, or the one after a day that was closed early."""
+    return calendar_day if last_closed is None else max(calendar_day, last_closed + timedelta(days=1))
+
+
+def current_day(session: Session, closed_day: InstrumentedAttribute[date]) -> date:
+    """Return the business day that it is, as far as billing has told.
+
+    `closed_day` is the column of the service's own table of the days that billing has closed.
+    """
+    now, last_closed = session.execute(select(BUSINESS_NOW, select(func.max(closed_day)).scalar_subquery())).one()
+    return present_day(day_of(now, business_timezone(session)), last_closed)
 
 
 def create_business_now(op: ModuleType) -> None:

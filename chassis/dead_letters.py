@@ -8,7 +8,7 @@ from uuid import UUID
 from chassis.errors import N_, Conflict, Invalid, NotFound
 from chassis.identity import current_principal
 from chassis.input.bodies import BeyondLimits, load_json
-from chassis.paging import Order, Page, PageRequest
+from chassis.paging import Order, Page, PageRequest, Position
 from chassis.runtime import runtime
 from messaging import PermanentError
 from messaging.dead_letters import (
@@ -46,18 +46,27 @@ class InvalidEvent(Invalid):
 
 def page_of_letters(page: PageRequest, selection: Selection, state: str) -> Page[DeadLetterView]:
     """Return a page of the letters in this state, a name among STATE_FILTERS."""
-    after = _ORDER.position(page.cursor)[0] if page.cursor is not None else 0
+    position = _ORDER.position(page)
     with runtime().database.reading() as session:
         found = list_dead_letters(
             session,
             limit=page.limit + 1,
-            after=after,
             type=selection.type,
             reason=selection.reason,
             states=STATE_FILTERS[state],
+            **_span(position),
         )
-    shown = found[: page.limit]
-    return Page(shown, _ORDER.cursor(shown[-1].position) if len(found) > page.limit else None)
+    return _ORDER.page(page, [(letter, (letter.position,)) for letter in found])
+
+
+def _span(position: Position | None) -> dict[str, int]:
+    """Say where the list is read from as `list_dead_letters` understands it, which knows whole numbers only."""
+    if position is None:
+        return {}
+    [number] = position.values
+    if position.backwards:
+        return {"before": number + position.inclusive}
+    return {"after": number - position.inclusive}
 
 
 def letter_story(letter_id: UUID) -> DeadLetterStory:

@@ -86,11 +86,26 @@ class Conflict(ServiceError):
     title = N_("Not possible at the moment")
 
 
+class PreconditionFailed(ServiceError):
+    """The request has a condition such as If-Match, and it does not hold."""
+
+    status = 412
+    title = N_("Changed meanwhile")
+
+
 class Invalid(ServiceError):
     """What was sent breaks a rule. `errors` says which field and why."""
 
     status = 422
     title = N_("Something in the request is not right")
+
+
+class KeyUsedOtherwise(Invalid):
+    """An Idempotency-Key stands for one request; another one needs another key."""
+
+    def __init__(self) -> None:
+        message = N_("This Idempotency-Key was used for another request.")
+        super().__init__(message, errors={"Idempotency-Key": [message]})
 
 
 class TooManyRequests(ServiceError):

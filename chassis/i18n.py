@@ -13,6 +13,7 @@ from flask_babel import Babel, format_time, get_locale, gettext, to_user_timezon
 from chassis.formats import LOCALES, format_day_in
 from chassis.formats import format_money as format_money
 from chassis.input.text import isolated
+from chassis.live import looks_again
 from chassis.marshmallow_texts import taken_apart
 
 LANGUAGES = {"en": "English", "ru": "Русский"}
@@ -86,6 +87,6 @@ def _language() -> str:
 
 def _remember_language(response: Response) -> Response:
     wish = request.args.get("lang")
-    if wish in LANGUAGES:
+    if wish in LANGUAGES and not looks_again():
         response.set_cookie(_COOKIE, wish, max_age=_YEAR, samesite="Lax", httponly=True)
     return response

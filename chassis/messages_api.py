@@ -23,7 +23,8 @@ from chassis.dead_letters import (
 from chassis.identity import require_roles
 from chassis.input.bodies import Blueprint
 from chassis.input.fields import BIGGEST_NUMBER, Text
-from chassis.paging import Page, PageArgs, page_schema
+from chassis.lists import lists
+from chassis.paging import Page, PageArgs
 from chassis.people import Role
 from chassis.runtime import runtime
 from messaging import OutboxStatus, outbox_status
@@ -176,7 +177,7 @@ def get_outbox() -> OutboxStatus:
 
 @messages.get("/dead-letters")
 @messages.arguments(DeadLetterArgs, location="query")
-@messages.response(200, page_schema(DeadLetterSchema))
+@lists(messages, DeadLetterSchema)
 @require_roles(Role.ADMIN)
 def get_dead_letters(args: dict[str, Any]) -> Page[DeadLetterView]:
     """The dead letters, in the order they died"""

@@ -16,6 +16,7 @@ from chassis.db import Database
 from chassis.dead_letter_counts import dead_letter_counts
 from chassis.i18n import init_i18n
 from chassis.identity import principal_or_none
+from chassis.live import QuietSessions
 from chassis.messages_api import messages
 from chassis.messages_ui import messages_pages
 from chassis.navigation import home_link, navigation, place_links, role_name
@@ -77,6 +78,7 @@ def build_app(
     """
     app = Flask("chassis", root_path=str(_HERE))
     app.config.update(_config(settings, title))
+    app.session_interface = QuietSessions()
     app.extensions[EXTENSION] = Runtime(
         settings=settings,
         database=database,

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from messaging.context import MessageContext, batch_context, caused_by, current_context
 from messaging.envelope import Event
-from messaging.observer import Observer, observed
+from messaging.observer import Observer, is_around_handlers, observed
 from messaging.unbroken import unbroken
 
 #: Handles one event in the transaction of the session, and leaves its commit to the consumer.
@@ -67,7 +67,7 @@ def _handler(entry: Handler | Batch | InOrder) -> Handler | Batch:
 def _call_batch(batch: Batch, session: Session, events: Sequence[Event], observer: Observer) -> None:
     contexts: dict[UUID, MessageContext] = {}
     with ExitStack() as stack:
-        for event in events:
+        for event in events if is_around_handlers(observer) else ():
             stack.enter_context(caused_by(event))
             stack.enter_context(observed(observer, event))
             contexts[event.id] = current_context()

@@ -47,6 +47,11 @@ def tell(hear: Callable[[*Told], object], *told: *Told) -> None:
         _log.exception("the observer failed: %r", hear)
 
 
+def is_around_handlers(observer: Observer) -> bool:
+    """Tell whether the observer has contexts of its own for handlers: without, nobody need enter one for each event."""
+    return type(observer).handling is not Observer.handling
+
+
 @contextmanager
 def observed(observer: Observer, event: Event) -> Iterator[None]:
     """Have the observer's context around the handler: it can neither fail an event nor hide that one has failed."""

@@ -28,7 +28,7 @@ from environs import Env
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
-from chassis import dead_letter_counts
+from chassis import neighbours
 from deploy import definitions
 from deploy.accounts import server_home
 from deploy.databases import ServiceDatabase, create_service_database, drop_database
@@ -97,15 +97,15 @@ class Vhost:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _nobody_counts_the_dead_letters_of_others() -> Iterator[None]:
+def _nobody_asks_the_neighbours() -> Iterator[None]:
     """At the usual addresses may be those of a copy that runs beside the tests."""
 
-    def ask_service(url: str) -> int:
+    def ask_service(url: str, token: str | None = None) -> Any:
         raise ConnectionError(f"tests do not ask {url}")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dead_letter_counts, "ask_service", ask_service)
-        patch.setattr(dead_letter_counts, "_PATIENCE", 30.0)  # the machine may be busy
+        patch.setattr(neighbours, "ask_service", ask_service)
+        patch.setattr(neighbours, "_PATIENCE", 30.0)  # the machine may be busy
         yield
 
 

@@ -7,9 +7,9 @@ from chassis.errors import N_
 from chassis.people import find_user_in
 from chassis.settings import Settings
 from chassis.web import build_app
-from tracker_service.api import reassignments, tasks
+from tracker_service.api import reassignments, summary, tasks
 from tracker_service.models import EndedSession, User
-from tracker_service.ui import pages
+from tracker_service.ui import PLACES, pages
 
 
 def create_app(settings: Settings, database: Database | None = None) -> Flask:
@@ -18,8 +18,9 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
     return build_app(
         settings,
         database=database,
-        blueprints=[tasks, reassignments],
+        blueprints=[tasks, reassignments, summary],
         pages=[pages],
+        places=PLACES,
         find_user=find_user_in(database, User, EndedSession),
         title=N_("Tasks"),
     )

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from chassis.errors import N_ as N_  # the rules in domain/ mark their texts with it, too
-from chassis.errors import Conflict, Forbidden, Invalid, NotFound
+from chassis.errors import Conflict, Forbidden, Invalid, NotFound, PreconditionFailed
+from chassis.errors import KeyUsedOtherwise as KeyUsedOtherwise
 from chassis.input.text import isolated
 
 
@@ -53,6 +54,14 @@ class NotYoursToList(Forbidden):
         super().__init__(N_("Only managers and administrators see other parrots' tasks."))
 
 
+class ContradictoryScope(Invalid):
+    """A filter asks for what its scope never has."""
+
+    def __init__(self, field: str, message: str) -> None:
+        """Take the filter, and what is wrong with it."""
+        super().__init__(message, errors={field: [message]})
+
+
 class NotYoursToReassign(Forbidden):
     """The button is for managers and administrators, and so is its progress."""
 
@@ -65,6 +74,13 @@ class TaskIsDone(Conflict):
 
     def __init__(self) -> None:
         super().__init__(N_("This task is completed already."))
+
+
+class TaskChanged(PreconditionFailed):
+    """The task is not any more as the person has seen it who wants to change it."""
+
+    def __init__(self) -> None:
+        super().__init__(N_("Somebody has changed this task since: look at it again."))
 
 
 class NobodyToAssign(Conflict):
@@ -80,11 +96,3 @@ class InvalidTask(Invalid):
     def __init__(self, errors: Mapping[str, Sequence[str]]) -> None:
         """Take what is wrong, by field."""
         super().__init__(N_("The task cannot be saved like this."), errors=errors)
-
-
-class KeyUsedOtherwise(Invalid):
-    """An Idempotency-Key stands for one request; another one needs another key."""
-
-    def __init__(self) -> None:
-        message = N_("This Idempotency-Key was used for another request.")
-        super().__init__(message, errors={"Idempotency-Key": [message]})

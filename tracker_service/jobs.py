@@ -2,14 +2,16 @@
 
 from apscheduler.schedulers.blocking import BlockingScheduler
 
+from chassis import idempotency
 from chassis.db import Database, utc_now
 from chassis.settings import Settings
 from tracker_service import commands
+from tracker_service.models import RequestKey
 
 
 def add_jobs(scheduler: BlockingScheduler, _settings: Settings, database: Database) -> None:
     """Add the tracker's jobs to its scheduler."""
-    scheduler.add_job(forget_old_keys, "interval", hours=6, args=[database], id="forget_old_keys")
+    scheduler.add_job(forget_old_keys, "interval", hours=1, args=[database], id="forget_old_keys")
     scheduler.add_job(
         look_after_reassignments,
         "interval",
@@ -21,13 +23,14 @@ def add_jobs(scheduler: BlockingScheduler, _settings: Settings, database: Databa
 
 
 def forget_old_keys(database: Database) -> None:
-    """Delete the Idempotency-Keys that nobody will send again."""
+    """Delete the Idempotency-Keys that count no longer."""
     with database.transaction() as session:
-        commands.forget_old_keys(session, now=utc_now())
+        idempotency.forget_old_keys(session, RequestKey, now=utc_now())
 
 
 def look_after_reassignments(database: Database) -> None:
     """Give away the tasks that wait for somebody to assign, and move on the runs that stand still."""
     with database.transaction() as session:
         commands.give_away_waiting_tasks(session)
+        commands.give_lost_turn(session)
         commands.ask_again(session, now=utc_now())

@@ -4,14 +4,27 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import BigInteger, CheckConstraint, DateTime, ForeignKey, Identity, Index, Text, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Text,
+    func,
+    literal_column,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from chassis.db import new_metadata
+from chassis.idempotency import RequestKeyTable
 from chassis.people import ACTIVE, BLOCKED, EndedSessionReplica, UserReplica
 from messaging import VersionedAggregate
 from tracker_service.domain.draw import NEVER_ASSIGNED
+from tracker_service.domain.people import Person
 
 
 class Base(DeclarativeBase):
@@ -81,11 +94,49 @@ class Task(VersionedAggregate, Base):
         Index("tasks_assignee_idx", "assignee_id", "status", "id"),
         Index("tasks_of_assignee_idx", "assignee_id", "id"),
         Index("tasks_open_idx", "id", postgresql_where=text("status = 'open'")),
+        Index("tasks_of_author_idx", "created_by", "id", postgresql_include=["status"]),
+        Index("tasks_done_idx", "assignee_id", "completed_at", "id", postgresql_where=text("status = 'done'")),
+        Index("tasks_created_at_idx", "created_at", postgresql_include=["status"]),
     )
 
 
+#: What lists are sorted by; for a value that is not there yet stands the smallest price, the latest completion. Each is
+#: written as its index has it.
+FEE = func.coalesce(Task.fee_cents, literal_column("0"))
+REWARD = func.coalesce(Task.reward_cents, literal_column("0"))
+COMPLETED = func.coalesce(Task.completed_at, literal_column("'2999-12-30 00:00:00+00'::timestamp with time zone"))
+#: A Jira key however it is capitalised.
+JIRA_KEY = func.lower(Task.jira_id)
+
+Index("tasks_by_fee_idx", FEE, Task.id)
+Index("tasks_by_reward_idx", REWARD, Task.id)
+Index("tasks_by_completed_idx", COMPLETED, Task.id)
+Index("tasks_by_title_idx", Task.title, Task.id)
+Index("tasks_jira_id_idx", JIRA_KEY, Task.id)
+
+
+class TaskWords(Base):
+    """All that is written of a task, in small letters, for those who look for it. A trigger of the tasks writes it."""
+
+    __tablename__ = "task_words"
+    task_number: Mapped[int] = mapped_column(ForeignKey(Task.id), primary_key=True)
+    words: Mapped[str] = mapped_column(Text)
+
+    __table_args__ = (
+        Index("task_words_idx", "words", postgresql_using="gin", postgresql_ops={"words": "gin_trgm_ops"}),
+    )
+
+
+#: The run over all open tasks that moves: there is one at the most.
+HAS_THE_TURN = text("status = 'running' AND turn_at IS NOT NULL AND only_assignee_id IS NULL")
+
+
 class Reassignment(VersionedAggregate, Base):
-    """One run over the tasks that were open when it was requested, batch by batch in the order of their numbers."""
+    """One run over the tasks that were open when it was requested, batch by batch in the order of their numbers.
+
+    Runs over all open tasks take turns: one moves, the others wait. One over the tasks of somebody who was blocked has
+    its turn at once.
+    """
 
     __tablename__ = "reassignments"
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
@@ -106,7 +157,10 @@ class Reassignment(VersionedAggregate, Base):
     cost_cents: Mapped[int] = mapped_column(BigInteger, default=0)
     #: The run ended early because there was nobody left to assign.
     nobody_to_assign: Mapped[bool] = mapped_column(default=False)
-    started_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), index=True)
+    #: When it was requested.
+    started_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    #: When it began to move; None while it waits for the runs before it.
+    turn_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     #: When the newest request of its next batch was published: long ago means that the request was lost.
     asked_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     finished_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
@@ -114,8 +168,28 @@ class Reassignment(VersionedAggregate, Base):
     __table_args__ = (
         CheckConstraint("status IN ('running', 'finished')", name="status"),
         CheckConstraint("(status = 'finished') = (finished_at IS NOT NULL)", name="finished_at"),
+        CheckConstraint("status = 'running' OR turn_at IS NOT NULL", name="turn_at"),
+        Index("reassignments_in_order_idx", "started_at", "id"),
         Index("reassignments_running_idx", "asked_at", postgresql_where=text("status = 'running'")),
+        Index("reassignments_waiting_idx", "started_at", "id", postgresql_where=text("turn_at IS NULL")),
+        Index("reassignments_one_turn_idx", "status", unique=True, postgresql_where=HAS_THE_TURN),
     )
+
+    requester: Mapped[User | None] = relationship(
+        viewonly=True, lazy="raise", primaryjoin="foreign(Reassignment.requested_by) == User.user_id"
+    )
+
+    @property
+    def waits(self) -> bool:
+        """Whether the runs before it have not ended."""
+        return self.turn_at is None
+
+    @property
+    def pressed_by(self) -> Person | None:
+        """Who requested it; None when a block caused it."""
+        if self.requested_by is None:
+            return None
+        return Person(self.requested_by, self.requester.name if self.requester else None)
 
 
 class Assignment(Base):
@@ -172,6 +246,7 @@ class Movement(Base):
     __table_args__ = (
         Index("movements_of_task_idx", "task_id", postgresql_where=text("task_id IS NOT NULL")),
         Index("movements_of_person_idx", "user_id", "business_day"),
+        Index("movements_lately_idx", "user_id", "posted_at"),
     )
 
 
@@ -202,14 +277,16 @@ class ClosedDay(Base):
     day: Mapped[date] = mapped_column(primary_key=True)
 
 
-class RequestKey(Base):
-    """The Idempotency-Key of a request that created something, and what it created."""
+class NewsRead(Base):
+    """How far somebody has read the news of their tasks and money."""
+
+    __tablename__ = "news_read"
+    user_id: Mapped[UUID] = mapped_column(primary_key=True)
+    #: The moment of the newest thing that was shown when they said that they had read it.
+    until: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+
+class RequestKey(RequestKeyTable, Base):
+    """The Idempotency-Key of a request that created something, and its answer."""
 
     __tablename__ = "request_keys"
-    user_id: Mapped[UUID] = mapped_column(primary_key=True)
-    #: Its digest.
-    key: Mapped[str] = mapped_column(Text, primary_key=True)
-    #: Tells the same request from another one under the same key.
-    fingerprint: Mapped[str] = mapped_column(Text)
-    resource_id: Mapped[UUID]
-    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), index=True)

@@ -31,11 +31,6 @@ class Span:
         return (self.first + _DAY * number for number in range((self.last - self.first).days + 1))
 
 
-def current_day(calendar_day: date, last_closed: date | None) -> date:
-    """The day to which billing's movements now belong: the calendar's, or the next one when it was closed early."""
-    return calendar_day if last_closed is None else max(calendar_day, last_closed + _DAY)
-
-
 def span(first: date | None, last: date | None, *, today: date) -> Span:
     """The range that somebody asked for; without an end until today, without a beginning the last thirty days.
 

@@ -11,7 +11,8 @@ from auth_service.schemas import RefusedSignInSchema, SessionSchema, SignInArgs,
 from chassis.db import utc_now
 from chassis.identity import current_principal, require_roles
 from chassis.input.bodies import Blueprint
-from chassis.paging import Page, PageArgs, page_schema
+from chassis.lists import lists
+from chassis.paging import Page, PageArgs
 from chassis.people import Role
 from chassis.runtime import runtime
 
@@ -58,7 +59,7 @@ def get_me() -> User:
 @sign_ins.get("/sign-ins")
 @require_roles(Role.ADMIN)
 @sign_ins.arguments(SignInArgs, location="query")
-@sign_ins.response(200, page_schema(SignInSchema))
+@lists(sign_ins, SignInSchema)
 def list_sign_ins(args: dict[str, Any]) -> Page[SignIn]:
     """The audit: who came and went, latest first"""
     with runtime().database.reading() as session:
@@ -68,7 +69,7 @@ def list_sign_ins(args: dict[str, Any]) -> Page[SignIn]:
 @sign_ins.get("/sign-ins/refused")
 @require_roles(Role.ADMIN)
 @sign_ins.arguments(PageArgs, location="query")
-@sign_ins.response(200, page_schema(RefusedSignInSchema))
+@lists(sign_ins, RefusedSignInSchema)
 def list_refused_sign_ins(args: dict[str, Any]) -> Page[RefusedSignIn]:
     """The audit: who was not let in and why, latest first"""
     with runtime().database.reading() as session:

@@ -4,11 +4,12 @@ from typing import Any
 from uuid import UUID
 
 from flask import url_for
+from sqlalchemy.orm import Session
 
 from auth_service import commands, queries
 from auth_service.api.photos import PHOTO, sent_photo
 from auth_service.domain.permissions import permissions_of
-from auth_service.models import User
+from auth_service.models import RequestKey, User
 from auth_service.schemas import (
     NewUserSchema,
     PermissionsSchema,
@@ -17,9 +18,11 @@ from auth_service.schemas import (
     UserChangesSchema,
     UserSchema,
 )
+from chassis.idempotency import creates
 from chassis.identity import require_roles
 from chassis.input.bodies import Blueprint
-from chassis.paging import Page, page_schema
+from chassis.lists import lists
+from chassis.paging import Page
 from chassis.people import ACTIVE, Role
 from chassis.runtime import runtime
 
@@ -29,7 +32,7 @@ users = Blueprint("users", __name__, url_prefix="/api/v1/users", description="Wh
 @users.get("")
 @require_roles()
 @users.arguments(UserArgs, location="query")
-@users.response(200, page_schema(UserSchema))
+@lists(users, UserSchema)
 def list_users(args: dict[str, Any]) -> Page[User]:
     """Everybody, or those of a role or status; who came first stands first"""
     with runtime().database.reading() as session:
@@ -39,13 +42,12 @@ def list_users(args: dict[str, Any]) -> Page[User]:
 @users.post("")
 @require_roles(Role.ADMIN)
 @users.arguments(NewUserSchema)
-@users.response(201, UserSchema)
 @users.alt_response(409, description="Another user has this e-mail address")
-def create_user(words: dict[str, Any]) -> tuple[User, int, dict[str, str]]:
+@creates(users, RequestKey, UserSchema)
+def create_user(session: Session, words: dict[str, Any]) -> tuple[User, str]:
     """Register somebody; the beak is enrolled afterwards"""
-    with runtime().database.transaction() as session:
-        user = commands.create_user(session, **words)
-    return user, 201, {"Location": url_for("users.get_user", user_id=user.id)}
+    user = commands.create_user(session, **words)
+    return user, url_for("users.get_user", user_id=user.id)
 
 
 @users.get("/random")

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from flask import Flask, current_app
 
@@ -9,9 +10,13 @@ from auth_service.commands.keys import KeyRing
 from auth_service.domain.clients import Client, clients_of
 from auth_service.queries.beaks import BeakMemory
 from chassis.db import Database
+from chassis.neighbours import Neighbours
 from chassis.settings import Settings
 
 _EXTENSION = "auth"
+#: The services that have something to tell of a person, and how many people may be asked about at once.
+TELLING = ("tracker", "billing")
+_THREADS = 4
 
 
 @dataclass(frozen=True)
@@ -21,11 +26,14 @@ class Tools:
     keys: KeyRing
     beaks: BeakMemory
     clients: Mapping[str, Client]
+    #: What the other services tell of a person, for the first page.
+    summaries: Neighbours[dict[str, Any]]
 
 
 def make_tools(settings: Settings, database: Database) -> Tools:
     """Make them; nothing is read from the database yet."""
-    return Tools(KeyRing(database), BeakMemory(), clients_of(settings.public_urls))
+    summaries = Neighbours[dict[str, Any]](TELLING, about="summary", threads=_THREADS)
+    return Tools(KeyRing(database), BeakMemory(), clients_of(settings.public_urls), summaries)
 
 
 def install_tools(app: Flask, tools: Tools) -> None:

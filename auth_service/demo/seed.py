@@ -26,7 +26,7 @@ _PNG = "image/png"
 #: Drawn anew so often, at most, when somebody has such a beak already.
 _ATTEMPTS = 20
 #: Width and height of a small picture in pixels, so that it is sharp at half of that on a telephone.
-_SMALL = 192
+_SMALL = 160
 
 
 def seed(settings: AuthSettings, database: Database) -> list[dict[str, str]]:
@@ -111,4 +111,4 @@ def _make_small(photo: Path, file: Path) -> None:
     if file.exists() and file.stat().st_mtime_ns >= photo.stat().st_mtime_ns:
         return
     with Image.open(photo) as picture:
-        picture.convert("RGB").resize((_SMALL, _SMALL), Image.Resampling.LANCZOS).save(file, "WEBP", quality=70)
+        picture.convert("RGB").resize((_SMALL, _SMALL), Image.Resampling.LANCZOS).save(file, "WEBP", quality=60)

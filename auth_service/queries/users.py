@@ -30,6 +30,11 @@ def users(session: Session, *, page: PageRequest, role: str | None = None, statu
     return fetch_page(session, statement, Order((User.created_at, User.id)), page)
 
 
+def count_users(session: Session, *, status: str) -> int:
+    """How many users there are of a status."""
+    return session.scalar(select(func.count()).where(User.status == status)) or 0
+
+
 def random_user(session: Session, roles: Sequence[str]) -> User:
     """Return an active user of one of these roles, all equally likely; no roles: of any role.
 

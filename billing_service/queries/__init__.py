@@ -17,10 +17,12 @@ from billing_service.queries.entries import EntryView, day_of_log, entries, pric
 from billing_service.queries.payouts import PayoutView, letter_is_due, payout_letter, payouts
 from billing_service.queries.reports import DayReport, Due, ReportLine, day_report, due_payouts, statements
 from billing_service.queries.rules import pricing_rules
+from billing_service.queries.summary import Books, books
 from billing_service.queries.verify import Problem, verify, verify_day
 
 __all__ = [
     "AccountView",
+    "Books",
     "DayReport",
     "Due",
     "EntryView",
@@ -30,6 +32,7 @@ __all__ = [
     "ReportLine",
     "account",
     "accounts",
+    "books",
     "current_day",
     "day",
     "day_of_log",

@@ -51,7 +51,7 @@ def accounts(session: Session, *, day: date, page: PageRequest) -> Page[AccountV
     """Return everybody's accounts; whose was opened first stands first. A name can change while pages are read."""
     found = fetch_page(session, _accounts(), Order((Account.opened_on, Account.id)), page)
     today = _today(session, [account_id for account_id, *_ in found.items], day)
-    return Page([_view(row, today) for row in found.items], found.next_cursor)
+    return found.map(lambda row: _view(row, today))
 
 
 def _accounts() -> Select[*tuple[Any, ...]]:

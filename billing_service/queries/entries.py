@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 from billing_service.errors import AccountNotFound
 from billing_service.models import Account, LedgerEntry, LedgerTransaction, Task
 from billing_service.queries.days import current_day
-from chassis.paging import Order, Page, PageRequest, fetch_page, wrong_cursor
+from chassis.cursors import wrong_cursor
+from chassis.paging import Order, Page, PageRequest, fetch_page
 
 #: The day is the same for all entries of a list; it is here so that a cursor knows it.
 _ORDER = Order((LedgerEntry.business_day, LedgerEntry.id), descending=True)
@@ -51,9 +52,10 @@ def day_of_log(session: Session, *, day: date | None, page: PageRequest) -> date
 
     A log that is read on after midnight is still that of its day. Raises Invalid for a cursor of another day.
     """
-    if page.cursor is None:
+    position = _ORDER.position(page)
+    if position is None:
         return day or current_day(session)
-    begun: date = _ORDER.position(page.cursor)[0]
+    begun: date = position.values[0]
     if day not in (None, begun):
         raise wrong_cursor()
     return begun
@@ -70,8 +72,7 @@ def entries(session: Session, user_id: UUID, *, day: date, page: PageRequest) ->
         .outerjoin(Task, Task.task_id == LedgerTransaction.task_id)
         .where(LedgerEntry.account_id == account_id, LedgerEntry.business_day == day)
     )
-    found = fetch_page(session, log, _ORDER, page)
-    return Page([_view(*row) for row in found.items], found.next_cursor)
+    return fetch_page(session, log, _ORDER, page).map(lambda row: _view(*row))
 
 
 def prices(session: Session, task_ids: Sequence[UUID]) -> Sequence[Task]:

@@ -45,8 +45,9 @@ def payouts(
         wanted = wanted.where(Account.user_id == user_id)
     if day is not None:
         wanted = wanted.where(Payout.day == day)
-    found = fetch_page(session, wanted, Order((Payout.day, Payout.id), descending=True), page)
-    return Page([_view(*row) for row in found.items], found.next_cursor)
+    return fetch_page(session, wanted, Order((Payout.day, Payout.id), descending=True), page).map(
+        lambda row: _view(*row)
+    )
 
 
 def payout_letter(session: Session, payout_id: UUID) -> tuple[PayoutView, Letter | None]:

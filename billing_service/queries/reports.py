@@ -41,6 +41,7 @@ class DayReport:
     lines: Sequence[ReportLine]
     totals: Movements
     next_cursor: str | None
+    prev_cursor: str | None
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,15 @@ def day_report(session: Session, wanted: date, *, page: PageRequest) -> DayRepor
     found = day(session, wanted)
     lines = _lines(found)
     shown = _page(session, lines, page)
-    return DayReport(found.day, found.status, found.closed_at, shown.items, _totals(session, lines), shown.next_cursor)
+    return DayReport(
+        day=found.day,
+        status=found.status,
+        closed_at=found.closed_at,
+        lines=shown.items,
+        totals=_totals(session, lines),
+        next_cursor=shown.next_cursor,
+        prev_cursor=shown.prev_cursor,
+    )
 
 
 def statements(session: Session, wanted: date, *, page: PageRequest) -> Page[ReportLine]:
@@ -87,8 +96,7 @@ def _page(session: Session, lines: Subquery, page: PageRequest) -> Page[ReportLi
         .join_from(lines, Account, Account.id == lines.c.account_id)
         .outerjoin(User, User.user_id == Account.user_id)
     )
-    found = fetch_page(session, wanted, Order((Account.opened_on, Account.id)), page)
-    return Page([_line(*row) for row in found.items], found.next_cursor)
+    return fetch_page(session, wanted, Order((Account.opened_on, Account.id)), page).map(lambda row: _line(*row))
 
 
 def _line(user_id: UUID, name: str | None, *amounts: int) -> ReportLine:

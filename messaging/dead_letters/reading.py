@@ -120,13 +120,20 @@ def list_dead_letters(
     *,
     limit: int,
     after: int = 0,
+    before: int | None = None,
     type: str | None = None,
     reason: str | None = None,
     states: Collection[State] = OPEN,
 ) -> list[DeadLetterView]:
-    """Return letters in the order they died, at most `limit`, behind position `after`."""
+    """Return letters in the order they died, at most `limit`, behind position `after`.
+
+    With `before` they are the last ones before that position, in the opposite order.
+    """
     wanted = _letters().where(HeldMessage.position > after, HeldMessage.state.in_(states))
-    fitting = wanted.where(*Selection(type, reason).conditions()).order_by(HeldMessage.position).limit(limit)
+    order = HeldMessage.position.asc()
+    if before is not None:
+        wanted, order = wanted.where(HeldMessage.position < before), HeldMessage.position.desc()
+    fitting = wanted.where(*Selection(type, reason).conditions()).order_by(order).limit(limit)
     return [_view(row) for row in session.execute(fitting)]
 
 

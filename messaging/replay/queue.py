@@ -73,5 +73,7 @@ class ReplayQueue:
         if number < self._next or number in self._early:
             return False
         # Redelivered within this run says that a connection was lost, and nothing about the event.
-        self._early[number] = replace(delivery, redelivered=delivery.message_id in self._suspects)
+        suspected = delivery.message_id in self._suspects
+        unchanged = delivery.redelivered == suspected  # as nearly always, and a copy costs as much as reading it
+        self._early[number] = delivery if unchanged else replace(delivery, redelivered=suspected)
         return True

@@ -37,6 +37,8 @@ Forget = Callable[[Session], None]
 #: Gets how many events are done, and of how many.
 Progress = Callable[[int, int], None]
 
+#: Events in one transaction, at most. More than of live ones: nobody waits for the first of them.
+_BATCH = WINDOW // 2
 #: Seconds in which a producer's connection to the broker has to be there.
 _CONNECTS_WITHIN = 10.0
 #: Seconds between two attempts to reach a database that is away.
@@ -228,6 +230,7 @@ class Replay:
             self._registry,
             exchange=self._exchange,
             retry=self._retry,
+            batch=_BATCH,
             observer=_Tally(self._report.outcomes),
         )
 

@@ -10,6 +10,9 @@ from tests.benchmarks.billing import billing_in_batches_beside_one_by_one
 from tests.benchmarks.business import latency_from_commit_to_ledger
 from tests.benchmarks.consumer import consumer_beside_the_naive_way
 from tests.benchmarks.latency import latency_beside_the_naive_way
+from tests.benchmarks.lists import lists_among_many_tasks
+from tests.benchmarks.reassign import a_run_over_everything
+from tests.benchmarks.rebuild import rebuild_from_all_events
 from tests.benchmarks.relay import (
     a_hot_aggregate_beside_the_naive_way,
     a_million_pending_beside_ten_thousand,
@@ -27,7 +30,10 @@ BENCHMARKS: dict[str, Callable[[Servers], list[tuple[str, str]]]] = {
     "writer": a_request_with_an_event_beside_one_without,
     "million": a_million_pending_beside_ten_thousand,
     "billing": billing_in_batches_beside_one_by_one,
+    "rebuild": rebuild_from_all_events,
     "trouble": events_in_trouble,
+    "lists": lists_among_many_tasks,
+    "reassign": a_run_over_everything,
     "business": latency_from_commit_to_ledger,
 }
 

@@ -1,9 +1,6 @@
 """Billing's own consumer, from a full queue to a ledger with all its events published: in batches, and one by one."""
 
-import os
 import statistics
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -18,12 +15,12 @@ from billing_service.handlers import HANDLERS
 from billing_service.queries import verify
 from chassis.db import Database, utc_now
 from chassis.settings import EXCHANGE
-from deploy.settings import REPOSITORY
 from messaging import Consumer, Event, RabbitBroker, Relay, consumer_topology
 from messaging.consumer import BATCH
 from messaging.envelope import CONTENT_TYPE
 from messaging.transport import Message
 from tests.benchmarks.servers import Servers
+from tests.benchmarks.services import open_services
 from tests.benchmarks.shop import process
 
 #: Assignments. Five of each task: the first of them prices it, as the others would in a reassignment.
@@ -87,24 +84,11 @@ def _rate(servers: Servers, postings: int, *, batch: int = BATCH, relay: bool, p
 
 
 def _open(servers: Servers) -> _House:
-    vhost, database = servers.new_vhost(), servers.new_database("billing")
-    environment = {
-        "ATES_STATE_DIR": str(servers.folder),
-        "BILLING_DATABASE_URL": database.app_url,
-        "BILLING_OWNER_DATABASE_URL": database.owner_url,
-        "BILLING_AMQP_URL": servers.amqp_url(vhost, "billing"),
-        "BILLING_SECRET_KEY": "a key for the benchmarks alone",
-    }
-    subprocess.run(
-        [sys.executable, "-m", "billing_service", "migrate"],
-        cwd=REPOSITORY,
-        env=os.environ | environment,
-        check=True,
-    )
+    environment, _ = open_services(servers, "billing", "tracker")
     RabbitBroker(environment["BILLING_AMQP_URL"], name="bench").declare(
         consumer_topology("billing", HANDLERS, exchange=EXCHANGE)
     )
-    return _House(environment, servers.amqp_url(vhost, "tracker"))
+    return _House(environment, environment["TRACKER_AMQP_URL"])
 
 
 def _assignments(count: int, people: int) -> list[Event]:

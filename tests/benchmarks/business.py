@@ -1,21 +1,16 @@
 """From the commit in the tracker to the ledger entry in billing, on an idle system of real processes."""
 
-import os
 import statistics
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from uuid import UUID, uuid4
 
 import psycopg2
 
 from chassis.db import Database
 from chassis.settings import load_settings
-from deploy.databases import ServiceDatabase
-from deploy.settings import REPOSITORY
 from tests.benchmarks.servers import Servers
+from tests.benchmarks.services import open_services, service_process
 from tracker_service.commands import create_task
 from tracker_service.models import User
 
@@ -27,15 +22,10 @@ PAUSE = 0.03
 
 def latency_from_commit_to_ledger(servers: Servers) -> list[tuple[str, str]]:
     """Create tasks by the tracker's own command; look for the fee in billing's ledger until it is there."""
-    vhost = servers.new_vhost()
-    environment = os.environ | {"ATES_STATE_DIR": str(servers.folder)}
-    databases = {service: servers.new_database(service) for service in ("tracker", "billing")}
-    for service, database in databases.items():
-        environment |= _environment(servers, vhost, service, database)
-        subprocess.run(_command(service, "migrate"), cwd=REPOSITORY, env=environment, check=True)
+    environment, databases = open_services(servers, "tracker", "billing")
     with ExitStack() as stack:
         for service, process in (("billing", "consumer"), ("tracker", "relay")):
-            stack.enter_context(_process(service, process, environment))
+            stack.enter_context(service_process(service, process, environment))
         waits = _measure(environment, databases["billing"].owner_url)
     return [
         ("commit in the tracker to the ledger entry in billing, idle, p50", f"{statistics.median(waits):.1f} ms"),
@@ -73,26 +63,3 @@ def _wait_for_fee(billing: "psycopg2.extensions.connection", task_id: UUID) -> N
                 return
             time.sleep(0.0005)
     raise TimeoutError(f"no fee for task {task_id} within 30 s")
-
-
-def _environment(servers: Servers, vhost: str, service: str, database: ServiceDatabase) -> dict[str, str]:
-    prefix = service.upper()
-    return {
-        f"{prefix}_DATABASE_URL": database.app_url,
-        f"{prefix}_OWNER_DATABASE_URL": database.owner_url,
-        f"{prefix}_AMQP_URL": servers.amqp_url(vhost, service),
-        f"{prefix}_SECRET_KEY": "a key for the benchmarks alone",
-    }
-
-
-def _command(service: str, process: str) -> list[str]:
-    return [sys.executable, "-m", f"{service}_service", process]
-
-
-@contextmanager
-def _process(service: str, process: str, environment: dict[str, str]) -> Iterator[None]:
-    with subprocess.Popen(_command(service, process), cwd=REPOSITORY, env=environment) as running:
-        try:
-            yield
-        finally:
-            running.terminate()

@@ -40,13 +40,13 @@ ROUNDS, REQUESTS = 10, 200
 def a_request_with_an_event_beside_one_without(servers: Servers) -> list[tuple[str, str]]:
     """Change the title of a task by REST, one request after the other."""
     database = servers.new_database("tracker")
-    environment = _environment(servers.folder, database)
+    environment = tracker_environment(servers.folder, database)
     migrate = [sys.executable, "-m", "tracker_service", "migrate"]
     subprocess.run(migrate, cwd=REPOSITORY, env=os.environ | environment, check=True)
     task, headers = _make_task(environment)
     waits: dict[bool, list[float]] = {False: [], True: []}
     with ExitStack() as stack:
-        urls = {events: stack.enter_context(_web(environment, events=events)) for events in waits}
+        urls = {events: stack.enter_context(tracker_served(environment, events=events)) for events in waits}
         for _ in range(ROUNDS):
             for events, url in urls.items():
                 waits[events] += _requests(f"{url}/api/v1/tasks/{task}", headers)
@@ -58,7 +58,7 @@ def a_request_with_an_event_beside_one_without(servers: Servers) -> list[tuple[s
     ]
 
 
-def _environment(folder: Path, database: ServiceDatabase) -> dict[str, str]:
+def tracker_environment(folder: Path, database: ServiceDatabase) -> dict[str, str]:
     keys = folder / "jwks" / "tracker.json"
     keys.parent.mkdir(exist_ok=True)
     keys.write_text(json.dumps(KeySet([KEY]).as_dict(private=False)))
@@ -85,7 +85,7 @@ def _make_task(environment: dict[str, str]) -> tuple[str, dict[str, str]]:
 
 
 @contextmanager
-def _web(environment: dict[str, str], *, events: bool) -> Iterator[str]:
+def tracker_served(environment: dict[str, str], *, events: bool) -> Iterator[str]:
     """Serve the tracker on a free port; yield its address."""
     (port,) = pick_free(1)
     with process(_serve, environment | {"ATES_PORT_TRACKER": str(port)}, events):

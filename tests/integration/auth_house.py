@@ -105,8 +105,9 @@ class Api:
     def get(self, path: str) -> Any:
         return self._client.get(f"/api/v1{path}", headers=self._headers)
 
-    def post(self, path: str, body: Any = None) -> Any:
-        return self._client.post(f"/api/v1{path}", json=body, headers=self._headers)
+    def post(self, path: str, body: Any = None, **headers: str) -> Any:
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self._client.post(f"/api/v1{path}", json=body, headers={**self._headers, **sent})
 
     def patch(self, path: str, body: Any) -> Any:
         return self._client.patch(f"/api/v1{path}", json=body, headers=self._headers)

@@ -67,7 +67,7 @@ def learn_of_a_movement(session: Session) -> None:
         business_day=DAY,
         posted_at=NOON,
     )
-    commands.count_movements(session, [posting])
+    commands.note_money(session, [posting], [])
 
 
 def rename_a_task(session: Session) -> None:

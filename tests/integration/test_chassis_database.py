@@ -3,6 +3,7 @@
 import importlib
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from pathlib import Path
@@ -13,12 +14,12 @@ import pytest
 import time_machine
 from sqlalchemy import Engine, create_engine, delete, select, text, update
 from sqlalchemy.exc import InternalError, OperationalError
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from chassis.database_errors import refusal_of_database
 from chassis.db import Database, new_metadata, utc_now
 from chassis.errors import Busy, Invalid, TakesTooLong, Unavailable
-from chassis.paging import Order, PageRequest, fetch_page
+from chassis.paging import Order, Page, PageRequest, fetch_page
 from chassis.people import (
     Claims,
     EndedSessionReplica,
@@ -211,6 +212,59 @@ def test_what_is_in_a_list_from_the_first_page_to_the_last_is_on_one_page(house:
     assert {perch.id for perch in perches} - gone <= set(seen)
 
 
+@pytest.mark.parametrize("descending", [False, True])
+def test_a_list_reads_the_same_backwards(house: Database, descending: bool) -> None:
+    with house.transaction() as session:
+        session.add_all(Perch(height=height % 4) for height in range(23))
+    order = Order((Perch.height, Perch.id), descending)
+    with house.reading() as session:
+        there = pages_of(session, order, "next_cursor", PageRequest(limit=5))
+        last = PageRequest(limit=5, cursor=there[-2].next_cursor)
+        back = pages_of(session, order, "prev_cursor", last)
+    assert [page.items for page in back] == [page.items for page in reversed(there)]
+    assert there[0].prev_cursor is None
+    assert [page.next_cursor is None for page in back] == [True, False, False, False, False]
+
+
+def pages_of(session: Session, order: Order, way: str, page: PageRequest) -> list[Page[Perch]]:
+    """The pages from this one on, one way or the other."""
+    found = [fetch_page(session, select(Perch), order, page)]
+    while cursor := getattr(found[-1], way):
+        found.append(fetch_page(session, select(Perch), order, replace(page, cursor=cursor)))
+    return found
+
+
+def test_from_a_page_whose_items_have_gone_the_way_back_misses_nobody(house: Database) -> None:
+    with house.transaction() as session:
+        session.add_all(Perch(height=height) for height in range(6))
+    order, page = Order((Perch.height,)), PageRequest(limit=3)
+    with house.transaction() as session:
+        first = fetch_page(session, select(Perch), order, page)
+        second = fetch_page(session, select(Perch), order, replace(page, cursor=first.next_cursor))
+        session.execute(delete(Perch).where(Perch.height >= 3))
+        empty = fetch_page(session, select(Perch), order, replace(page, cursor=first.next_cursor))
+        back = fetch_page(session, select(Perch), order, replace(page, cursor=empty.prev_cursor))
+        assert (empty.items, empty.next_cursor, back.items) == ([], None, first.items)
+        session.execute(delete(Perch))
+        empty = fetch_page(session, select(Perch), order, replace(page, cursor=second.prev_cursor))
+        session.add_all(Perch(height=height) for height in range(6))
+        session.flush()
+        again = fetch_page(session, select(Perch), order, replace(page, cursor=empty.next_cursor))
+        assert [perch.height for perch in again.items] == [3, 4, 5]
+
+
+def test_a_cursor_counts_only_with_the_filters_that_it_is_of(house: Database) -> None:
+    with house.transaction() as session:
+        session.add_all(Perch(height=height) for height in range(3))
+    order, page = Order((Perch.id,)), PageRequest(limit=1).about({"height": 1})
+    with house.reading() as session:
+        cursor = fetch_page(session, select(Perch), order, page).next_cursor
+        assert fetch_page(session, select(Perch), order, replace(page, cursor=cursor)).items
+        for other in (PageRequest(limit=1), PageRequest(limit=1).about({"height": 2})):
+            with pytest.raises(Invalid):
+                fetch_page(session, select(Perch), order, replace(other, cursor=cursor))
+
+
 def test_who_waits_too_long_for_somebody_else_is_told_so(house: Database) -> None:
     with house.transaction() as first, house.reading() as second:
         first.execute(text("LOCK TABLE perches"))
@@ -346,6 +400,11 @@ def test_dead_letters_are_listed_by_reason_page_by_page(house: Database, tmp_pat
     second = client.get(f"{url}&cursor={first['next_cursor']}", headers=bearer(role="admin")).get_json()
     assert [letter["event"]["n"] for letter in first["items"] + second["items"]] == [0, 2, 4]
     assert second["next_cursor"] is None
+    back = client.get(f"{url}&cursor={second['prev_cursor']}", headers=bearer(role="admin")).get_json()
+    assert (back["items"], back["prev_cursor"]) == (first["items"], None)
+    other = url.replace("schema-invalid", "unknown-type")
+    refused = client.get(f"{other}&cursor={first['next_cursor']}", headers=bearer(role="admin"))
+    assert (refused.status_code, list(refused.get_json()["errors"])) == (422, ["cursor"])
     assert set(first["items"][0]) >= {"id", "event", "reason", "attempts", "died_at"}
 
 

@@ -47,8 +47,9 @@ def work_through_all(house: House) -> None:
 def stand_still(house: House, minutes: int) -> None:
     """Let time pass for all runs."""
     with house.database.transaction() as session:
-        past = text("UPDATE reassignments SET started_at = started_at - :time, asked_at = asked_at - :time")
-        session.execute(past, {"time": timedelta(minutes=minutes)})
+        moments = ("started_at", "turn_at", "asked_at")
+        past = ", ".join(f"{moment} = {moment} - :time" for moment in moments)
+        session.execute(text(f"UPDATE reassignments SET {past}"), {"time": timedelta(minutes=minutes)})
 
 
 def test_tasks_wait_with_their_last_assignee_who_cannot_complete_them(house: House) -> None:

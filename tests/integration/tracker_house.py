@@ -15,6 +15,7 @@ from messaging.dispatch import dispatch
 from messaging.tables import OutboxEvent
 from tests.chassis_parts import bearer, know_keys, page_session
 from tests.waiting import somebody_waits_for_a_lock
+from tracker_service import queries
 from tracker_service.app import create_app
 from tracker_service.handlers import HANDLERS
 from tracker_service.models import Reassignment, Task
@@ -99,6 +100,33 @@ class House:
         self.deliver(event)
         return event
 
+    def tell_balance(self, user_id: UUID) -> None:
+        """Let billing tell what somebody's account holds after all movements so far."""
+        balance = {"balance_cents": self._balances.get(user_id, 0), "changed_at": utc_now().isoformat()}
+        self._tell("balance_changed", user_id, business_day=self.today().isoformat(), **balance)
+
+    def carry_debt(self, user_id: UUID, balance_cents: int, *, day: date) -> None:
+        """Let billing tell of a debt that goes from this day on to the next."""
+        carried_at = utc_now().isoformat()
+        self._tell("balance_carried", user_id, day=day.isoformat(), balance_cents=balance_cents, carried_at=carried_at)
+
+    def close_day(self, day: date) -> None:
+        """Let billing tell that a business day is closed."""
+        sums = ("fees", "rewards", "income", "payouts")
+        data: dict[str, Any] = {"day": day.isoformat(), **{f"{name}_cents": 0 for name in sums}, "payouts_count": 0}
+        data |= {"negative_accounts": 0, "closed_at": utc_now().isoformat()}
+        self.deliver(Event.new("billing.day_closed.v1", subject=day.isoformat(), sequence=1, data=data))
+
+    def today(self) -> date:
+        """The business day that it is."""
+        with self.database.reading() as session:
+            return queries.current_day(session)
+
+    def _tell(self, name: str, user_id: UUID, **data: Any) -> None:
+        sequence = self._account_events[user_id] = self._account_events.get(user_id, 0) + 1
+        data |= {"account_id": str(user_id), "user_id": str(user_id)}
+        self.deliver(Event.new(f"billing.{name}.v1", subject=str(user_id), sequence=sequence, data=data))
+
     def deliver(self, event: Event) -> None:
         """Handle an event in a transaction of its own, as the consumer does; it does not look whether it is known."""
         self.database.registry.validate(event)
@@ -158,15 +186,17 @@ class Api:
         self._client = client
         self._headers = headers
 
-    def get(self, path: str) -> Any:
-        return self._client.get(f"/api/v1{path}", headers=self._headers)
+    def get(self, path: str, **headers: str) -> Any:
+        return self._client.get(f"/api/v1{path}", headers=self._with(headers))
 
     def post(self, path: str, body: Any = None, **headers: str) -> Any:
-        sent = {name.replace("_", "-"): value for name, value in headers.items()}
-        return self._client.post(f"/api/v1{path}", json=body, headers={**self._headers, **sent})
+        return self._client.post(f"/api/v1{path}", json=body, headers=self._with(headers))
 
-    def patch(self, path: str, body: Any) -> Any:
-        return self._client.patch(f"/api/v1{path}", json=body, headers=self._headers)
+    def patch(self, path: str, body: Any, **headers: str) -> Any:
+        return self._client.patch(f"/api/v1{path}", json=body, headers=self._with(headers))
+
+    def _with(self, headers: dict[str, str]) -> dict[str, str]:
+        return self._headers | {name.replace("_", "-"): value for name, value in headers.items()}
 
     def create(self, title: str = "Fly", **words: Any) -> dict[str, Any]:
         """A new task, as the API shows it."""

@@ -7,18 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics_service.domain.calendar import Period, Span, current_day, period_of, periods_in, span
+from analytics_service.domain.calendar import Period, Span, period_of, periods_in, span
 from analytics_service.errors import RangeRunsBackwards, RangeTooLong
 
 TODAY = date(2026, 11, 21)
 DAYS = st.dates(date(2000, 1, 1), date(2999, 12, 31))
-
-
-def test_today_is_the_calendars_day_or_the_one_after_a_day_that_was_closed_early() -> None:
-    assert current_day(TODAY, None) == TODAY
-    assert current_day(TODAY, TODAY - timedelta(days=3)) == TODAY
-    assert current_day(TODAY, TODAY - timedelta(days=1)) == TODAY
-    assert current_day(TODAY, TODAY) == TODAY + timedelta(days=1)
 
 
 def test_without_ends_the_last_thirty_days_are_meant() -> None:

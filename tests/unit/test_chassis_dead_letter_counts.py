@@ -11,13 +11,13 @@ import pytest
 from flask import Flask
 from werkzeug.serving import make_server
 
-from chassis import dead_letter_counts
-from chassis.dead_letter_counts import DeadLetterCounts
+from chassis import neighbours
+from chassis.dead_letter_counts import COUNT_PATH, DeadLetterCounts
 from deploy.ports import LOOPBACK, pick_free
 from tests.chassis_parts import People, demo_app, settings
 from tests.waiting import eventually
 
-ask_service = dead_letter_counts.ask_service  # as it is without the tests' own
+ask_service = neighbours.ask_service  # as it is without the tests' own
 
 
 class Clock:
@@ -94,8 +94,8 @@ def test_a_frozen_service_is_waited_for_once_and_then_by_nobody(
         timeouts.append(timeout)
         return wait(futures, timeout)
 
-    monkeypatch.setattr(dead_letter_counts, "_PATIENCE", 0.25)
-    monkeypatch.setattr(dead_letter_counts, "wait", wait_and_note)
+    monkeypatch.setattr(neighbours, "_PATIENCE", 0.25)
+    monkeypatch.setattr(neighbours, "wait", wait_and_note)
     services.says["auth"] = "frozen"
     services.counts.latest()
     services.clock.now += 1
@@ -166,7 +166,7 @@ def test_a_service_is_asked_over_the_network(tmp_path: Path) -> None:
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
-        assert ask_service(f"http://{LOOPBACK}:{port}{dead_letter_counts.COUNT_PATH}") == 7
+        assert ask_service(f"http://{LOOPBACK}:{port}{COUNT_PATH}") == {"open": 7}
     finally:
         server.shutdown()
         thread.join()
@@ -175,5 +175,5 @@ def test_a_service_is_asked_over_the_network(tmp_path: Path) -> None:
 
 def _counting(count: int) -> Flask:
     application = Flask(__name__)
-    application.add_url_rule(dead_letter_counts.COUNT_PATH, view_func=lambda: {"open": count})
+    application.add_url_rule(COUNT_PATH, view_func=lambda: {"open": count})
     return application

@@ -8,8 +8,9 @@ from uuid import UUID, uuid4
 import pytest
 from marshmallow import Schema, ValidationError, fields
 
+from chassis.cursors import decode_cursor, encode_cursor
 from chassis.errors import Invalid
-from chassis.paging import PageArgs, PageRequest, decode_cursor, encode_cursor, page_schema
+from chassis.paging import PageArgs, PageRequest, cursor_field, page_schema
 
 
 def test_a_list_without_wishes_gives_its_first_fifty() -> None:
@@ -18,7 +19,12 @@ def test_a_list_without_wishes_gives_its_first_fifty() -> None:
 
 def test_filters_stand_beside_the_page() -> None:
     args = PageArgs.from_dict({"status": fields.String()})().load({"status": "open", "limit": "2", "cursor": "x"})
-    assert args == {"status": "open", "page": PageRequest(2, "x")}
+    assert args == {"status": "open", "page": PageRequest(2, "x", asked='{"status": "open"}')}
+
+
+def test_what_a_cursor_of_another_list_says_is_no_filter() -> None:
+    args = PageArgs.from_dict({"done": cursor_field()})
+    assert args().load({"done": "x"})["page"].asked == args().load({})["page"].asked
 
 
 @pytest.mark.parametrize("limit", ["0", "201", "many"])
@@ -35,7 +41,7 @@ def test_a_cursor_gives_back_what_it_was_made_of() -> None:
 def forged(*values: object) -> str:
     """A cursor of our list that says what only a stranger says."""
     _, digest, _ = json.loads(b64decode(encode_cursor("birds", 1) + "=="))
-    return raw(json.dumps([1, digest, *values]))
+    return raw(json.dumps([2, digest, *values]))
 
 
 def raw(text: str) -> str:
@@ -96,5 +102,7 @@ def test_a_page_has_items_and_the_way_on() -> None:
     class BirdSchema(Schema):
         name = fields.String()
 
-    page = page_schema(BirdSchema)().dump({"items": [{"name": "Kesha", "age": 3}], "next_cursor": None})
-    assert page == {"items": [{"name": "Kesha"}], "next_cursor": None}
+    page = page_schema(BirdSchema)().dump(
+        {"items": [{"name": "Kesha", "age": 3}], "next_cursor": None, "prev_cursor": "x"}
+    )
+    assert page == {"items": [{"name": "Kesha"}], "next_cursor": None, "prev_cursor": "x"}

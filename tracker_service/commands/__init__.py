@@ -9,11 +9,12 @@ from tracker_service.commands.money import (
     note_closed_day,
     note_movements,
 )
-from tracker_service.commands.once import forget_old_keys
+from tracker_service.commands.news import read_news
 from tracker_service.commands.reassignments import (
     BATCH,
     ask_again,
     give_away_waiting_tasks,
+    give_lost_turn,
     reassign_batch,
     request_reassignment,
     take_tasks_from,
@@ -28,14 +29,15 @@ __all__ = [
     "close_the_draw",
     "complete_task",
     "create_task",
-    "forget_old_keys",
     "give_away_waiting_tasks",
+    "give_lost_turn",
     "is_first_to_assign",
     "note_balances",
     "note_carried_debt",
     "note_closed_day",
     "note_movements",
     "price_task",
+    "read_news",
     "reassign_batch",
     "request_reassignment",
     "take_tasks_from",

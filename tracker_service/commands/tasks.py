@@ -1,5 +1,6 @@
 """Creating, changing, completing and pricing a task."""
 
+from collections.abc import Container
 from datetime import datetime
 from random import Random
 from uuid import UUID, uuid4
@@ -12,12 +13,13 @@ from chassis.errors import ServiceError
 from messaging import publish
 from tracker_service import events
 from tracker_service.commands.draw import CHANCE, draw_one
-from tracker_service.commands.once import first_made
+from tracker_service.commands.once import made_once
 from tracker_service.domain.rights import may_edit
-from tracker_service.domain.text import task_text
+from tracker_service.domain.text import TaskText, task_text
 from tracker_service.errors import (
     NotYoursToComplete,
     NotYoursToEdit,
+    TaskChanged,
     TaskIsDone,
     TaskNotFound,
     TaskReassigned,
@@ -40,14 +42,19 @@ def create_task(
     Raises InvalidTask, NobodyToAssign when there is nobody to draw, KeyUsedOtherwise.
     """
     words = task_text(title, jira_id, description)
-    now, task_id = utc_now(), uuid4()
-    if key is not None:
-        request = ("task", words.title, words.jira_id or "", words.description)
-        first_id = first_made(session, user_id=creator_id, key=key, request=request, new_id=task_id, now=now)
-        if first_id != task_id:
-            return _locked_task(session, first_id)
+    if key is None:
+        return _create(session, words, creator_id, random)
+
+    def make() -> UUID:
+        return _create(session, words, creator_id, random).public_id
+
+    return _locked_task(session, made_once(session, user_id=creator_id, key=key, what=vars(words), make=make))
+
+
+def _create(session: Session, words: TaskText, creator_id: UUID, random: Random) -> Task:
+    now = utc_now()
     task = Task(
-        public_id=task_id,
+        public_id=uuid4(),
         title=words.title,
         jira_id=words.jira_id,
         description=words.description,
@@ -88,14 +95,17 @@ def update_task(
     title: str | None = None,
     jira_id: str | None = None,
     description: str | None = None,
+    unless_changed: Container[str] | None = None,
 ) -> Task:
     """Change a task's words; None leaves a word as it is, an empty `jira_id` takes the key away.
 
-    Nothing is published when nothing changed. Raises TaskNotFound, NotYoursToEdit, InvalidTask.
+    Nothing is published when nothing changed. `unless_changed`: only if the task is at one of these versions.
+    Raises TaskNotFound, NotYoursToEdit, TaskChanged, InvalidTask.
     """
     task = _locked_task(session, task_id)
     if not may_edit(creator_id=task.created_by, assignee_id=task.assignee_id, editor_id=editor_id, role=role):
         raise NotYoursToEdit
+    _check_unchanged(task, unless_changed)
     words = task_text(
         task.title if title is None else title,
         task.jira_id if jira_id is None else jira_id,
@@ -111,9 +121,10 @@ def update_task(
     return task
 
 
-def complete_task(session: Session, task_id: UUID, *, by: UUID) -> Task:
-    """Mark one's own open task done. Raises TaskNotFound, TaskReassigned, NotYoursToComplete, TaskIsDone.
+def complete_task(session: Session, task_id: UUID, *, by: UUID, unless_changed: Container[str] | None = None) -> Task:
+    """Mark one's own open task done. `unless_changed`: only if the task is at one of these versions.
 
+    Raises TaskNotFound, TaskReassigned, NotYoursToComplete, TaskIsDone, TaskChanged.
     The row's lock settles the race with a reassignment: whoever is the assignee when the lock is had, is paid.
     """
     task = _locked_task(session, task_id)
@@ -121,6 +132,7 @@ def complete_task(session: Session, task_id: UUID, *, by: UUID) -> Task:
         raise _not_the_assignee(session, task, by)
     if task.status == DONE:
         raise TaskIsDone
+    _check_unchanged(task, unless_changed)
     now = utc_now()
     task.status, task.completed_at = DONE, now
     publish(session, events.task_completed(task, sequence=task.next_sequence(), completed_at=now))
@@ -137,6 +149,11 @@ def price_task(session: Session, task_id: UUID, *, fee_cents: int, reward_cents:
         execution_options={"synchronize_session": False},
     )
     return priced.first() is not None
+
+
+def _check_unchanged(task: Task, versions: Container[str] | None) -> None:
+    if versions is not None and str(task.version) not in versions:
+        raise TaskChanged
 
 
 def _not_the_assignee(session: Session, task: Task, user_id: UUID) -> ServiceError:

@@ -15,6 +15,11 @@ def may_list_tasks_of(assignee_id: UUID, *, viewer_id: UUID, role: str) -> bool:
     return assignee_id == viewer_id or role in _OVERSEERS
 
 
+def may_list_all(role: str) -> bool:
+    """Who watches over all tasks."""
+    return role in _OVERSEERS
+
+
 def may_edit(*, creator_id: UUID, assignee_id: UUID, editor_id: UUID, role: str) -> bool:
     """Who wrote a task, who works on it, and who watches over all of them."""
     return editor_id in (creator_id, assignee_id) or role in _OVERSEERS

@@ -1,18 +1,47 @@
 """What pages and the API show, in a fixed number of statements however many tasks there are."""
 
 from tracker_service.queries.history import HistoryItem, history
-from tracker_service.queries.reassignments import Overview, overview, reassignment
-from tracker_service.queries.tasks import count_open, own_tasks, task, tasks_by_ids, tasks_of
+from tracker_service.queries.lists import Counts, count_tasks, list_tasks, people_named
+from tracker_service.queries.news import News, news
+from tracker_service.queries.own import DayMoney, DoneDay, OwnState, current_day, day_money, done_by_day, own_state
+from tracker_service.queries.reassignments import (
+    Overview,
+    Preview,
+    Reassigned,
+    overview,
+    preview,
+    reassigned,
+    reassignment,
+    reassignments,
+)
+from tracker_service.queries.tasks import count_open, own_done_tasks, own_open_tasks, task
 
 __all__ = [
+    "Counts",
+    "DayMoney",
+    "DoneDay",
     "HistoryItem",
+    "News",
     "Overview",
+    "OwnState",
+    "Preview",
+    "Reassigned",
     "count_open",
+    "count_tasks",
+    "current_day",
+    "day_money",
+    "done_by_day",
     "history",
+    "list_tasks",
+    "news",
     "overview",
-    "own_tasks",
+    "own_done_tasks",
+    "own_open_tasks",
+    "own_state",
+    "people_named",
+    "preview",
+    "reassigned",
     "reassignment",
+    "reassignments",
     "task",
-    "tasks_by_ids",
-    "tasks_of",
 ]

@@ -23,6 +23,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session, aliased
 
 from chassis.paging import Order, Page, PageRequest, fetch_page
+from tracker_service.domain.people import Person
 from tracker_service.errors import TaskNotFound
 from tracker_service.models import Assignment, Movement, Task, TaskEdit, User
 
@@ -36,14 +37,6 @@ PAID = "paid"
 
 #: What is read first of two things that happened at the same moment.
 _RANKS = {kind: rank for rank, kind in enumerate([CREATED, ASSIGNED, PRICED, EDITED, COMPLETED, CHARGED, PAID])}
-
-
-@dataclass(frozen=True)
-class Person:
-    """Somebody in a task's history. The name is None for those whom the tracker has not heard of."""
-
-    user_id: UUID
-    name: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,8 +73,7 @@ def history(session: Session, task_id: UUID, *, page: PageRequest) -> Page[Histo
         .outerjoin(author, author.user_id == happened.c.by_id)
         .outerjoin(holder, holder.user_id == happened.c.assignee_id)
     )
-    found = fetch_page(session, statement, Order((happened.c.at, happened.c.rank, happened.c.key)), page)
-    return Page([_item(row) for row in found.items], found.next_cursor)
+    return fetch_page(session, statement, Order((happened.c.at, happened.c.rank, happened.c.key)), page).map(_item)
 
 
 def _item(row: Any) -> HistoryItem:

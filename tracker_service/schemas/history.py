@@ -3,17 +3,9 @@
 from marshmallow import Schema, fields, validate
 
 from chassis.paging import MAX_LIMIT, PageArgs, limit_field
-from tracker_service.schemas.tasks import PersonSchema
+from tracker_service.schemas.tasks import ParticipantSchema
 
 _KINDS = ["created", "edited", "priced", "assigned", "charged", "completed", "paid"]
-
-
-class ParticipantSchema(PersonSchema):
-    """Somebody in a task's history."""
-
-    name = fields.String(
-        required=True, allow_none=True, metadata={"description": "Null until the tracker has heard of them"}
-    )
 
 
 class HistoryItemSchema(Schema):

@@ -1,11 +1,8 @@
 """What comes in and goes out as JSON. Rules about a task's words stand in `domain.text`, for pages and API alike."""
 
-from typing import Any
-
 from marshmallow import Schema, fields, validate
-from webargs.fields import DelimitedList
 
-from chassis.paging import MAX_LIMIT, PageArgs, cursor_field, limit_field
+from chassis.paging import PageArgs, cursor_field, limit_field
 from chassis.problems import ProblemSchema
 from tracker_service.models import DONE, OPEN
 
@@ -17,6 +14,14 @@ class PersonSchema(Schema):
 
     id = fields.UUID(attribute="user_id", required=True)
     name = fields.String(required=True)
+
+
+class ParticipantSchema(PersonSchema):
+    """Somebody who did something, or to whom it happened."""
+
+    name = fields.String(
+        required=True, allow_none=True, metadata={"description": "Null until the tracker has heard of them"}
+    )
 
 
 class TaskSchema(Schema):
@@ -34,6 +39,13 @@ class TaskSchema(Schema):
     fee_cents = fields.Integer(required=True, allow_none=True)
     reward_cents = fields.Integer(required=True, allow_none=True)
     created_by = fields.UUID(required=True)
+    author = fields.Nested(
+        PersonSchema,
+        attribute="creator",
+        required=True,
+        allow_none=True,
+        metadata={"description": "Null until the tracker has heard of them"},
+    )
     created_at = fields.AwareDateTime(required=True)
     completed_at = fields.AwareDateTime(required=True, allow_none=True)
 
@@ -62,22 +74,17 @@ class TaskChangesSchema(Schema):
     description = fields.String()
 
 
-class WhoseTasks(fields.String):
-    """A person's id, or the word `me`."""
+class CompletedSchema(Schema):
+    """Where on the page of one's own tasks a task was marked done, to come back to the same place."""
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
-        text = super()._deserialize(value, attr, data, **kwargs)
-        return text if text == "me" else fields.UUID().deserialize(text)
+    cursor = cursor_field()
+    next = fields.UUID(load_default=None, metadata={"description": "The task below it"})
 
 
-class TaskArgs(PageArgs):
-    """Which tasks are wanted: a person's, those of certain ids, or both at once."""
+class NewsReadSchema(Schema):
+    """How far the news were read."""
 
-    assignee = WhoseTasks(
-        load_default=None, metadata={"description": "`me` or a user's id; without it and `ids`, `me` is meant"}
-    )
-    status = fields.String(load_default=None, validate=validate.OneOf([OPEN, DONE]))
-    ids = DelimitedList(fields.UUID(), load_default=lambda: None, validate=validate.Length(1, MAX_LIMIT))
+    until = fields.AwareDateTime(required=True)
 
 
 class OwnTasksArgs(PageArgs):

@@ -6,13 +6,30 @@ from flask import Blueprint, request
 
 from chassis.errors import ServiceError
 from chassis.i18n import translate
+from chassis.people import Role
+from chassis.places import Place
 from tracker_service.errors import N_
 from tracker_service.models import DONE, OPEN
+
+#: Who watches over everybody's tasks.
+OVERSEERS = (Role.MANAGER, Role.ADMIN)
 
 pages = Blueprint(
     "tracker", __name__, template_folder="../templates", static_folder="../static", static_url_path="/static/tracker"
 )
 
+PLACES = (
+    Place(N_("My tasks"), "tracker.own_tasks", roles=tuple(role for role in Role if role not in OVERSEERS)),
+    Place(N_("Overview"), "tracker.own_tasks", roles=OVERSEERS),
+    Place(N_("Created by me"), "tracker.created_tasks"),
+    Place(N_("All tasks"), "tracker.all_tasks", roles=OVERSEERS),
+    Place(
+        N_("Reassignments"),
+        "tracker.list_reassignments",
+        roles=OVERSEERS,
+        also=("tracker.preview_reassignment", "tracker.show_reassignment"),
+    ),
+)
 
 #: What people call the statuses of a task.
 STATUS_NAMES = {OPEN: N_("birdie in a cage"), DONE: N_("millet in a bowl")}

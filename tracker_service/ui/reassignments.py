@@ -1,14 +1,40 @@
 """The pages of runs, for managers and administrators."""
 
-from uuid import UUID
+from datetime import timedelta
+from uuid import UUID, uuid4
 
 from flask import redirect, render_template, url_for
 from werkzeug.wrappers import Response
 
+from chassis.db import utc_now
 from chassis.identity import current_principal, require_roles
+from chassis.input.sent import load_query
 from chassis.runtime import runtime
 from tracker_service import commands, queries
+from tracker_service.models import FINISHED, Reassignment
+from tracker_service.schemas.reassignments import RunsArgs
 from tracker_service.ui.frame import form_key, pages
+
+#: What billing has not charged so long after the end of a run will not come in the next seconds.
+_CHARGES_COME_WITHIN = timedelta(minutes=10)
+
+
+@pages.get("/reassignments")
+@require_roles()
+def list_reassignments() -> str:
+    """All runs, newest first."""
+    with runtime().database.reading() as session:
+        runs = queries.reassignments(session, role=current_principal().role, page=load_query(RunsArgs)["page"])
+    return render_template("tracker/reassignments.html", runs=runs)
+
+
+@pages.get("/reassignments/new")
+@require_roles()
+def preview_reassignment() -> str:
+    """What the button would do, and the button."""
+    with runtime().database.reading() as session:
+        preview = queries.preview(session, role=current_principal().role)
+    return render_template("tracker/new_reassignment.html", preview=preview, form_key=uuid4())
 
 
 @pages.post("/reassignments")
@@ -26,7 +52,16 @@ def request_reassignment() -> Response:
 @pages.get("/reassignments/<uuid:run_id>")
 @require_roles()
 def show_reassignment(run_id: UUID) -> str:
-    """The progress of a run; the page refreshes itself until it has ended."""
+    """The progress of a run, then its report; the page refreshes itself as long as something is to come."""
+    role = current_principal().role
+    page = load_query(RunsArgs)["page"]
     with runtime().database.reading() as session:
-        run = queries.reassignment(session, run_id, role=current_principal().role)
-    return render_template("tracker/reassignment.html", run=run)
+        run = queries.reassignment(session, run_id, role=role)
+        ended = run.status == FINISHED
+        report = queries.reassigned(session, run_id, role=role, page=page) if ended else None
+    return render_template("tracker/reassignment.html", run=run, report=report, charges_come=_charges_come(run))
+
+
+def _charges_come(run: Reassignment) -> bool:
+    late = run.finished_at is not None and run.finished_at < utc_now() - _CHARGES_COME_WITHIN
+    return run.charged < run.done and not late
