@@ -132,7 +132,8 @@ def _go(page: Page, url: str, language: str, place: Place) -> None:
     assert answer.status == place.status, f"{place.name}: {answer.status} at {url}"
     if place.awaits:
         page.wait_for_selector(place.awaits)
-    page.evaluate("document.querySelectorAll('details').forEach(folded => folded.open = true)")
+    # What drops down would cover the rest of the page: it is clicked on, in a line of its own in the catalogue.
+    page.evaluate("document.querySelectorAll('details:not(.drop)').forEach(folded => folded.open = true)")
 
 
 def _send(page: Page, form: str) -> Response | None:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from chassis.db import utc_now
 from chassis.idempotency import forget_old_keys
-from chassis.paging import MAX_LIMIT, PageRequest
+from chassis.paging import MAX_LIMIT, Page, PageRequest
 from chassis.people import Role
 from tests.integration.tracker_house import House
 from tests.plans import HotQuery, fill, id_of, second_page
@@ -102,7 +102,7 @@ def pages_of(*, limit: int = 5, **conditions: Any) -> Callable[[Session], object
 
 
 def counts_of(**conditions: Any) -> Callable[[Session], object]:
-    return lambda session: queries.count_tasks(session, Wanted(**conditions))
+    return lambda session: queries.count_tasks(session, Wanted(**conditions), shown=Page([], "there is more"))
 
 
 def done_by_day(session: Session) -> None:
@@ -217,6 +217,30 @@ HOT = {
         lambda session: queries.reassignment(session, A_RUN, role=Role.MANAGER),
         {"reassignments_pkey"},
         LARGE,
+    ),
+    "all runs": HotQuery(
+        second_page(lambda session, page: queries.reassignments(session, role=Role.MANAGER, page=page)),
+        {"reassignments_in_order_idx"},
+        LARGE,
+    ),
+    "what a run did": HotQuery(
+        second_page(lambda session, page: queries.reassigned(session, id_of("run99999"), role=Role.MANAGER, page=page)),
+        {"assignments_of_run_idx", "assignments_pkey", "tasks_pkey"},
+        LARGE,
+    ),
+    "what a run would do": HotQuery(
+        lambda session: queries.preview(session, role=Role.MANAGER),
+        {"tasks_open_idx", "reassignments_one_turn_idx"},
+        LARGE,
+    ),
+    "a run that waits, and one that has its turn": HotQuery(
+        commands.give_lost_turn, {"reassignments_waiting_idx"}, LARGE
+    ),
+    "a press": HotQuery(
+        lambda session: commands.request_reassignment(session, requested_by=MANAGER, role=Role.MANAGER),
+        {"tasks_open_idx", "reassignments_one_turn_idx"},
+        LARGE,
+        sorts=1,
     ),
     "a price": HotQuery(
         lambda session: commands.price_task(session, A_TASK, fee_cents=1, reward_cents=2, priced_at=utc_now()),

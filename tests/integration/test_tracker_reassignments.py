@@ -3,6 +3,7 @@
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -19,7 +20,8 @@ from tracker_service.models import Assignment, Task
 
 
 @pytest.fixture
-def house(migrated: Callable[..., Settings]) -> Iterator[House]:
+def house(migrated: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
+    monkeypatch.setattr(commands, "reassign_batch", partial(commands.reassign_batch, limit=500))
     house = House(migrated("tracker", ATES_URL_AUTH="http://127.0.0.1:1"))
     yield house
     house.close()

@@ -1,9 +1,12 @@
 """Who gets a task, and who may do what with one."""
 
+import math
 import subprocess
 import sys
 from collections import Counter
+from itertools import pairwise
 from random import Random
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -44,13 +47,63 @@ def test_every_task_gets_one_of_the_crowd(crowd: list[UUID], tasks: int, seed: i
 
 
 def test_everyone_is_equally_likely() -> None:
-    crowd = [uuid4() for _ in range(8)]
-    shares = Counter(draw_assignees(crowd, 80_000, Random(7))).values()
-    places = Counter(draw_position(8, random) for random in [Random(7)] for _ in range(80_000)).values()
-    for counts in (shares, places):
-        assert len(counts) == 8
-        # Each expects 10,000 with a standard deviation of 94.
-        assert all(abs(count - 10_000) < 5 * 94 for count in counts)
+    crowd = [UUID(int=number) for number in range(1_000)]
+    drawn = draw_assignees(crowd, 100_000, Random(7))
+    random = Random(7)
+    places = [draw_position(1_000, random) for _ in range(100_000)]
+    assert abs(unevenness(Counter(drawn), among=1_000)) < 4
+    assert abs(unevenness(Counter(places), among=1_000)) < 4
+
+
+def test_whoever_is_drawn_says_nothing_about_who_is_drawn_next() -> None:
+    crowd = [UUID(int=number) for number in range(30)]
+    drawn = draw_assignees(crowd, 90_001, Random(7))
+    assert abs(unevenness(Counter(pairwise(drawn)), among=900)) < 4
+
+
+@given(among=st.integers(2, 50), seed=st.integers())
+def test_a_crowd_of_any_size_is_drawn_from_evenly(among: int, seed: int) -> None:
+    drawn = draw_assignees([UUID(int=number) for number in range(among)], 200 * among, Random(seed))
+    assert unevenness(Counter(drawn), among=among) < FAR_BEYOND_CHANCE
+
+
+def test_what_forked_processes_draw_is_as_even_together_and_none_repeats_another() -> None:
+    """With the chance that the commands use, which they have from the import before the fork."""
+    draw = """
+import os, sys
+from uuid import UUID
+from tracker_service.commands.draw import CHANCE
+from tracker_service.domain.draw import draw_assignees
+children = 0
+while children < 3 and os.fork():
+    children += 1
+drawn = draw_assignees([UUID(int=number) for number in range(20)], 1_000, CHANCE)  # fits into a pipe at once
+os.write(1, " ".join(str(one.int) for one in drawn).encode() + b"\\n")
+for _ in range(children if children == 3 else 0):
+    os.wait()
+"""
+    done = subprocess.run([sys.executable, "-c", draw], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    lines = done.stdout.splitlines()
+    assert len(set(lines)) == 4
+    together = Counter(number for line in lines for number in line.split())
+    assert together.total() == 4_000
+    assert unevenness(together, among=20) < FAR_BEYOND_CHANCE
+
+
+#: Chance reaches it once in a thousand billion times.
+FAR_BEYOND_CHANCE = 7.0
+
+
+def unevenness(counts: Counter[Any], *, among: int) -> float:
+    """By how many standard deviations a chi-square test finds the counts less even than chance makes them.
+
+    Below zero they are more even. Wilson and Hilferty tell how chi-square becomes a normal distribution.
+    """
+    expected, freedom = counts.total() / among, among - 1
+    chi_square = sum((count - expected) ** 2 for count in counts.values()) / expected
+    chi_square += (among - len(counts)) * expected
+    deviation = 2 / (9 * freedom)
+    return float(((chi_square / freedom) ** (1 / 3) - (1 - deviation)) / math.sqrt(deviation))
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,9 @@ from sqlalchemy.orm import Session
 from chassis.idempotency import creates
 from chassis.identity import current_principal, require_roles
 from chassis.input.bodies import Blueprint
-from chassis.paging import Page, PageArgs, page_schema
+from chassis.lists import lists
+from chassis.paging import Page, PageArgs
+from chassis.people import Role
 from chassis.runtime import runtime
 from tracker_service import commands, queries
 from tracker_service.models import Reassignment, RequestKey
@@ -21,7 +23,7 @@ reassignments = Blueprint(
 
 
 @reassignments.post("")
-@require_roles()
+@require_roles(Role.MANAGER, Role.ADMIN)
 @creates(reassignments, RequestKey, ReassignmentSchema, status=202)
 def request_reassignment(session: Session) -> tuple[Reassignment, str]:
     """Give every open task a new assignee, in the background; for managers and administrators
@@ -37,7 +39,7 @@ def request_reassignment(session: Session) -> tuple[Reassignment, str]:
 @reassignments.get("")
 @require_roles()
 @reassignments.arguments(PageArgs, location="query")
-@reassignments.response(200, page_schema(ReassignmentSchema))
+@lists(reassignments, ReassignmentSchema)
 def list_reassignments(args: dict[str, Any]) -> Page[Reassignment]:
     """All runs, newest first; for managers and administrators"""
     with runtime().database.reading() as session:
@@ -65,7 +67,7 @@ def get_reassignment(run_id: UUID) -> Reassignment:
 @reassignments.get("/<uuid:run_id>/assignments")
 @require_roles()
 @reassignments.arguments(PageArgs, location="query")
-@reassignments.response(200, page_schema(ReassignedSchema))
+@lists(reassignments, ReassignedSchema)
 def list_assignments(args: dict[str, Any], run_id: UUID) -> Page[queries.Reassigned]:
     """From whom to whom each task of a run went, so far; for managers and administrators
 

@@ -75,7 +75,8 @@ def list_tasks(args: dict[str, Any]) -> TasksPage:
         page = replace(page, limit=len(wanted.ids))
     with runtime().database.reading() as session:
         found = queries.list_tasks(session, wanted, page=page)
-        return TasksPage(**vars(found), counts=None if wants_csv() else queries.count_tasks(session, wanted))
+        counts = None if wants_csv() else queries.count_tasks(session, wanted, shown=found)
+    return TasksPage(**vars(found), counts=counts)
 
 
 @tasks.get("/<uuid:task_id>")

@@ -9,7 +9,7 @@ from sqlalchemy import Table, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from tracker_service.models import Balance, Base, CarriedDebt, ClosedDay
+from tracker_service.models import Base, CarriedDebt, ClosedDay
 
 _NOTE_MOVEMENTS = text(
     """
@@ -39,17 +39,18 @@ _COUNT_INTO_RUNS = text(
     """
 )
 
+_KEEP_NEWEST_BALANCES = text(
+    """
+    INSERT INTO balances (user_id, balance_cents, sequence)
+    SELECT * FROM unnest(CAST(:user_ids AS uuid[]), CAST(:balances AS bigint[]), CAST(:sequences AS int[]))
+    ON CONFLICT (user_id) DO UPDATE SET balance_cents = excluded.balance_cents, sequence = excluded.sequence
+    WHERE balances.sequence < excluded.sequence
+    """
+)
+
 
 def _table(model: type[Base]) -> Table:
     return Base.metadata.tables[model.__tablename__]
-
-
-_BALANCE = insert(_table(Balance))
-_KEEP_NEWEST_BALANCE = _BALANCE.on_conflict_do_update(
-    index_elements=["user_id"],
-    set_={"balance_cents": _BALANCE.excluded.balance_cents, "sequence": _BALANCE.excluded.sequence},
-    where=_table(Balance).c.sequence < _BALANCE.excluded.sequence,
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +101,13 @@ def note_balances(session: Session, holdings: Iterable[Holding]) -> None:
     """Keep the newest balance of each account."""
     newest = {one.user_id: one for one in sorted(holdings, key=lambda one: one.sequence)}
     if newest:
-        session.execute(_KEEP_NEWEST_BALANCE, [vars(newest[user_id]) for user_id in sorted(newest)])
+        told = [newest[user_id] for user_id in sorted(newest)]
+        columns = {
+            "user_ids": [str(one.user_id) for one in told],
+            "balances": [one.balance_cents for one in told],
+            "sequences": [one.sequence for one in told],
+        }
+        session.execute(_KEEP_NEWEST_BALANCES, columns)
 
 
 def note_carried_debt(session: Session, user_id: UUID, *, day: date, balance_cents: int, carried_at: datetime) -> None:

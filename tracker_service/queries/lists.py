@@ -58,8 +58,11 @@ def list_tasks(session: Session, wanted: Wanted, *, page: PageRequest) -> Page[T
     return fetch_page(session, _fitting(session, statement, wanted), order, page.about(asdict(wanted)))
 
 
-def count_tasks(session: Session, wanted: Wanted) -> Counts:
-    """How many tasks fit the conditions, those of the other status as well."""
+def count_tasks(session: Session, wanted: Wanted, *, shown: Page[Task]) -> Counts:
+    """How many tasks fit the conditions, those of the other status as well; `shown` is a page of the wanted ones."""
+    if wanted.status is None and shown.next_cursor is None and shown.prev_cursor is None:  # it is the whole list
+        done = sum(task.status == DONE for task in shown.items)
+        return Counts(open=len(shown.items) - done, done=done, at_least=False)
     found = _fitting(session, select(Task.status), replace(wanted, status=None))
     if wanted.text is not None:
         found = found.limit(MOST_COUNTED)

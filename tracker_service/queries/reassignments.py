@@ -117,8 +117,7 @@ def reassigned(session: Session, run_id: UUID, *, role: str, page: PageRequest) 
         .outerjoin(before, before.user_id == former.assignee_id)
         .where(Assignment.reassignment_id == run_id)
     )
-    found = fetch_page(session, statement, Order((Assignment.task_number,)), page)
-    return Page([_reassigned(*row) for row in found.items], found.next_cursor)
+    return fetch_page(session, statement, Order((Assignment.task_number,)), page).map(lambda row: _reassigned(*row))
 
 
 #: Of two requested in the same moment, either may come first, always the same.

@@ -26,6 +26,12 @@ PLACES = (
     Place(N_("Overview"), "tracker.own_tasks", roles=OVERSEERS, also=("tracker.create_task",)),
     Place(N_("Created by me"), "tracker.created_tasks"),
     Place(N_("All tasks"), "tracker.all_tasks", roles=OVERSEERS),
+    Place(
+        N_("Reassignments"),
+        "tracker.list_reassignments",
+        roles=OVERSEERS,
+        also=("tracker.preview_reassignment", "tracker.show_reassignment"),
+    ),
 )
 
 #: What people call the statuses of a task.

@@ -80,7 +80,7 @@ def _list(scope: str) -> tuple[str, int]:
         sort = wanted.sort
         with runtime().database.reading() as session:
             page = queries.list_tasks(session, wanted, page=asked["page"])
-            counts = queries.count_tasks(session, wanted)
+            counts = queries.count_tasks(session, wanted, shown=page)
     except Invalid as error:
         refusal = error
     shown = render_template(
