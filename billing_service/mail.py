@@ -19,7 +19,7 @@ from uuid import UUID
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from chassis.files import private_folder
-from chassis.i18n import format_day, format_money
+from chassis.formats import LOCALES, format_day_in, format_money
 from chassis.input.text import isolated
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -87,11 +87,14 @@ def compose(letter: Letter, sender: str) -> EmailMessage:
         message["To"] = letter.address
     except ValueError as error:
         raise NotDelivered(f"{letter.address!r} is no address: {error}") from error
-    message["Subject"] = _subject(letter)
+    said = {"amount": format_money(letter.amount_cents)} | {
+        language: format_day_in(locale, letter.day, "long") for language, locale in LOCALES.items()
+    }
+    message["Subject"] = "aTES: {amount} за {ru} / for {en}".format(**said)
     message["Date"] = format_datetime(letter.made_at)
     message["Message-ID"] = f"<payout-{letter.payout_id}@{sender.rpartition('@')[2].rstrip('>')}>"
     message["Auto-Submitted"] = "auto-generated"
-    message.set_content(_text().render(letter=letter), cte="8bit")
+    message.set_content(_text().render(letter=letter, **said), cte="8bit")
     return message
 
 
@@ -258,11 +261,6 @@ def _refusal(code: int, words: bytes | str) -> NotDelivered:
     return NotDelivered(f"{code} {words.decode(errors='replace') if isinstance(words, bytes) else words}")
 
 
-def _subject(letter: Letter) -> str:
-    russian, english = (format_day(letter.day, "long", language) for language in ("ru", "en"))
-    return f"aTES: {format_money(letter.amount_cents)} за {russian} / for {english}"
-
-
 @cache
 def _text() -> Template:
     environment = Environment(
@@ -272,5 +270,5 @@ def _text() -> Template:
         keep_trailing_newline=True,
         trim_blocks=True,
     )
-    environment.filters.update(isolated=isolated, money=format_money, day=format_day)
+    environment.filters["isolated"] = isolated
     return environment.get_template("billing/letter.txt")

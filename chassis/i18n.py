@@ -1,7 +1,4 @@
-"""Two languages, English and Russian, and how money, moments and days are written in them.
-
-Days look alike wherever they stand, on pages, on axes, in letters: docs/glossary.md, "How things are written".
-"""
+"""Two languages, English and Russian, and how money, moments and days are written in them."""
 
 from collections.abc import Mapping
 from datetime import date, datetime
@@ -9,18 +6,17 @@ from pathlib import Path
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
-from babel.dates import format_date, format_skeleton
 from flask import Flask, request
 from flask.wrappers import Response
 from flask_babel import Babel, format_time, get_locale, gettext, to_user_timezone
 
+from chassis.formats import LOCALES, format_day_in
+from chassis.formats import format_money as format_money
 from chassis.input.text import isolated
 from chassis.live import looks_again
 from chassis.marshmallow_texts import taken_apart
 
 LANGUAGES = {"en": "English", "ru": "Русский"}
-#: Whose customs are followed in each.
-_LOCALES = {"en": "en_GB", "ru": "ru_RU"}
 _COOKIE = "lang"
 _YEAR = 365 * 24 * 3600
 
@@ -51,24 +47,14 @@ def translate(text: str, parts: Mapping[str, object] | None = None) -> str:
     return translated % {name: _as_people_read(part) for name, part in parts.items()} if parts else translated
 
 
-def format_money(cents: int) -> str:
-    """Write cents as dollars: 1234 is `$12.34`, with a true minus sign below zero."""
-    dollars, rest = divmod(abs(cents), 100)
-    return f"{'−' if cents < 0 else ''}${dollars:,}.{rest:02}"
-
-
 def format_moment(moment: datetime, form: str = "short") -> str:
     """Write a moment in the business time zone: `27 Nov 2026, 14:03`. With `medium` it has seconds."""
     return f"{format_day(to_user_timezone(moment))}, {format_time(moment, form)}"
 
 
-def format_day(day: date, form: str = "medium", language: str | None = None) -> str:
-    """Write a business day, which has no time zone of its own any more, in the language of the request or another.
-
-    `axis` is `27 Nov`, `medium` is `27 Nov 2026`, `long` spells the month, `full` names the day of the week as well.
-    """
-    locale = _LOCALES[language] if language else get_locale()
-    return format_skeleton("MMMd", day, locale=locale) if form == "axis" else format_date(day, form, locale=locale)
+def format_day(day: date, form: str = "medium") -> str:
+    """Write a business day in the language of the request. For the forms see `chassis.formats`."""
+    return format_day_in(get_locale(), day, form)
 
 
 def language_links() -> list[tuple[str, str, str]]:
@@ -89,7 +75,7 @@ def _as_people_read(part: object) -> object:
 
 
 def _locale() -> str:
-    return _LOCALES[_language()]
+    return LOCALES[_language()]
 
 
 def _language() -> str:

@@ -131,7 +131,7 @@ def _figures_of_all_accounts(told: Summary, url: str) -> list[Figure]:
         Figure(_("Income today"), format_money(books["income_today_cents"]), f"{url}/income"),
         Figure(_("First open day"), format_day(date.fromisoformat(first)), f"{url}/days/{first}"),
         Figure(_("Days over and not closed"), format_decimal(to_close), f"{url}/days", urgent=to_close > 0),
-        Figure(_("Payouts that need a person"), format_decimal(letters), payouts, urgent=letters > 0),
+        Figure(_("Letters that need attention"), format_decimal(letters), payouts, urgent=letters > 0),
     ]
 
 
@@ -152,7 +152,7 @@ def _users() -> Card:
     with runtime().database.reading() as session:
         blocked = queries.count_users(session, status=BLOCKED)
     figure = Figure(_("Blocked users"), format_decimal(blocked), url_for("auth.list_users", status=BLOCKED))
-    return Card(_("Users"), _("Who there is, and who may do what."), url_for("auth.list_users"), [figure])
+    return Card(_("Users"), _("All users, and what each of them may do."), url_for("auth.list_users"), [figure])
 
 
 def _messages() -> Card:

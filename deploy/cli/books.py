@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from chassis.i18n import format_money
+from chassis.formats import format_money
 from deploy.cli.arrivals import Arrivals, Missing, check_arrivals
 from deploy.cli.output import json_option, print_json
 from deploy.cli.running import ask_service, running_system

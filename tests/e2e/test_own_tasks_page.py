@@ -210,7 +210,7 @@ def test_news_are_read_and_gone(desk: Desk) -> None:
     page = desk.open()
     page.locator("#news summary").click()
     expect(page.locator("#news")).to_contain_text("1 task has come")
-    page.get_by_role("button", name="I have read it").click()
+    page.get_by_role("button", name="Mark as read").click()
     expect(page.locator("#news .badge")).to_have_count(0)
 
 

@@ -89,7 +89,7 @@ def test_an_accountant_sees_the_money_and_what_of_it_needs_a_person(house: House
     found = numbers(house, "accountant")
     assert found["Income today"] == ("$443.32", f"{BILLING}/income")
     assert found["First open day"] == ("27 Nov 2026", f"{BILLING}/days/2026-11-27")
-    assert found["Payouts that need a person"] == ("2", f"{BILLING}/payouts?whose=all")
+    assert found["Letters that need attention"] == ("2", f"{BILLING}/payouts?whose=all")
     assert found["Open tasks"] == ("3", f"{TRACKER}/")
     assert "Dead letters" not in found
 
@@ -110,7 +110,7 @@ def test_what_needs_somebody_stands_first(house: House, others: Others) -> None:
     urgent = page.split('id="urgent"')[1].split("</section>")[0]
     assert re.findall(r">([^<>]+)</a>", urgent) == [
         "Days over and not closed: 1",
-        "Payouts that need a person: 2",
+        "Letters that need attention: 2",
         "Dead letters: 2",
     ]
     others.dead, others.says[BILLING]["books"] = 0, {**BOOKS, "days_to_close": 0, "letters_in_trouble": 0}

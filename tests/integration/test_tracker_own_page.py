@@ -172,7 +172,7 @@ def test_a_reward_that_billing_has_not_posted_yet_is_not_claimed(house: House) -
 def test_managers_who_are_never_assigned_find_the_whole_in_the_place_of_own_tasks(house: House) -> None:
     page = house.browser(house.person("manager")).get("/").text
     assert "Balance" not in page
-    assert "What I have to do" not in page
+    assert "Open tasks" not in page
     assert "Open tasks of everybody" in page
 
 

@@ -174,7 +174,7 @@ def test_the_page_of_a_run_says_that_it_waits_and_the_preview_that_it_would(hous
     press(house, manager)
     browser = house.browser(manager)
     assert "A reassignment is running" in browser.get("/reassignments/new").text
-    assert "It waits for the run before it." in browser.get(f"/reassignments/{press(house, manager)}").text
+    assert "It waits for the reassignment before it." in browser.get(f"/reassignments/{press(house, manager)}").text
 
 
 @pytest.mark.parametrize(("people", "tasks"), [(0, 0), (0, 1), (1, 0)])

@@ -15,7 +15,8 @@ from marshmallow import ValidationError, validate
 
 import chassis
 from chassis.errors import Conflict
-from chassis.i18n import format_day, format_moment, format_money, init_i18n, translate
+from chassis.formats import LOCALES, format_day_in, format_money
+from chassis.i18n import format_moment, init_i18n, translate
 from chassis.settings import DEFAULT_PORTS, REPOSITORY
 
 CHASSIS = Path(chassis.__file__).parent
@@ -77,7 +78,7 @@ def test_every_text_of_the_house_is_in_the_catalogue(house: str, russian: Catalo
 )
 def test_a_day_begins_with_its_number_in_every_form_and_language(form: str, english: str, russian: str) -> None:
     day = date(2026, 11, 27)
-    assert (format_day(day, form, "en"), format_day(day, form, "ru")) == (english, russian)
+    assert tuple(format_day_in(LOCALES[language], day, form) for language in ("en", "ru")) == (english, russian)
 
 
 @pytest.fixture

@@ -51,10 +51,10 @@ def within_scope(wanted: Wanted, scope: str | None, *, viewer_id: UUID, role: st
         return wanted
     if scope == MINE:
         if wanted.assignee_ids not in (None, (viewer_id,)):
-            raise ContradictoryScope("assignee", N_("Of your own tasks you are the assignee."))
+            raise ContradictoryScope("assignee", N_("The assignee of your own tasks is always you."))
         return replace(wanted, assignee_ids=(viewer_id,))
     if wanted.author_ids not in (None, (viewer_id,)):
-        raise ContradictoryScope("author", N_("Of the tasks that you have created you are the author."))
+        raise ContradictoryScope("author", N_("The author of the tasks that you created is always you."))
     return replace(wanted, author_ids=(viewer_id,))
 
 
