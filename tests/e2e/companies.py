@@ -3,9 +3,13 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
+from io import BytesIO
 from itertools import cycle
 from typing import Any
 from uuid import uuid4
+
+import requests
+from PIL import Image
 
 from chassis.settings import EXCHANGE
 from deploy.programs import environment_of
@@ -100,6 +104,7 @@ def busy_company(run: Run) -> Company:
     blocked = next(p for p in reversed(parrots.values()) if p.role == "popug" and p is not popug)
     admin.post("auth", f"/api/v1/users/{blocked.id}/block")
     letters = _send_dead_letters(run, admin)
+    _show_a_wall(run)
 
     tomorrow = (date.fromisoformat(closed) + timedelta(days=1)).isoformat()
     known = {
@@ -147,6 +152,14 @@ def _reassign(manager: Parrot) -> str:
     where = answer.headers["Location"]
     run = eventually(lambda: (r := manager.get("tracker", where))["status"] == "finished" and r, timeout=PATIENCE)
     return str(run["id"])
+
+
+def _show_a_wall(run: Run) -> None:
+    """Try to sign in with a photo on which there is no beak."""
+    photo = BytesIO()
+    Image.new("RGB", (400, 400), "white").save(photo, "PNG")
+    where, kind = f"{run['services']['auth']}/api/v1/token", {"Content-Type": "image/png"}
+    assert requests.post(where, data=photo.getvalue(), headers=kind, timeout=PATIENCE).status_code == 422
 
 
 def _send_dead_letters(run: Run, admin: Parrot) -> dict[str, dict[str, str]]:
