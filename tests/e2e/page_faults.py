@@ -11,7 +11,9 @@ from tests.e2e.tour import View
 
 #: The rules of axe: all of WCAG 2.2 A and AA, good practice, and those that axe is not yet sure of.
 _RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa", "best-practice", "experimental"]
-_RUN_AXE = "rules => axe.run({runOnly: rules, resultTypes: ['violations']})"
+_RUN_AXE = """([tags, contrast]) => axe.run({
+    runOnly: tags, rules: {"color-contrast": {enabled: contrast}}, resultTypes: ["violations"]
+})"""
 
 #: Words in Latin letters that Russian has taken as they are.
 _LATIN = {"aTES", "API", "CSV", "Inc", "JPEG", "JSON", "Jira", "PNG", "RabbitMQ", "UberPopug", "English"}
@@ -39,7 +41,7 @@ def faults(view: View) -> Iterator[str]:
 
 
 def _faults(view: View) -> Iterator[str]:
-    yield from _found_by_axe(view.page)
+    yield from _found_by_axe(view.page, view.look.contrast)
     yield from _nameless(view.page)
     language = view.place.language or view.look.language
     if view.page.get_attribute("html", "lang") != language:
@@ -50,10 +52,10 @@ def _faults(view: View) -> Iterator[str]:
         yield "it scrolls sideways"
 
 
-def _found_by_axe(page: Page) -> Iterator[str]:
+def _found_by_axe(page: Page, contrast: bool) -> Iterator[str]:
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE_SCRIPT)
-    violations: list[dict[str, Any]] = page.evaluate(_RUN_AXE, _RULES)["violations"]
+    violations: list[dict[str, Any]] = page.evaluate(_RUN_AXE, [_RULES, contrast])["violations"]
     for violation in violations:
         for node in violation["nodes"]:
             yield f"{violation['id']}: {node['target']} {node['html']}\n{node['failureSummary']}"
