@@ -5,7 +5,7 @@ from apscheduler.schedulers.blocking import BlockingScheduler
 from auth_service import commands
 from auth_service.models import RequestKey
 from chassis.db import Database, utc_now
-from chassis.idempotency import forget_old_keys
+from chassis.request_keys import forget_old_keys
 from chassis.settings import Settings
 
 

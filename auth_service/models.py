@@ -20,8 +20,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from chassis.db import new_metadata
-from chassis.idempotency import RequestKeyTable
 from chassis.people import ACTIVE
+from chassis.request_keys import RequestKeyTable
 from messaging import VersionedAggregate
 
 

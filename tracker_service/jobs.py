@@ -2,7 +2,7 @@
 
 from apscheduler.schedulers.blocking import BlockingScheduler
 
-from chassis import idempotency
+from chassis import request_keys
 from chassis.db import Database, utc_now
 from chassis.settings import Settings
 from tracker_service import commands
@@ -25,7 +25,7 @@ def add_jobs(scheduler: BlockingScheduler, _settings: Settings, database: Databa
 def forget_old_keys(database: Database) -> None:
     """Delete the Idempotency-Keys that count no longer."""
     with database.transaction() as session:
-        idempotency.forget_old_keys(session, RequestKey, now=utc_now())
+        request_keys.forget_old_keys(session, RequestKey, now=utc_now())
 
 
 def look_after_reassignments(database: Database) -> None:

@@ -20,8 +20,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from chassis.db import new_metadata
-from chassis.idempotency import RequestKeyTable
 from chassis.people import ACTIVE, BLOCKED, EndedSessionReplica, UserReplica
+from chassis.request_keys import RequestKeyTable
 from messaging import VersionedAggregate
 from tracker_service.domain.draw import NEVER_ASSIGNED
 from tracker_service.domain.people import Person

@@ -1,10 +1,11 @@
-"""JSON in the body of a request."""
+"""What comes in by REST: JSON in the body of a request, and its query string."""
 
 import json
 from typing import Any
 
 import flask_smorest
 from flask import Request
+from marshmallow import RAISE
 from webargs.core import is_json, missing
 from webargs.flaskparser import FlaskParser
 
@@ -31,7 +32,15 @@ def load_json(body: bytes) -> Any:
 
 
 class _Parser(FlaskParser):
-    """webargs' parser, which on its own breaks of some JSON."""
+    """webargs' parser, which on its own breaks of some JSON.
+
+    A filter that is not known is refused, with its name: whoever misspelled it would take all for what they asked for.
+    """
+
+    DEFAULT_UNKNOWN_BY_LOCATION: dict[str, str | None] = {  # noqa: RUF012 (so webargs has it)
+        **FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION,
+        "query": RAISE,
+    }
 
     def _raw_load_json(self, req: Request) -> Any:
         body = req.get_data(cache=True)
@@ -39,6 +48,6 @@ class _Parser(FlaskParser):
 
 
 class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
-    """flask-smorest's blueprint, with bodies read by `load_json`: 400 for no JSON, 422 for what is BeyondLimits."""
+    """flask-smorest's blueprint: 400 for a body that is no JSON, 422 for BeyondLimits and for an unknown filter."""
 
     ARGUMENTS_PARSER = _Parser()

@@ -136,6 +136,7 @@ def test_the_manager_has_the_button_and_watches_its_progress_and_a_worker_has_no
     worker = open_page()
     show_beak(worker, system["services"]["tracker"], people["popug"]["beak"])
     expect(worker.get_by_text("Reassign all open tasks")).to_have_count(0)
+    Parrot(system, people["popug"]).post("tracker", "/api/v1/tasks", {"title": "Fly"}, expect=201)
     manager = open_page()
     show_beak(manager, system["services"]["tracker"], people["manager"]["beak"])
     manager.get_by_text("Reassign all open tasks").click()

@@ -93,6 +93,12 @@ def test_a_list_refuses_a_cursor_that_it_does_not_understand(service: Visited) -
             assert (answer.status_code, list(answer.json["errors"])) == (422, ["cursor"]), (path, nasty)
 
 
+def test_a_list_refuses_a_filter_that_it_does_not_know_and_names_it(service: Visited) -> None:
+    for path in rest_lists(service):
+        answer = service.rest("GET", path, query_string={"statsu": "open"})
+        assert (answer.status_code, answer.json["errors"]) == (422, {"statsu": ["Unknown field."]}), path
+
+
 def test_no_page_breaks_whatever_its_address_says(service: Visited) -> None:
     for path in pages(service, "GET"):
         for names, values in {**NASTY, ("cursor", "done"): NASTY_CURSORS}.items():

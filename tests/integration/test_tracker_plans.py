@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy.orm import Session
 
 from chassis.db import utc_now
-from chassis.idempotency import forget_old_keys
 from chassis.paging import MAX_LIMIT, Page, PageRequest
 from chassis.people import Role
+from chassis.request_keys import forget_old_keys
 from tests.integration.tracker_house import House
 from tests.plans import HotQuery, fill, id_of, second_page
 from tracker_service import commands, queries

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from chassis.idempotency import Answer, once
+from chassis.request_keys import Answer, once
 from tracker_service.models import RequestKey
 
 

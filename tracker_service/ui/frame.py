@@ -18,9 +18,12 @@ pages = Blueprint(
     "tracker", __name__, template_folder="../templates", static_folder="../static", static_url_path="/static/tracker"
 )
 
+#: Who has tasks to do.
+_ASSIGNED = tuple(role for role in Role if role not in OVERSEERS)
+
 PLACES = (
-    Place(N_("My tasks"), "tracker.own_tasks", roles=tuple(role for role in Role if role not in OVERSEERS)),
-    Place(N_("Overview"), "tracker.own_tasks", roles=OVERSEERS),
+    Place(N_("My tasks"), "tracker.own_tasks", roles=_ASSIGNED, also=("tracker.create_task",)),
+    Place(N_("Overview"), "tracker.own_tasks", roles=OVERSEERS, also=("tracker.create_task",)),
     Place(N_("Created by me"), "tracker.created_tasks"),
     Place(N_("All tasks"), "tracker.all_tasks", roles=OVERSEERS),
     Place(
