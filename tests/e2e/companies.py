@@ -24,6 +24,8 @@ PATIENCE = 60
 #: Open tasks of each person who looks at the pages, at least.
 _TASKS_OF_ONE = 4
 _MOST_TASKS = 300
+#: Cents for each of those who look, so that whatever the draw gave them the second is in debt and the others are paid.
+_CORRECTIONS = (1_234_500, -1_000_000, 1_234_500)
 _ARABIC = "تلميع مجثم الببغاء قبل الاجتماع الأسبوعي"
 _HEBREW = "לנקות את הכלוב עד יום חמישי"
 TITLES = (
@@ -83,9 +85,9 @@ def busy_company(run: Run) -> Company:
     for parrot in parrots.values():
         _complete(parrot, 3)
     eventually(lambda: popug.get("billing", "/api/v1/accounts/me")["today"]["rewards_cents"], timeout=PATIENCE)
-    bonus = {"amount_cents": 12_345, "note": "За старые перья, которые нашлись в подушке"}
-    for parrot in looking:
-        admin.post("billing", f"/api/v1/accounts/{parrot.id}/corrections", bonus, expect=201)
+    for parrot, cents in zip(looking, _CORRECTIONS, strict=True):
+        correction = {"amount_cents": cents, "note": "Перья, которые нашлись в подушке"}
+        admin.post("billing", f"/api/v1/accounts/{parrot.id}/corrections", correction, expect=201)
     closed = admin.get("billing", "/api/v1/days", limit=1)["items"][0]["day"]
     admin.post("billing", f"/api/v1/days/{closed}/close")
 

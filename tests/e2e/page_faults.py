@@ -14,7 +14,7 @@ _RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa", "be
 _RUN_AXE = "rules => axe.run({runOnly: rules, resultTypes: ['violations']})"
 
 #: Words in Latin letters that Russian has taken as they are.
-_LATIN = {"aTES", "API", "Inc", "JPEG", "JSON", "Jira", "PNG", "RabbitMQ", "UberPopug", "English"}
+_LATIN = {"aTES", "API", "CSV", "Inc", "JPEG", "JSON", "Jira", "PNG", "RabbitMQ", "UberPopug", "English"}
 #: What people have written, names and programs' words stand in these elements, and are in any language.
 _FOREIGN = "bdi, code, kbd, pre, samp, textarea, script, style, [lang]:not(html)"
 _TEXTS = """foreign => {
