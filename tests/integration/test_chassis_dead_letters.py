@@ -224,7 +224,7 @@ def test_the_page_shows_groups_letters_and_who_decided(house: House, admin: UUID
     done = browser.post("/messages/replay", data=fields, follow_redirects=True).text
     assert "30 dead letters will be handled once more." in done
     assert states(house)[later] == State.DEAD
-    assert re.search(r"<td><bdi>Ara</bdi></td>\s*<td>replay requested</td>\s*<td class=\"number\">30</td>", done)
+    assert re.search(r"<td[^>]*><bdi>Ara</bdi></td>\s*<td[^>]*>replay requested</td>\s*<td[^>]*>30</td>", done)
     assert 'hx-trigger="every 2s"' in done
 
 

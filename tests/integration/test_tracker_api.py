@@ -42,7 +42,10 @@ def test_brackets_in_a_title_are_refused_with_a_hint_and_nothing_is_told(house: 
     answer = house.api(house.person()).post("/tasks", {"title": "[POPUG-1] Fly"})
     assert answer.status_code == 422
     assert answer.content_type == "application/problem+json"
-    assert "jira_id" in answer.json["errors"]["title"][0]
+    assert answer.json["errors"] == {
+        "title": ["The title may not contain [ or ]."],
+        "jira_id": ["A Jira key belongs here, not in the title."],
+    }
     assert house.published() == []
 
 

@@ -84,6 +84,7 @@ def test_money_of_other_tasks_and_a_movement_told_twice_change_nothing(house: Ho
     task = house.api(kesha).create("Fly")
     house.post(kesha, "fee", -1200, task_id=uuid4())
     house.post(kesha, "payout", -100)
+    house.post(kesha, "fee", -100)
     charge = house.post(kesha, "fee", -1500, task_id=task["id"])
     house.deliver(charge)
     charges = [item["amount_cents"] for item in history(house, kesha, task["id"]) if item["kind"] == "charged"]

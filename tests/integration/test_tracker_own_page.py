@@ -172,8 +172,8 @@ def test_a_reward_that_billing_has_not_posted_yet_is_not_claimed(house: House) -
 def test_managers_who_are_never_assigned_find_the_whole_in_the_place_of_own_tasks(house: House) -> None:
     page = house.browser(house.person("manager")).get("/").text
     assert "Balance" not in page
-    assert "Open tasks" not in page
-    assert "Open tasks of everybody" in page
+    assert ">Open tasks<" not in page
+    assert "All open tasks" in page
 
 
 def test_the_form_for_a_new_task_is_open_when_it_comes_back_with_faults_and_only_then(house: House) -> None:

@@ -191,3 +191,42 @@ def test_the_form_of_a_task_is_open_when_it_comes_back_with_its_faults(house: Ho
     answer = house.browser(kesha).post(f"/tasks/{task['id']}", data={"title": ""})
     assert answer.status_code == 422
     assert '<details class="edit" open>' in answer.text
+
+
+def test_the_page_of_a_task_is_the_same_until_something_happens_to_the_task(house: House) -> None:
+    kesha, manager = house.person(), house.person("manager")
+    task = house.api(kesha).create("Fly")
+    browser = house.browser(kesha)
+    (assigned,) = house.published("task_assigned")
+
+    def changes(what: Callable[[], object]) -> bool:
+        known = browser.get(f"/tasks/{task['id']}").headers["ETag"]
+        what()
+        answer = browser.get(f"/tasks/{task['id']}", headers={"If-None-Match": known})
+        assert answer.status_code in (200, 304)
+        return answer.status_code == 200
+
+    assert not changes(lambda: None)
+    assert not changes(lambda: house.api(kesha).create("Swim"))
+    assert changes(lambda: house.price(task["id"]))
+    assert changes(lambda: house.post(kesha, "fee", -1500, task_id=task["id"], cause=assigned.id))
+    assert changes(lambda: house.api(manager).patch(f"/tasks/{task['id']}", {"title": "Fly home"}))
+    assert changes(lambda: house.hear_of(kesha, name="Rio", event="updated"))
+    assert changes(lambda: house.api(kesha).post(f"/tasks/{task['id']}/complete"))
+    assert changes(lambda: house.post(kesha, "reward", 3535, task_id=task["id"]))
+
+
+def test_a_form_that_was_shown_before_somebody_elses_edit_overwrites_nothing_and_keeps_what_was_typed(
+    house: House,
+) -> None:
+    kesha, manager = house.person(), house.person("manager")
+    task = house.api(kesha).create("Fly")
+    version = re.search(r'name="version" value="(\d+)"', house.browser(kesha).get(f"/tasks/{task['id']}").text)
+    assert version
+    house.api(manager).patch(f"/tasks/{task['id']}", {"title": "Fly home"})
+    words = {"title": "Fly away", "description": "Far", "version": version[1]}
+    answer = house.browser(kesha).post(f"/tasks/{task['id']}", data=words)
+    assert answer.status_code == 412
+    assert "Somebody has changed this task since" in answer.text
+    assert 'value="Fly away"' in answer.text
+    assert house.tasks()[0].title == "Fly home"

@@ -206,6 +206,11 @@ HOT = {
         pages_of(limit=MAX_LIMIT, ids=IDS, status=OPEN), {"tasks_public_id_key"}, LARGE, sorts=MAX_LIMIT
     ),
     "a task": HotQuery(lambda session: queries.task(session, A_TASK), {"tasks_public_id_key", "users_pkey"}, LARGE),
+    "whether a task's page has changed": HotQuery(
+        lambda session: queries.task_version(session, A_TASK),
+        {"tasks_public_id_key", "users_pkey", "movements_of_task_idx"},
+        LARGE,
+    ),
     "a task's history": HotQuery(
         lambda session: queries.history(session, A_TASK, page=PageRequest()),
         {"tasks_pkey", "assignments_pkey", "task_edits_task_number_idx", "movements_of_task_idx"},

@@ -130,6 +130,7 @@ def test_the_way_from_the_list_over_the_preview_and_the_progress_to_the_report(h
     assert "No reassignments yet" in browser.get("/reassignments").text
     page = browser.get("/reassignments/new").text
     assert "$12.34" in page
+    assert 'action="/reassignments"' in page
     key = re.search(r'name="key" value="([^"]+)"', page)
     assert key
     answers = [browser.post("/reassignments", data={"key": key[1]}, follow_redirects=True) for _ in range(2)]
@@ -184,7 +185,8 @@ def test_without_tasks_or_people_there_is_no_button(house: House, people: int, t
         house.api(popug).create()
     if not people:
         house.hear_of(popug, role="manager", event="updated")
-    assert "<button" not in house.browser(house.person("manager")).get("/reassignments/new").text.split("<main")[1]
+    page = house.browser(house.person("manager")).get("/reassignments/new").text
+    assert 'action="/reassignments"' not in page
 
 
 @pytest.mark.parametrize("path", ["/reassignments", "/reassignments/new"])

@@ -92,7 +92,7 @@ def note_movements(session: Session, postings: Sequence[Posting]) -> None:
         "moments": [posting.posted_at for posting in postings],
     }
     new = set(session.scalars(_NOTE_MOVEMENTS, columns))
-    charges = {p.transaction_id: p for p in postings if p.kind == "fee" and p.transaction_id in new}
+    charges = {p.transaction_id: p for p in postings if p.kind == "fee" and p.task_id and p.transaction_id in new}
     if charges:
         _count_into_runs(session, charges.values())
 

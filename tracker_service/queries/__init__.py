@@ -14,7 +14,7 @@ from tracker_service.queries.reassignments import (
     reassignment,
     reassignments,
 )
-from tracker_service.queries.tasks import count_open, own_done_tasks, own_open_tasks, task
+from tracker_service.queries.tasks import count_open, own_done_tasks, own_open_tasks, task, task_version
 
 __all__ = [
     "Counts",
@@ -44,4 +44,5 @@ __all__ = [
     "reassignment",
     "reassignments",
     "task",
+    "task_version",
 ]

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session, joinedload
 
 from chassis.paging import Order, Page, PageRequest, fetch_page
 from tracker_service.errors import TaskNotFound
-from tracker_service.models import DONE, OPEN, Task
+from tracker_service.models import DONE, OPEN, Movement, Task, User
 
 
 def task(session: Session, task_id: UUID) -> Task:
@@ -16,6 +16,21 @@ def task(session: Session, task_id: UUID) -> Task:
     if found is None:
         raise TaskNotFound
     return found
+
+
+def task_version(session: Session, task_id: UUID) -> str:
+    """What changes whenever the page of a task does: one statement, which finds all of it by an index.
+
+    Raises TaskNotFound.
+    """
+    money = select(func.count()).where(Movement.task_id == task_id).scalar_subquery()
+    state = select(Task.version, Task.priced_at, User.sequence, money).where(
+        Task.public_id == task_id, User.user_id == Task.assignee_id
+    )
+    found = session.execute(state).one_or_none()
+    if found is None:
+        raise TaskNotFound
+    return "-".join(str(part).replace(" ", "T") for part in found)
 
 
 def own_open_tasks(session: Session, owner_id: UUID, *, page: PageRequest) -> Page[Task]:

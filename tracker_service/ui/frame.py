@@ -8,7 +8,7 @@ from chassis.errors import ServiceError
 from chassis.i18n import translate
 from chassis.people import Role
 from chassis.places import Place
-from tracker_service.errors import N_
+from tracker_service.errors import N_, InvalidTask
 from tracker_service.models import DONE, OPEN
 
 #: Who watches over everybody's tasks.
@@ -58,3 +58,13 @@ def form_field(name: str) -> str:
 def form_key() -> str | None:
     """Return the form's own Idempotency-Key: who clicks twice creates one thing."""
     return request.form.get("key", "")[:255] or None
+
+
+def reason(error: ServiceError) -> str:
+    """Return why it was refused, in the language of the page."""
+    return translate(error.message or error.title, error.parts)
+
+
+def above_the_form(error: ServiceError | None) -> str | None:
+    """What stands above the form; faults of a field stand at the field."""
+    return None if error is None or isinstance(error, InvalidTask) else reason(error)

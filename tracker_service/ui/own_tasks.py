@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from chassis.db import utc_now
 from chassis.errors import ServiceError
-from chassis.i18n import format_money, translate
+from chassis.i18n import format_money
 from chassis.identity import Principal, current_principal, require_roles
 from chassis.input.sent import load_query, load_sent
 from chassis.input.text import isolated
@@ -25,7 +25,7 @@ from tracker_service.errors import InvalidTask, KeyUsedOtherwise, NobodyToAssign
 from tracker_service.models import Task
 from tracker_service.queries import OwnState
 from tracker_service.schemas.tasks import CompletedSchema, NewsReadSchema, OwnTasksArgs
-from tracker_service.ui.frame import form_field, form_key, pages, translated_errors
+from tracker_service.ui.frame import above_the_form, form_field, form_key, pages, reason, translated_errors
 
 
 @pages.get("/")
@@ -70,10 +70,10 @@ def complete_task(task_id: UUID) -> BaseResponse:
             task = commands.complete_task(session, task_id, by=current_principal().user_id)
     except ServiceError as error:
         if in_place:
-            return Response(render_template("tracker/outcome.html", refusal=error, text=_reason(error)), error.status)
+            return Response(render_template("tracker/outcome.html", refusal=error, text=reason(error)), error.status)
         if not isinstance(error, TaskIsDone | TaskReassigned):
             raise
-        flash(_reason(error), "warn")
+        flash(reason(error), "warn")
     else:
         if in_place:
             return Response(render_template("tracker/outcome.html", task=task))
@@ -89,10 +89,6 @@ def read_news() -> BaseResponse:
     with runtime().database.transaction() as session:
         commands.read_news(session, current_principal().user_id, until=until, now=utc_now())
     return redirect(url_for("tracker.own_tasks"), 303)
-
-
-def _reason(error: ServiceError) -> str:
-    return translate(error.message or error.title, error.parts)
 
 
 def _done(task: Task) -> str:
@@ -141,11 +137,6 @@ def _render(
         overview=queries.overview(session) if may_reassign(principal.role) else None,
         form=request.form,
         form_key=uuid4(),
-        refusal=_above_the_form(refusal),
+        refusal=above_the_form(refusal),
         errors=translated_errors(refusal),
     )
-
-
-def _above_the_form(error: ServiceError | None) -> str | None:
-    """What stands above the form; faults of a field stand at the field."""
-    return None if error is None or isinstance(error, InvalidTask) else _reason(error)
