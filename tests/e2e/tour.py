@@ -68,8 +68,8 @@ def every_look(place: Place, role: str, state: str) -> Sequence[Look]:
 def each_look_once(place: Place, role: str, state: str) -> Sequence[Look]:
     """Both languages, both themes and both widths of each page of a company at work; otherwise one look, in turn.
 
-    Otherwise: for a company not yet at work, and, without the contrast, for the other roles of a page and for the same page
-    of another service.
+    Otherwise: for a company not yet at work, and, without the contrast, for the other roles of a page and for the same
+    page of another service.
     """
     nth = place.roles.index(role) + place.again
     if nth == 0 and state == "full":
