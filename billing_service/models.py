@@ -219,6 +219,7 @@ class Payout(Base):
         Index("payouts_day_idx", "day", "id"),
         Index("payouts_pending_idx", "next_attempt_at", "id", postgresql_where=text("letter = 'pending'")),
         Index("payouts_sending_idx", "next_attempt_at", postgresql_where=text("letter = 'sending'")),
+        Index("payouts_in_trouble_idx", "id", postgresql_where=text("letter IN ('failed', 'unknown')")),
     )
 
 

@@ -8,6 +8,7 @@ Why so, and what it costs: docs/decisions/0026-pages-that-stay-up-to-date.md.
 from collections.abc import Callable
 
 from flask import Flask, request
+from flask import Response as FlaskResponse
 from flask.sessions import SecureCookieSessionInterface, SessionMixin
 from werkzeug.wrappers import Response
 
@@ -15,14 +16,16 @@ __all__ = ["QuietSessions", "live_page", "looks_again"]
 
 
 class QuietSessions(SecureCookieSessionInterface):
-    """Sets no cookie when a page is looked at again.
+    """Sets no cookie when a page is looked at again, nor with what everybody may keep.
 
     The answer may come after that to a click: it would bring back what the click took away, or take away its message.
+    And whoever keeps a file for everybody must not keep somebody's session with it.
     """
 
-    def should_set_cookie(self, app: Flask, session: SessionMixin) -> bool:
+    def save_session(self, app: Flask, session: SessionMixin, response: FlaskResponse) -> None:
         """See SessionInterface."""
-        return not looks_again() and super().should_set_cookie(app, session)
+        if not (looks_again() or response.cache_control.public):
+            super().save_session(app, session, response)
 
 
 def looks_again() -> bool:

@@ -1,13 +1,15 @@
 """Lists as CSV (RFC 4180), for spreadsheets and for programs.
 
 Columns are the fields of the JSON, in their order, those of an object within it as `assignee_id`; amounts are in cents,
-as their names say. A text that a spreadsheet would take for a formula gets an apostrophe in front
-(https://owasp.org/www-community/attacks/CSV_Injection); numbers stay as they are.
+as their names say. What a spreadsheet would take for a formula gets an apostrophe in front, also within a text, where a
+spreadsheet that splits cells by semicolons or tabs begins a new one: https://owasp.org/www-community/attacks/CSV_Injection.
+Numbers stay as they are.
 """
 
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -16,7 +18,8 @@ from marshmallow import Schema, fields
 
 CONTENT_TYPE = "text/csv"
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+#: The beginning of a formula, at the beginning of a cell.
+_FORMULA = re.compile(r"(?:(?<=[;,\t\r\n])|\A)(?=[ ]*[=+\-@\t\r])")
 #: Tells a spreadsheet that it is UTF-8. Programs would take it for a part of the first column's name.
 _BYTE_ORDER_MARK = "\ufeff"
 
@@ -59,7 +62,7 @@ def _found(item: Any, path: tuple[str, ...]) -> object:
 
 def _cell(value: object) -> str:
     if isinstance(value, str):
-        return f"'{value}" if value.startswith(_FORMULA) else value
+        return _FORMULA.sub("'", value)
     return "" if value is None else json.dumps(value, ensure_ascii=False)
 
 

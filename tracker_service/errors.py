@@ -62,6 +62,15 @@ class ContradictoryScope(Invalid):
         super().__init__(message, errors={field: [message]})
 
 
+class TooManyNamesakes(Invalid):
+    """A filter means more people than a list is looked up for."""
+
+    def __init__(self, field: str) -> None:
+        """Take the filter."""
+        message = N_("Too many parrots have this in their name. Write more of it.")
+        super().__init__(message, errors={field: [message]})
+
+
 class NotYoursToReassign(Forbidden):
     """The button is for managers and administrators, and so is its progress."""
 

@@ -1,6 +1,6 @@
 """The tracker's tables. A task's number is only for batches; everybody else knows tasks by their public id."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -275,6 +275,10 @@ class ClosedDay(Base):
 
     __tablename__ = "closed_days"
     day: Mapped[date] = mapped_column(primary_key=True)
+
+
+#: What is older is no news, read or not.
+NEWS_FOR = timedelta(days=7)
 
 
 class NewsRead(Base):

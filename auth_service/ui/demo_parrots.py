@@ -41,7 +41,7 @@ def demo_parrots() -> list[DemoParrot]:
     parrots = []
     for user in sorted(found, key=lambda one: order.index(Role(one.role))):
         file = settings.small_beak(_key(user))
-        if file.is_file():
+        if file.is_file() and settings.beak(_key(user)).is_file():
             picture = url_for("auth.demo_picture", key=_key(user), v=f"{file.stat().st_mtime_ns:x}")
             parrots.append(DemoParrot(_key(user), user.name, Role(user.role), picture))
     return parrots

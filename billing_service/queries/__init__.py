@@ -17,7 +17,7 @@ from billing_service.queries.entries import EntryView, day_of_log, entries, pric
 from billing_service.queries.payouts import PayoutView, letter_is_due, payout_letter, payouts
 from billing_service.queries.reports import DayReport, Due, ReportLine, day_report, due_payouts, statements
 from billing_service.queries.rules import pricing_rules
-from billing_service.queries.summary import Books, books
+from billing_service.queries.summary import Books, books, letters_in_trouble
 from billing_service.queries.verify import Problem, verify, verify_day
 
 __all__ = [
@@ -46,6 +46,7 @@ __all__ = [
     "income_of",
     "last_closed_day",
     "letter_is_due",
+    "letters_in_trouble",
     "payout_letter",
     "payouts",
     "prices",

@@ -26,10 +26,15 @@ class Books:
 def books(session: Session) -> Books:
     """Return the whole."""
     first = first_open_day(session)
-    in_trouble = select(func.count()).where(Payout.letter.in_((FAILED, UNKNOWN)))
     return Books(
         income_today_cents=income_of(session, current_day(session)).income_cents,
         first_open_day=first,
         days_to_close=max(0, (calendar_day(session) - first).days),
-        letters_in_trouble=session.scalar(in_trouble) or 0,
+        letters_in_trouble=letters_in_trouble(session),
     )
+
+
+def letters_in_trouble(session: Session) -> int:
+    """Return how many letters were not delivered, or perhaps not."""
+    in_trouble = select(func.count()).where(Payout.letter.in_((FAILED, UNKNOWN)))
+    return session.scalar(in_trouble) or 0

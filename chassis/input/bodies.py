@@ -5,9 +5,11 @@ from typing import Any
 
 import flask_smorest
 from flask import Request
-from marshmallow import RAISE
+from marshmallow import RAISE, Schema
 from webargs.core import is_json, missing
 from webargs.flaskparser import FlaskParser
+from webargs.multidictproxy import MultiDictProxy
+from werkzeug.datastructures import MultiDict
 
 from chassis.errors import N_, Invalid
 from messaging.strict_json import read_json
@@ -41,6 +43,11 @@ class _Parser(FlaskParser):
         **FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION,
         "query": RAISE,
     }
+
+    def load_querystring(self, req: Request, schema: Schema) -> MultiDictProxy:
+        """Return the query string without the language, which every address may name: see chassis.i18n."""
+        named = MultiDict((name, value) for name, value in req.args.items(multi=True) if name != "lang")
+        return MultiDictProxy(named, schema)
 
     def _raw_load_json(self, req: Request) -> Any:
         body = req.get_data(cache=True)

@@ -7,7 +7,7 @@
   const dialog = document.getElementById("keys");
   const opener = document.querySelector("[data-keys-open]");
   if (!dialog || !opener) return;
-  const ROW = "main tr, main [data-row]";
+  const ROW = "main tbody tr, main [data-row]";
   const FIELDS = "input:not([type=checkbox], [type=radio], [type=button], [type=submit]), textarea, select, [contenteditable]";
   const FOCUSABLE = "a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex='0']";
   const PATIENCE_MS = 1500;
@@ -105,7 +105,7 @@
       if (!known.has(element.dataset.key)) known.set(element.dataset.key, text.trim().replace(/\s+/g, " "));
     }
     list.replaceChildren(...[...known].map(([keys, text]) => line(keys, text)));
-    if (document.querySelector("main tr a, main tr button, main [data-row]")) list.append(line("j,k", list.dataset.rows));
+    if (document.querySelector("main tbody tr a, main tbody tr button, main [data-row]")) list.append(line("j,k", list.dataset.rows));
     list.append(line("?", list.dataset.this));
     toggle.checked = !isOff();
     dialog.showModal();

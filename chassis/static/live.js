@@ -78,15 +78,19 @@
   function look() {
     if (document.hidden) return drop();
     pause = SOON;
-    if (!signedOut) ask();
+    signedOut = false; // somebody may have signed in again in another tab
+    ask();
   }
 
   function take(text) {
     const fresh = new DOMParser().parseFromString(text, "text/html");
+    const had = document.activeElement;
     for (const part of page.querySelectorAll("[data-live-part]")) {
       const twin = fresh.getElementById(part.id);
       if (twin) become(part, twin);
     }
+    // The focus never falls back to the body, where a keyboard would have to begin anew.
+    if (had !== document.body && !had?.isConnected) document.getElementById("content")?.focus({ preventScroll: true });
   }
 
   // Makes the old element say what the fresh one says, with as many of its own descendants as possible.
@@ -105,9 +109,10 @@
     replaceChildren(old, fresh);
   }
 
-  // A box that somebody opened stays open.
+  // A box that somebody opened stays open, and a form that was sent stays busy.
   function isUpToThePerson(element, attribute) {
-    return element.nodeName === "DETAILS" && attribute === "open";
+    if (element.nodeName === "DETAILS") return attribute === "open";
+    return ["data-busy", "aria-busy", "aria-disabled"].includes(attribute);
   }
 
   function replaceChildren(old, fresh) {
@@ -159,6 +164,7 @@
   for (const act of ["pointerdown", "keydown"]) document.addEventListener(act, () => hurry(SOON), { passive: true });
   // An answer that was under way knows nothing of what is being done now.
   document.addEventListener("htmx:beforeRequest", drop);
+  document.addEventListener("submit", drop);
   document.addEventListener("htmx:afterRequest", () => {
     pause = AT_ONCE;
     plan();

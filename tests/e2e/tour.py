@@ -114,10 +114,14 @@ def _signed_in(browser: Browser, company: Company, role: str) -> Iterator[Page]:
         yield page
 
 
+#: What wide pages do without.
+_ONLY_ON_A_PHONE = ".menu-button"
+
+
 @contextmanager
 def _opened(page: Page, button: str) -> Iterator[None]:
     """Click on the button, if there is one to be seen, and close again what that opens."""
-    if not button or not page.locator(button).first.is_visible():
+    if not button or (button == _ONLY_ON_A_PHONE and not page.locator(button).first.is_visible()):
         yield
         return
     page.locator(button).first.click()

@@ -73,6 +73,7 @@ HOT = {
         {"payouts_sending_idx"},
         {"payouts"},
     ),
+    "letters that were not delivered": HotQuery(queries.letters_in_trouble, {"payouts_in_trouble_idx"}, {"payouts"}),
     "everybody's payouts": HotQuery(
         second_page(lambda session, page: queries.payouts(session, page=page)),
         {"payouts_day_idx"},

@@ -5,9 +5,11 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import update
 
 from chassis.settings import Settings
 from tests.integration.tracker_house import House
+from tracker_service.models import Task
 
 
 @pytest.fixture
@@ -103,3 +105,14 @@ def test_a_run_adds_up_the_charges_that_it_caused_and_no_others(house: House) ->
     charges = [house.post(kesha, "fee", -1111, task_id=event.subject, cause=event.id) for event in caused]
     house.deliver(charges[0])
     assert (house.run(run_id).charged, house.run(run_id).cost_cents) == (3, 3333)
+
+
+def test_prices_from_before_they_had_a_time_are_told_and_billing_may_tell_it_again(house: House) -> None:
+    kesha = house.person()
+    task = house.api(kesha).create("Fly")
+    house.price(task["id"])
+    with house.database.transaction() as session:
+        session.execute(update(Task).values(priced_at=None))
+    assert [item["kind"] for item in history(house, kesha, task["id"])] == ["created", "assigned", "priced"]
+    house.price(task["id"])
+    assert house.tasks()[0].priced_at is not None

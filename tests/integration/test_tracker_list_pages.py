@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import text
 
 from tests.integration.tracker_house import House
 
@@ -150,3 +151,17 @@ def test_words_of_others_are_no_html(house: House, vera: UUID) -> None:
     page = open_page(house.browser(vera), "/tasks?q=%3Cscript%3E")
     assert "<script>alert" not in page
     assert "<b>Kesha" not in page
+
+
+def test_a_name_that_too_many_have_is_refused_at_its_filter_and_not_cut_off(house: House, vera: UUID) -> None:
+    with house.database.transaction() as session:
+        session.execute(
+            text(
+                "INSERT INTO users (user_id, name, email, role, status, sequence) "
+                "SELECT gen_random_uuid(), 'Popug ' || n, 'popug@x.example', 'popug', 'active', 1 "
+                "FROM generate_series(1, 201) n"
+            )
+        )
+    page = open_page(house.browser(vera), "/tasks?assignee=popug", status=422)
+    assert "Too many parrots have this in their name." in page
+    assert "Too many" not in open_page(house.browser(vera), "/tasks?assignee=popug+20")

@@ -263,6 +263,14 @@ class TestNews:
         house.api(popug).create("Sing")
         assert "Sing" in self.told(browser)
 
+    def test_a_moment_that_no_page_ever_showed_breaks_no_page(self, house: House) -> None:
+        popug = house.person()
+        browser = house.browser(popug)
+        house.api(popug).create("Fly")
+        for until in ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"):
+            assert browser.post("/news/read", data={"until": until}).status_code in (303, 422)
+            assert browser.get("/").status_code == 200
+
     def test_a_task_that_went_again_is_no_news_and_nobody_hears_of_others(self, house: House) -> None:
         popug = house.person()
         task_id = house.api(popug).create("Fly")["id"]

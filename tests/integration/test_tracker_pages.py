@@ -221,12 +221,21 @@ def test_a_form_that_was_shown_before_somebody_elses_edit_overwrites_nothing_and
 ) -> None:
     kesha, manager = house.person(), house.person("manager")
     task = house.api(kesha).create("Fly")
-    version = re.search(r'name="version" value="(\d+)"', house.browser(kesha).get(f"/tasks/{task['id']}").text)
-    assert version
+    edits = re.search(r'name="edits" value="(\d+)"', house.browser(kesha).get(f"/tasks/{task['id']}").text)
+    assert edits
     house.api(manager).patch(f"/tasks/{task['id']}", {"title": "Fly home"})
-    words = {"title": "Fly away", "description": "Far", "version": version[1]}
+    words = {"title": "Fly away", "description": "Far", "edits": edits[1]}
     answer = house.browser(kesha).post(f"/tasks/{task['id']}", data=words)
     assert answer.status_code == 412
     assert "Somebody has changed this task since" in answer.text
     assert 'value="Fly away"' in answer.text
     assert house.tasks()[0].title == "Fly home"
+
+
+def test_a_reassignment_meanwhile_keeps_nobody_from_saving_their_words(house: House) -> None:
+    kesha, manager = house.person(), house.person("manager")
+    task = house.api(kesha).create("Fly")
+    list(house.work_through(UUID(house.api(manager).post("/reassignments").json["id"])))
+    words = {"title": "Fly away", "description": "Far", "edits": "0"}
+    assert house.browser(kesha).post(f"/tasks/{task['id']}", data=words).status_code == 303
+    assert house.tasks()[0].title == "Fly away"

@@ -137,7 +137,7 @@ def test_the_way_from_the_list_over_the_preview_and_the_progress_to_the_report(h
     assert answers[0].request.path == answers[1].request.path  # a double click is one run
     answer = answers[0]
     assert "0 of 1 open tasks" in answer.text
-    assert 'hx-trigger="every 1s"' in answer.text
+    assert f'data-live="{answer.request.path}' in answer.text
     assert 'http-equiv="refresh"' in answer.text
 
     run_id = UUID(answer.request.path.rsplit("/", 1)[1])
@@ -151,7 +151,6 @@ def test_the_way_from_the_list_over_the_preview_and_the_progress_to_the_report(h
     charged = browser.get(answer.request.path).text
     assert "charged so far" not in charged
     assert "$12.34" in charged
-    assert "hx-trigger" not in charged
     assert "refresh" not in charged
     assert "$12.34" in browser.get("/reassignments").text
 
@@ -161,12 +160,28 @@ def test_the_page_of_a_run_whose_charges_do_not_come_stops_asking_for_them(house
     manager = house.person("manager")
     run_id = press(house, manager)
     list(house.work_through(run_id))
-    assert "hx-trigger" in house.browser(manager).get(f"/reassignments/{run_id}").text
+    assert "refresh" in house.browser(manager).get(f"/reassignments/{run_id}").text
     with house.database.transaction() as session:
         session.execute(text("UPDATE reassignments SET finished_at = finished_at - interval '11 minutes'"))
     page = house.browser(manager).get(f"/reassignments/{run_id}").text
     assert "0 of 1 charged so far" in page
-    assert "hx-trigger" not in page
+    assert "refresh" not in page
+
+
+def test_the_page_of_a_run_is_the_same_until_something_happens_to_the_run(house: House) -> None:
+    house.api(house.person()).create()
+    manager = house.person("manager")
+    run_id = press(house, manager)
+    browser = house.browser(manager)
+
+    def changes(what: Callable[[], object]) -> bool:
+        known = browser.get(f"/reassignments/{run_id}").headers["ETag"]
+        what()
+        return browser.get(f"/reassignments/{run_id}", headers={"If-None-Match": known}).status_code == 200
+
+    assert not changes(lambda: None)
+    assert changes(lambda: list(house.work_through(run_id)))
+    assert changes(lambda: charge(house, run_id, 1, cents=1234))
 
 
 def test_the_page_of_a_run_says_that_it_waits_and_the_preview_that_it_would(house: House) -> None:

@@ -49,10 +49,16 @@ def test_a_text_comes_back_as_it_is(title: str) -> None:
     assert row[0] == title
 
 
-@pytest.mark.parametrize("title", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", '=HYPERLINK("http://x.example")'])
+@pytest.mark.parametrize("title", ["=1+1", "+1", "-1", "@SUM(A1)", " =1", '=HYPERLINK("http://x.example")'])
 def test_no_text_becomes_a_formula(title: str) -> None:
     _, row = csv.reader(io.StringIO(written([perch(title)]), newline=""))
     assert row == [f"'{title}", "-5", "Жако"]
+
+
+@pytest.mark.parametrize("separator", [";", ",", "\t", "\n", "; "])
+def test_nor_does_a_part_of_a_text_where_a_spreadsheet_begins_a_new_cell(separator: str) -> None:
+    _, row = csv.reader(io.StringIO(written([perch(f"Fly{separator}=1+1")]), newline=""))
+    assert row[0] in (f"Fly{separator}'=1+1", f"Fly{separator.rstrip()}' =1+1")
 
 
 def test_a_spreadsheet_is_told_that_it_is_utf_8_and_a_program_need_not_be() -> None:

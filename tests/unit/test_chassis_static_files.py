@@ -44,6 +44,17 @@ def test_a_file_is_kept_for_good_under_the_address_that_names_its_content(
         assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
 
 
+def test_nobodys_session_goes_out_with_a_file_that_everybody_may_keep(
+    app: Flask, client: FlaskClient, style: Path
+) -> None:
+    with client.session_transaction() as session:
+        session.permanent = True
+        session["user_id"] = "somebody"
+    with client.get(address(app)) as answer:
+        assert "Set-Cookie" not in answer.headers
+        assert "Cookie" not in answer.vary
+
+
 def test_a_file_that_changes_has_another_address(app: Flask, style: Path) -> None:
     before = address(app)
     style.write_text("main { color: red; }")

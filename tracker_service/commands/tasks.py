@@ -25,6 +25,7 @@ from tracker_service.errors import (
     TaskReassigned,
 )
 from tracker_service.models import DONE, Assignment, Task, TaskEdit, User
+from tracker_service.queries import count_edits
 
 
 def create_task(
@@ -96,16 +97,20 @@ def update_task(
     jira_id: str | None = None,
     description: str | None = None,
     unless_changed: Container[str] | None = None,
+    unless_edited: int | None = None,
 ) -> Task:
     """Change a task's words; None leaves a word as it is, an empty `jira_id` takes the key away.
 
     Nothing is published when nothing changed. `unless_changed`: only if the task is at one of these versions.
+    `unless_edited`: only if its words were changed so many times, whatever else has happened to it.
     Raises TaskNotFound, NotYoursToEdit, TaskChanged, InvalidTask.
     """
     task = _locked_task(session, task_id)
     if not may_edit(creator_id=task.created_by, assignee_id=task.assignee_id, editor_id=editor_id, role=role):
         raise NotYoursToEdit
     _check_unchanged(task, unless_changed)
+    if unless_edited is not None and unless_edited != count_edits(session, task):
+        raise TaskChanged
     words = task_text(
         task.title if title is None else title,
         task.jira_id if jira_id is None else jira_id,
@@ -143,7 +148,7 @@ def price_task(session: Session, task_id: UUID, *, fee_cents: int, reward_cents:
     """Note the prices that billing has set. False for a task that is not ours, or that has its prices already."""
     priced = session.execute(
         update(Task)
-        .where(Task.public_id == task_id, Task.fee_cents.is_(None))
+        .where(Task.public_id == task_id, Task.priced_at.is_(None))
         .values(fee_cents=fee_cents, reward_cents=reward_cents, priced_at=priced_at)
         .returning(Task.id),
         execution_options={"synchronize_session": False},

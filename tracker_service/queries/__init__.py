@@ -14,7 +14,7 @@ from tracker_service.queries.reassignments import (
     reassignment,
     reassignments,
 )
-from tracker_service.queries.tasks import count_open, own_done_tasks, own_open_tasks, task, task_version
+from tracker_service.queries.tasks import count_edits, count_open, own_done_tasks, own_open_tasks, task, task_version
 
 __all__ = [
     "Counts",
@@ -26,6 +26,7 @@ __all__ = [
     "OwnState",
     "Preview",
     "Reassigned",
+    "count_edits",
     "count_open",
     "count_tasks",
     "current_day",

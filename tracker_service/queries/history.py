@@ -14,6 +14,7 @@ from sqlalchemy import (
     String,
     Uuid,
     cast,
+    func,
     literal,
     null,
     select,
@@ -95,9 +96,13 @@ def _everything(number: int, task_id: UUID) -> CompoundSelect[Any]:
     this_task = Task.id == number
     return union_all(
         _happened(CREATED, at=Task.created_at, by=Task.created_by).where(this_task),
-        _happened(PRICED, at=Task.priced_at, amount=Task.fee_cents, reward=Task.reward_cents).where(
-            this_task, Task.priced_at.is_not(None)
-        ),
+        # Of tasks from before there was such a time it is not known when they were priced, until billing tells again.
+        _happened(
+            PRICED,
+            at=func.coalesce(Task.priced_at, Task.created_at),
+            amount=Task.fee_cents,
+            reward=Task.reward_cents,
+        ).where(this_task, Task.fee_cents.is_not(None)),
         _happened(COMPLETED, at=Task.completed_at, by=Task.assignee_id).where(
             this_task, Task.completed_at.is_not(None)
         ),

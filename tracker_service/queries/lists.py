@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session, joinedload
 from chassis.db import business_timezone
 from chassis.paging import Key, Order, Page, PageRequest, fetch_page
 from tracker_service.domain.wanted import Wanted
+from tracker_service.errors import TooManyNamesakes
 from tracker_service.models import COMPLETED, DONE, FEE, JIRA_KEY, OPEN, REWARD, Task, TaskWords, User
 
 #: Where somebody looks for words, more tasks are not counted: each has to be read.
@@ -73,10 +74,16 @@ def count_tasks(session: Session, wanted: Wanted, *, shown: Page[Task]) -> Count
     return replace(counted, at_least=wanted.text is not None and counted.total == MOST_COUNTED)
 
 
-def people_named(session: Session, name: str) -> tuple[UUID, ...]:
-    """Those who have this somewhere in their name, however it is capitalised."""
-    fitting = select(User.user_id).where(func.lower(User.name).like(_pattern(name))).limit(_NAMESAKES)
-    return tuple(session.scalars(fitting))
+def people_named(session: Session, name: str, *, field: str) -> tuple[UUID, ...]:
+    """Those who have this somewhere in their name, however it is capitalised.
+
+    Raises TooManyNamesakes about the filter of this name.
+    """
+    fitting = select(User.user_id).where(func.lower(User.name).like(_pattern(name))).order_by(User.user_id)
+    found = tuple(session.scalars(fitting.limit(_NAMESAKES + 1)))
+    if len(found) > _NAMESAKES:
+        raise TooManyNamesakes(field)
+    return found
 
 
 def _fitting(session: Session, statement: Select[*tuple[object, ...]], wanted: Wanted) -> Select[*tuple[object, ...]]:

@@ -2,17 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
-from tracker_service.models import OPEN, Assignment, CarriedDebt, Movement, Task
-
-#: What is older is no news, read or not.
-_NEWS_FOR = timedelta(days=7)
+from tracker_service.models import NEWS_FOR, OPEN, Assignment, CarriedDebt, Movement, Task
 
 #: Tasks that are counted at the most; there may be more.
 MOST_ARRIVALS = 99
@@ -70,7 +67,7 @@ class News:
 
 def news(session: Session, user_id: UUID, *, read_until: datetime | None, now: datetime) -> News:
     """Tasks that came, money that came, and a debt that was carried, since the person last read such news."""
-    since = max(read_until, now - _NEWS_FOR) if read_until else now - _NEWS_FOR
+    since = max(read_until, now - NEWS_FOR) if read_until else now - NEWS_FOR
     rewards, payouts = _income(session, user_id, since)
     return News(_arrivals(session, user_id, since), rewards, payouts, _debt(session, user_id, since))
 

@@ -84,7 +84,7 @@ def own_state(session: Session, user_id: UUID, *, role: str, day: date) -> OwnSt
         select(func.max(CarriedDebt.day)).where(CarriedDebt.user_id == user_id),
     ]
     found = session.execute(select(to_do, *(one.scalar_subquery() for one in newest))).one()
-    told = " ".join(map(str, (role, day, *found)))
+    told = " ".join(map(str, (user_id, role, day, *found)))
     return OwnState(found[0], found[3], blake2b(told.encode(), digest_size=9).hexdigest())
 
 

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session, joinedload
 
 from chassis.paging import Order, Page, PageRequest, fetch_page
 from tracker_service.errors import TaskNotFound
-from tracker_service.models import DONE, OPEN, Movement, Task, User
+from tracker_service.models import DONE, OPEN, Movement, Task, TaskEdit, User
 
 
 def task(session: Session, task_id: UUID) -> Task:
@@ -31,6 +31,11 @@ def task_version(session: Session, task_id: UUID) -> str:
     if found is None:
         raise TaskNotFound
     return "-".join(str(part).replace(" ", "T") for part in found)
+
+
+def count_edits(session: Session, task: Task) -> int:
+    """How many times the task's words were changed."""
+    return session.scalar(select(func.count()).where(TaskEdit.task_number == task.id)) or 0
 
 
 def own_open_tasks(session: Session, owner_id: UUID, *, page: PageRequest) -> Page[Task]:

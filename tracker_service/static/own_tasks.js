@@ -30,7 +30,7 @@
   document.addEventListener("htmx:beforeSwap", (event) => {
     const { target, xhr } = event.detail;
     if (!rowOf(target)) return;
-    event.detail.shouldSwap = xhr.status < 500;
+    event.detail.shouldSwap = xhr.status < 500 && xhr.responseText.includes('class="outcome');
     if (!event.detail.shouldSwap) noAnswer(target);
   });
   document.addEventListener("htmx:sendError", (event) => {
@@ -76,7 +76,11 @@
 
   // After a while elsewhere nobody is in the middle of the list.
   document.addEventListener("visibilitychange", () => {
-    if (!document.hidden) document.querySelectorAll("#open-list .gone").forEach((row) => row.remove());
+    if (document.hidden) return;
+    for (const row of document.querySelectorAll("#open-list .gone")) {
+      if (row.contains(document.activeElement)) goOnFrom(row);
+      row.remove();
+    }
   });
 
   for (const box of document.querySelectorAll("details.drop")) {

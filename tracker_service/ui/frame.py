@@ -21,9 +21,12 @@ pages = Blueprint(
 #: Who has tasks to do.
 _ASSIGNED = tuple(role for role in Role if role not in OVERSEERS)
 
+#: What belongs to the first place, whoever's it is.
+_TASKS = ("tracker.create_task", "tracker.show_task", "tracker.update_task")
+
 PLACES = (
-    Place(N_("My tasks"), "tracker.own_tasks", roles=_ASSIGNED, also=("tracker.create_task",)),
-    Place(N_("Overview"), "tracker.own_tasks", roles=OVERSEERS, also=("tracker.create_task",)),
+    Place(N_("My tasks"), "tracker.own_tasks", roles=_ASSIGNED, also=_TASKS),
+    Place(N_("Overview"), "tracker.own_tasks", roles=OVERSEERS, also=_TASKS),
     Place(N_("Created by me"), "tracker.created_tasks"),
     Place(N_("All tasks"), "tracker.all_tasks", roles=OVERSEERS),
     Place(

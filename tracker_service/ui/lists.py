@@ -20,7 +20,6 @@ from chassis.runtime import runtime
 from chassis.spreadsheets import csv_response
 from chassis.tables import Sorting
 from tracker_service import queries
-from tracker_service.domain.rights import may_reassign
 from tracker_service.domain.wanted import ALL, CREATED, Wanted, within_scope
 from tracker_service.models import DONE, OPEN, Task
 from tracker_service.schemas.lists import PageOfTasksArgs
@@ -95,7 +94,6 @@ def _list(scope: str) -> tuple[str, int]:
         sorts=_sort_names(),
         sort=sort,
         csv_url=f"{request.path}.csv?{urlencode(_kept())}",
-        overseer=may_reassign(current_principal().role),
         errors=translated_errors(refusal),
     )
     return shown, 200 if refusal is None else refusal.status
@@ -114,8 +112,8 @@ def _csv(scope: str, name: str) -> Response:
 def _wanted(scope: str, asked: dict[str, Any]) -> Wanted:
     principal = current_principal()
     wanted = Wanted(
-        assignee_ids=_people(asked["assignee"]),
-        author_ids=_people(asked["author"]) if scope == ALL else None,
+        assignee_ids=_people(asked["assignee"], "assignee"),
+        author_ids=_people(asked["author"], "author") if scope == ALL else None,
         status=asked["status"],
         text=asked["q"],
         jira_id=asked["jira_id"],
@@ -126,7 +124,7 @@ def _wanted(scope: str, asked: dict[str, Any]) -> Wanted:
     return within_scope(wanted, scope, viewer_id=principal.user_id, role=principal.role)
 
 
-def _people(written: str | None) -> tuple[UUID, ...] | None:
+def _people(written: str | None, field: str) -> tuple[UUID, ...] | None:
     """Return those whom a filter means: by id, `me`, or everybody with that in their name."""
     if written is None:
         return None
@@ -136,7 +134,7 @@ def _people(written: str | None) -> tuple[UUID, ...] | None:
         return (UUID(written),)
     except ValueError:
         with runtime().database.reading() as session:
-            return queries.people_named(session, written)
+            return queries.people_named(session, written, field=field)
 
 
 def _kept() -> dict[str, str]:

@@ -128,7 +128,6 @@ def _render(
     return render_template(
         "tracker/own_tasks.html",
         state=state,
-        day=day,
         open_tasks=queries.own_open_tasks(session, user_id, page=page),
         done_tasks=done_tasks,
         done_days=queries.done_by_day(session, user_id, done_tasks.items),

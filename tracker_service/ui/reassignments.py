@@ -4,11 +4,13 @@ from datetime import timedelta
 from uuid import UUID, uuid4
 
 from flask import redirect, render_template, url_for
+from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
 from chassis.db import utc_now
 from chassis.identity import current_principal, require_roles
 from chassis.input.sent import load_query
+from chassis.live import live_page
 from chassis.runtime import runtime
 from tracker_service import commands, queries
 from tracker_service.models import FINISHED, Reassignment
@@ -51,15 +53,21 @@ def request_reassignment() -> Response:
 
 @pages.get("/reassignments/<uuid:run_id>")
 @require_roles()
-def show_reassignment(run_id: UUID) -> str:
-    """The progress of a run, then its report; the page refreshes itself as long as something is to come."""
-    role = current_principal().role
-    page = load_query(RunsArgs)["page"]
+def show_reassignment(run_id: UUID) -> Response:
+    """The progress of a run, then its report; the page stays up to date."""
+    viewer = current_principal()
     with runtime().database.reading() as session:
-        run = queries.reassignment(session, run_id, role=role)
-        ended = run.status == FINISHED
-        report = queries.reassigned(session, run_id, role=role, page=page) if ended else None
-    return render_template("tracker/reassignment.html", run=run, report=report, charges_come=_charges_come(run))
+        run = queries.reassignment(session, run_id, role=viewer.role)
+        version = f"{run.version}-{run.done}-{run.charged}-{viewer.user_id}"
+        return live_page(version, lambda: _render(session, run, version))
+
+
+def _render(session: Session, run: Reassignment, version: str) -> str:
+    role, page = current_principal().role, load_query(RunsArgs)["page"]
+    report = queries.reassigned(session, run.id, role=role, page=page) if run.status == FINISHED else None
+    return render_template(
+        "tracker/reassignment.html", run=run, version=version, report=report, charges_come=_charges_come(run)
+    )
 
 
 def _charges_come(run: Reassignment) -> bool:

@@ -25,7 +25,8 @@ from tracker_service.ui.frame import above_the_form, form_field, pages, translat
 def show_task(task_id: UUID) -> Response:
     """One task with everything about it; the page stays up to date."""
     with runtime().database.reading() as session:
-        version = f"{queries.task_version(session, task_id)}-{current_principal().role}"
+        viewer = current_principal()
+        version = f"{queries.task_version(session, task_id)}-{viewer.user_id}-{viewer.role}"
         return live_page(version, lambda: _render(session, task_id, version))
 
 
@@ -44,7 +45,7 @@ def update_task(task_id: UUID) -> tuple[str, int] | Response:
                 title=form_field("title"),
                 jira_id=form_field("jira_id"),
                 description=form_field("description"),
-                unless_changed=[seen] if (seen := form_field("version")) else None,
+                unless_edited=int(edits) if (edits := form_field("edits")).isdecimal() else None,
             )
     except (InvalidTask, TaskChanged) as error:
         with runtime().database.reading() as session:
@@ -63,6 +64,7 @@ def _render(session: Session, task_id: UUID, version: str, refusal: ServiceError
         "tracker/task.html",
         task=task,
         version=version,
+        edits=queries.count_edits(session, task),
         history=history,
         overseer=may_reassign(principal.role),
         mine=task.assignee_id == principal.user_id,

@@ -11,7 +11,7 @@ down_revision = "0007"
 branch_labels = None
 depends_on = None
 
-#: Former assignees are known as far back as the outbox reaches. What is not known is left out, never made up.
+#: Former assignees are known as far back as the outbox reaches. Earlier ones are left out.
 _TAKE_ASSIGNMENTS_FROM_OUTBOX = """
     INSERT INTO assignments (task_number, assignment_no, assignee_id, reassignment_id, assigned_at, event_id)
     SELECT tasks.id, (told.data->>'assignment_no')::int, (told.data->>'assignee_id')::uuid, reassignments.id,
@@ -22,7 +22,8 @@ _TAKE_ASSIGNMENTS_FROM_OUTBOX = """
     LEFT JOIN reassignments ON reassignments.id = (told.data->>'reassignment_id')::uuid
     ON CONFLICT DO NOTHING
 """
-#: A task whose event has left the outbox keeps its present assignment; no charge will name an event of this id.
+#: A task whose event has left the outbox keeps its present assignment. When that was made is not known any more, so it
+#: stands at the task's beginning. No charge will name an event of this id.
 _TAKE_PRESENT_ASSIGNMENTS = """
     INSERT INTO assignments (task_number, assignment_no, assignee_id, reassignment_id, assigned_at, event_id)
     SELECT id, assignment_no, assignee_id, NULL, created_at, gen_random_uuid() FROM tasks
