@@ -68,12 +68,14 @@ def every_look(place: Place, role: str, state: str) -> Sequence[Look]:
 def each_look_once(place: Place, role: str, state: str) -> Sequence[Look]:
     """Both languages, both themes and both widths of each page of a company at work; otherwise one look, in turn.
 
-    Otherwise: for a company not yet at work, and, without the contrast, for the other roles of a page and for the same
-    page of another service.
+    Otherwise: for a company not yet at work, and at work, without the contrast, for the other roles of a page and for
+    the same page of another service. As long as there is nothing yet, these show nothing else.
     """
     nth = place.roles.index(role) + place.again
     if nth == 0 and state == "full":
         return _OPPOSITE
+    if nth > 0 and state == "empty":
+        return ()
     return (_OPPOSITE[(PAGES.index(place) + nth) % 2]._replace(contrast=nth == 0),)
 
 

@@ -96,7 +96,7 @@ def _everything(number: int, task_id: UUID) -> CompoundSelect[Any]:
     this_task = Task.id == number
     return union_all(
         _happened(CREATED, at=Task.created_at, by=Task.created_by).where(this_task),
-        # Of tasks from before there was such a time it is not known when they were priced, until billing tells again.
+        # Of tasks from before that was kept it is not known when they were priced.
         _happened(
             PRICED,
             at=func.coalesce(Task.priced_at, Task.created_at),
