@@ -147,6 +147,8 @@ class _Server(TcpWSGIServer):  # type: ignore[misc]
         deadline = time.monotonic() + _GRACE_S
         while self._is_busy() and time.monotonic() < deadline:
             self._turn(0.1)
+        for channel in self._channels():  # a client must not send its next request to nobody
+            channel.handle_close()
 
     def _turn(self, seconds: float) -> None:
         wasyncore.loop(seconds, use_poll=True, map=self._map, count=1)  # select() cannot count beyond 1023

@@ -90,7 +90,8 @@
       if (twin) become(part, twin);
     }
     // The focus never falls back to the body, where a keyboard would have to begin anew.
-    if (had !== document.body && !had?.isConnected) document.getElementById("content")?.focus({ preventScroll: true });
+    const lost = had !== document.body && document.activeElement === document.body;
+    if (lost) document.getElementById("content")?.focus({ preventScroll: true });
   }
 
   // Makes the old element say what the fresh one says, with as many of its own descendants as possible.

@@ -33,6 +33,7 @@ from messaging.database import new_engine
 from messaging.dead_letters import DeadLetterView, list_dead_letters
 from messaging.dead_letters.mirror import DeadLetterMirror
 from messaging.envelope import CONTENT_TYPE
+from messaging.errors import BrokerUnavailable
 from messaging.replay import Producer, Replay
 from messaging.topology import consumer_topology, events_queue, shared_topology
 from messaging.transport import Delivery, Message, Outcome
@@ -294,8 +295,11 @@ class House:
             return list_dead_letters(session, limit=1000)
 
     def dead_in_queue(self) -> int:
-        """How many messages the dead-letter queue holds, as the management console counts them."""
-        return self.broker.queue_state(f"{self.service}.dead").ready
+        """How many messages the dead-letter queue holds, as the management console counts them; none if it is gone."""
+        try:
+            return self.broker.queue_state(f"{self.service}.dead").ready
+        except BrokerUnavailable:
+            return 0
 
     def queued(self, queue: str, count: int) -> Iterable[bytes]:
         """Take so many messages out of a queue."""

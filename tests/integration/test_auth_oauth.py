@@ -4,6 +4,7 @@ import base64
 import hashlib
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from io import BytesIO
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -14,6 +15,7 @@ from joserfc.jwk import KeySet
 from sqlalchemy import func, select
 
 from auth_service.app import create_app
+from auth_service.demo.parrot import draw_parrot
 from auth_service.jobs import forget_expired
 from auth_service.models import AuthorizationCode, SigningKey
 from chassis.db import utc_now
@@ -118,16 +120,15 @@ def test_who_is_not_signed_in_shows_the_beak_first_and_then_goes_on(house: House
     assert where.path == "/sign-in"
     back = dict(parse_qsl(where.query))["next"]
     assert back.startswith("/oauth/authorize?")
-    signed_in = browser.post("/sign-in", data={"picture": photo_of("root"), "next": back})
+    signed_in = browser.post("/sign-in", data={"photo": photo_of("root"), "next": back})
     assert signed_in.status_code == 303
     assert answer_in(browser.get(signed_in.location))["code"]
     assert answer_in(authorize(house.browser(None), prompt="none"))["error"] == "login_required"
 
 
-def photo_of(key: str) -> str:
-    from auth_service.demo.parrot import draw_parrot
-
-    return base64.b64encode(draw_parrot(key)).decode()
+def photo_of(key: str) -> tuple[BytesIO, str, str]:
+    """A file field with the photo of this parrot."""
+    return BytesIO(draw_parrot(key)), "beak.png", "image/png"
 
 
 @pytest.mark.parametrize(

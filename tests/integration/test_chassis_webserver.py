@@ -157,7 +157,7 @@ def test_a_body_that_is_too_long_is_refused_by_the_application(house: House, bod
     told = {"Accept-Language": "ru", "Content-Type": "application/json"}
     answer = requests.post(house.url("/api/v1/things"), data=data, headers=told, timeout=30)
     assert (answer.status_code, answer.headers["Content-Type"]) == (413, PROBLEM)
-    assert answer.json()["title"] == "Слишком много"
+    assert answer.json()["title"] == "Запрос слишком большой"
 
 
 @pytest.mark.parametrize(

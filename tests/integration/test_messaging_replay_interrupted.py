@@ -136,7 +136,7 @@ def test_one_that_is_killed_leaves_a_pause_and_is_run_again(
 ) -> None:
     house.relay()
     house.consumer()
-    count = stock(house, shelves=6, each=50)
+    count = stock(house, shelves=6, each=200)  # more than are handled in one transaction
     house.wait_for_effects(count, timeout=30)
     before = content(house)
     wait_for_death(processes.start("rebuild", house, dies=point))

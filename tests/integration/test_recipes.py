@@ -28,7 +28,8 @@ from tests.waiting import eventually
 
 RECIPES = (REPOSITORY / "docs" / "recipes.md").read_text(encoding="utf-8")
 #: What git ignores can be written while it is copied, and a fresh copy must do without it.
-NOT_COPIED = (".git", *(line.rstrip("/") for line in (REPOSITORY / ".gitignore").read_text().split()))
+#: What is made and not kept, but for the compiled translations, which pages need.
+NOT_COPIED = (".git", *{line.rstrip("/") for line in (REPOSITORY / ".gitignore").read_text().split()} - {"*.mo"})
 #: The tests that tell who forgot a step where.
 GUARDS = (
     "tests/contract/test_rooms.py",
