@@ -13,7 +13,7 @@ class Place:
     text: str
     #: The view that the link leads to.
     endpoint: str
-    #: Who may go there; nobody named: everybody who is signed in.
+    #: The roles that may go there; empty: everybody who is signed in.
     roles: tuple[Role, ...] = ()
     #: Further views that belong to it.
     also: tuple[str, ...] = ()

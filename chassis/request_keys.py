@@ -18,7 +18,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from chassis.db import utc_now
 from chassis.errors import KeyUsedOtherwise
 
-#: Who repeats a request later makes a new one.
+#: A key that is older stands for a new request.
 KEPT = timedelta(hours=24)
 
 

@@ -186,7 +186,7 @@ class Reassignment(VersionedAggregate, Base):
 
     @property
     def pressed_by(self) -> Person | None:
-        """Who requested it; None when a block caused it."""
+        """The person who requested the run; None for a run that a block has started."""
         if self.requested_by is None:
             return None
         return Person(self.requested_by, self.requester.name if self.requester else None)

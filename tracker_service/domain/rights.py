@@ -16,7 +16,7 @@ def may_list_tasks_of(assignee_id: UUID, *, viewer_id: UUID, role: str) -> bool:
 
 
 def may_list_all(role: str) -> bool:
-    """Who watches over all tasks."""
+    """Managers and administrators see all tasks."""
     return role in _OVERSEERS
 
 

@@ -47,9 +47,9 @@ class HistoryItem:
     at: datetime
     #: created, edited, priced, assigned, charged, completed or paid.
     kind: str
-    #: Who did it; None for what nobody pressed a button for.
+    #: The person who did it; None for what a program did.
     by: Person | None
-    #: Who got the task, or whose account was charged or paid.
+    #: The person who got the task, or whose account was charged or paid.
     assignee: Person | None
     #: Of a charge: what it took; of a payment: what it brought. Of a price: the fee.
     amount_cents: int | None

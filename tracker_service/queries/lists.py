@@ -30,7 +30,7 @@ _SORT_KEYS: Mapping[str, tuple[Key, ...]] = MappingProxyType(
     }
 )
 _ONE_DAY = timedelta(days=1)
-#: Who looks for people by name finds so many at the most.
+#: The most people that a filter by name may mean.
 _NAMESAKES = 200
 
 

@@ -43,7 +43,7 @@ class Reassigned:
     task_id: UUID
     title: str
     jira_id: str | None
-    #: Who had it before; None where that is not known any more.
+    #: The former assignee; None if that is not known any more.
     before: Person | None
     after: Person
     #: What the assignment costs; None until billing has set the price.

@@ -11,14 +11,14 @@ from chassis.places import Place
 from tracker_service.errors import N_, InvalidTask
 from tracker_service.models import DONE, OPEN
 
-#: Who watches over everybody's tasks.
+#: The roles that see everybody's tasks and reassign them.
 OVERSEERS = (Role.MANAGER, Role.ADMIN)
 
 pages = Blueprint(
     "tracker", __name__, template_folder="../templates", static_folder="../static", static_url_path="/static/tracker"
 )
 
-#: Who has tasks to do.
+#: The roles that can be assigned tasks.
 _ASSIGNED = tuple(role for role in Role if role not in OVERSEERS)
 
 #: What belongs to the first place, whoever's it is.
