@@ -46,27 +46,29 @@ class InvalidEvent(Invalid):
 
 def page_of_letters(page: PageRequest, selection: Selection, state: str) -> Page[DeadLetterView]:
     """Return a page of the letters in this state, a name among STATE_FILTERS."""
-    position = _ORDER.position(page)
+    after, before = _span(_ORDER.position(page))
     with runtime().database.reading() as session:
         found = list_dead_letters(
             session,
             limit=page.limit + 1,
             type=selection.type,
             reason=selection.reason,
+            field=selection.field,
             states=STATE_FILTERS[state],
-            **_span(position),
+            after=after,
+            before=before,
         )
     return _ORDER.page(page, [(letter, (letter.position,)) for letter in found])
 
 
-def _span(position: Position | None) -> dict[str, int]:
-    """Say where the list is read from as `list_dead_letters` understands it, which knows whole numbers only."""
+def _span(position: Position | None) -> tuple[int, int | None]:
+    """Return where the list begins and ends as `list_dead_letters` understands it, which knows whole numbers only."""
     if position is None:
-        return {}
+        return 0, None
     [number] = position.values
     if position.backwards:
-        return {"before": number + position.inclusive}
-    return {"after": number - position.inclusive}
+        return 0, number + position.inclusive
+    return number - position.inclusive, None
 
 
 def letter_story(letter_id: UUID) -> DeadLetterStory:
