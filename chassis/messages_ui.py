@@ -93,7 +93,7 @@ _NAMES = {
 def overview() -> str:
     """How the outbox is, the dead letters in groups and one by one, and who decided what."""
     asked = load_query(DeadLetterArgs)
-    state, wanted = asked["state"], Selection(asked["type"], asked["reason"])
+    state, wanted = asked["state"], Selection(asked["type"], asked["reason"], field=asked["field"])
     with runtime().database.reading() as session:
         outbox = outbox_status(session)
         groups = dead_letter_groups(session)
@@ -257,7 +257,7 @@ def _decide(letter_id: UUID, decision: Decision, said: str) -> Response:
 def _sent_selection() -> Selection:
     """Which letters the form or the link names. Nothing that died after the page was shown is among them."""
     sent = load_sent(SelectionOnPage, request.values)
-    return Selection(sent["type"], sent["reason"], sent["up_to"])
+    return Selection(**sent)
 
 
 def _is_in(group: DeadLetterGroup, selection: Selection) -> bool:
