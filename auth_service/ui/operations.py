@@ -11,7 +11,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 import requests
 from flask import flash, redirect, render_template, url_for
-from flask_babel import format_decimal, ngettext
+from flask_babel import get_locale, ngettext
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
@@ -23,6 +23,7 @@ from chassis.errors import N_, NotFound, Unavailable
 from chassis.i18n import translate
 from chassis.identity import current_principal, require_roles
 from chassis.live import live_page
+from chassis.messages_ui import reason_name
 from chassis.navigation import SERVICE_NAMES
 from chassis.operations_api import OverviewSchema
 from chassis.overview import OVERVIEW_PATH, service_overview
@@ -64,7 +65,7 @@ def operations() -> Response:
     """Outboxes, consumers, what waits and what is dead, and jobs, over all services."""
     told = _overviews()
     services = [_fares(name, title, told[name]) for name, title in SERVICE_NAMES.items()]
-    version = sha256(json.dumps([told, translate("Operations")], sort_keys=True).encode()).hexdigest()[:32]
+    version = sha256(json.dumps([told, str(get_locale())], sort_keys=True).encode()).hexdigest()[:32]
     return live_page(version, lambda: _render(services, version))
 
 
@@ -135,11 +136,13 @@ def _render(services: list[Fares], version: str) -> str:
         queues={"unread": unread_queue(EXCHANGE), "unrouted": unrouted_name(EXCHANGE)},
         at=datetime.fromisoformat,
         translate=translate,
+        reason_name=reason_name,
     )
 
 
 def _overviews() -> dict[str, Overview | None]:
     """Ask each service in the name of the person, all at once."""
+    runtime().dead_letter_counts.begin()
     principal = current_principal()
     token = token_of(principal)
     settings, database, handlers = runtime().settings, runtime().database, runtime().handlers
@@ -183,8 +186,7 @@ def _amiss(told: Overview, url: str) -> list[tuple[str, str]]:
     if consumer and not consumer["working"]:
         found.append((_("its consumer does not work"), url))
     if dead["open"]:
-        num = dead["open"]
-        found.append((ngettext("%(num)s dead letter", "%(num)s dead letters", num, num=format_decimal(num)), url))
+        found.append((ngettext("%(num)d dead letter", "%(num)d dead letters", dead["open"]), url))
     if told["unknown_types"]:
         types = ", ".join(unknown["type"] for unknown in told["unknown_types"])
         found.append((_("somebody publishes events that nobody knows: %(types)s", types=types), url))
