@@ -121,13 +121,12 @@ class DeadLetterCountSchema(Schema):
     open = fields.Integer(metadata={"description": "Those that nobody has replayed or discarded yet"})
 
 
-class EventField(Text):
+class EventField(fields.String):
     """A field of an event and its value, `data.task_id=...`."""
 
-    def _deserialize(self, *sent: Any, **options: Any) -> Any:
-        text = super()._deserialize(*sent, **options)
+    def _deserialize(self, value: Any, *_context: Any, **_options: Any) -> Any:
         try:
-            return FieldIs.parse(text)
+            return FieldIs.parse(Text().deserialize(value))
         except ValueError as error:
             raise ValidationError(N_("Write it as field=value, such as data.task_id=...")) from error
 
