@@ -137,7 +137,7 @@ def overview() -> str:
         reasons=_choices([group.reason for group in groups], wanted.reason),
         states=list(STATE_FILTERS),
         unknown_types=[group.type for group in groups if group.reason == UnknownType.reason],
-        news=_news(decisions),
+        news=_news(decisions, gradual),
         watched=_is_watched(groups, decisions) or (gradual is not None and gradual.ended_at is None),
         **_frame(),
     )
@@ -326,10 +326,13 @@ def _is_watched(groups: Sequence[DeadLetterGroup], decisions: Sequence[RecentDec
     return under_way and bool(decisions) and _is_recent(decisions[0].at, _WATCHED)
 
 
-def _news(decisions: Sequence[RecentDecision]) -> RecentDecision | None:
-    """Return the latest decision if it is fresh and its outcome is worth telling."""
+def _news(decisions: Sequence[RecentDecision], gradual: GradualReplayView | None) -> RecentDecision | None:
+    """Return the latest decision if it is fresh, its outcome is worth telling, and no gradual replay tells it."""
     latest = decisions[0] if decisions else None
-    return latest if latest and latest.outcome and _is_recent(latest.at, _NEWS) else None
+    if not latest or not latest.outcome or not _is_recent(latest.at, _NEWS):
+        return None
+    is_step = gradual is not None and gradual.started_at <= latest.at <= (gradual.ended_at or utc_now())
+    return None if is_step else latest
 
 
 def _is_news(replay: GradualReplayView) -> bool:
