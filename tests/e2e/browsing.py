@@ -8,6 +8,11 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from tests.waiting import PATIENCE
+
+#: Milliseconds that a page may take.
+PATIENCE_MS = PATIENCE * 1000
+
 #: Debian's browser asks nobody on the internet for anything.
 _ARGUMENTS = [
     "--no-sandbox",
