@@ -34,7 +34,7 @@ def own_tasks() -> BaseResponse:
     return _own_tasks()
 
 
-@pages.post("/tasks")
+@pages.post("/")
 @require_roles()
 def create_task() -> BaseResponse:
     """Create a task from the form; with its faults, the form comes back as it was filled in."""
