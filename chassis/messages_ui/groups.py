@@ -124,6 +124,13 @@ def stop_gradual_replay() -> Response:
     return redirect(url_for("messages_pages.overview"), 303)
 
 
+@messages_pages.get("/note")
+@require_roles(Role.ADMIN)
+def show_notes() -> Response:
+    """Lead to the page with the forms: a refusal leaves this address in the browser."""
+    return redirect(url_for("messages_pages.overview", _anchor="groups"))
+
+
 @messages_pages.post("/note")
 @require_roles(Role.ADMIN)
 def note() -> Response:
