@@ -25,7 +25,7 @@ from chassis.input.sent import load_query, load_sent
 from chassis.messages_api import DeadLetterArgs, SelectionOnPage
 from chassis.messages_ui.parts import WATCHED, is_recent, messages_pages
 from chassis.messages_ui.words import frame
-from chassis.operations_api import NoteArgs
+from chassis.operations_api import NoteArgs, NoteOf
 from chassis.people import Role
 from chassis.runtime import runtime
 from messaging import count_waiting, outbox_status
@@ -126,14 +126,17 @@ def stop_gradual_replay() -> Response:
 
 @messages_pages.get("/note")
 @require_roles(Role.ADMIN)
-def show_notes() -> Response:
-    """Lead to the page with the forms: a refusal leaves this address in the browser."""
-    return redirect(url_for("messages_pages.overview", _anchor="groups"))
+def edit_note() -> str:
+    """The note of a group, to be written or changed."""
+    asked = load_query(NoteOf)
+    with runtime().database.reading() as session:
+        note = group_notes(session).get((asked["type"], asked["reason"]))
+    return render_template("messages/note.html", note=note, **asked, **frame())
 
 
 @messages_pages.post("/note")
 @require_roles(Role.ADMIN)
-def note() -> Response:
+def write_note() -> Response:
     """Write a note about a group, or take it away."""
     sent = load_sent(NoteArgs, request.form)
     note_group(sent["type"], sent["reason"], sent["text"])
