@@ -165,9 +165,10 @@ def discard_letter(letter_id: UUID) -> Response:
 
 
 @messages_pages.get("/<uuid:letter_id>/edit")
+@messages_pages.get("/<uuid:letter_id>/trial")
 @require_roles(Role.ADMIN)
 def show_edit_form(letter_id: UUID) -> Response:
-    """Lead to the page with the form: a refusal leaves this address in the browser."""
+    """Lead to the page with the form: what came of it leaves this address in the browser."""
     return redirect(url_for("messages_pages.show_letter", letter_id=letter_id))
 
 

@@ -143,6 +143,7 @@ NO_PAGES: Mapping[str, str] = {
     "/users/<uuid:user_id>/beak": "leads to the page with the form",
     "/accounts/<uuid:user_id>/corrections": "leads to the page with the form",
     "/messages/<uuid:letter_id>/edit": "leads to the page with the form",
+    "/messages/<uuid:letter_id>/trial": "leads to the page with the form",
     "/payouts/<uuid:payout_id>.eml": "a file",
     "/tasks.csv": "a file",
     "/created.csv": "a file",

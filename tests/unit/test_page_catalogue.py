@@ -28,6 +28,10 @@ LEADS_ON = {
     "/messages/<uuid:letter_id>/discard",
     "/messages/replay",
     "/messages/retry",
+    "/messages/note",
+    "/messages/replay-gradually",
+    "/messages/replay-gradually/stop",
+    "/operations/jobs/<string:service>/<string:job>/run",
     "/sign-out",
 }
 
