@@ -27,9 +27,9 @@ LEADS_ON = {
     "/messages/<uuid:letter_id>/replay",
     "/messages/<uuid:letter_id>/discard",
     "/messages/replay",
+    "/messages/retry",
     "/messages/replay-gradually",
     "/messages/replay-gradually/stop",
-    "/messages/retry",
     "/sign-out",
 }
 
