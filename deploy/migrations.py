@@ -3,7 +3,7 @@
 from alembic.script import ScriptDirectory
 
 from deploy.settings import REPOSITORY
-from messaging.database import connect
+from messaging.driver import connect
 
 
 def is_up_to_date(service: str, url: str) -> bool:

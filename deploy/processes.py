@@ -8,8 +8,10 @@ from deploy.databases import ServiceDatabase
 from deploy.programs import Program
 from deploy.settings import CONSUMING_SERVICES, REPOSITORY, SERVICES, Deployment
 
-#: Every kind of process that a service may have.
-KINDS = ("web", "scheduler", "consumer", "relay", "relay-standby")
+#: Every kind of process that a service has. What is due by the clock is done by consumers, and by auth's relay.
+KINDS = ("web", "consumer", "relay")
+#: Besides, where they are wanted.
+STANDBYS = "relay-standby"
 
 _HEALTH_PORT = "ATES_HEALTH_PORT"
 
@@ -26,9 +28,10 @@ class Access:
     secret_key: str
 
 
-def all_process_names() -> list[str]:
+def all_process_names(deployment: Deployment) -> list[str]:
     """Return the names of all processes that ought to be there while the system runs."""
-    return [name for kind in KINDS for name in process_names(kind)]
+    kinds = (*KINDS, STANDBYS) if deployment.relay_standbys else KINDS
+    return [name for kind in kinds for name in process_names(kind)]
 
 
 def process_names(kind: str) -> list[str]:
@@ -45,7 +48,7 @@ def has_web_server(name: str) -> bool:
 def process(
     deployment: Deployment, access: Mapping[str, Access], name: str, *, health_port: int | None = None
 ) -> Program:
-    """Return the program of a process that goes on for ever: web, relay, consumer or scheduler of a service."""
+    """Return the program of a process that goes on for ever: web, relay or consumer of a service."""
     service, _, kind = name.partition(".")
     # A standby is the same process: which of the two works is decided by the lock in the database.
     word = kind.removesuffix("-standby")

@@ -40,4 +40,4 @@ class Readiness:
             answer = requests.get(f"{self._address_of(name)}/readyz", timeout=2)
         except requests.RequestException:
             return False
-        return answer.ok or WAITING_FOR_PERSON in answer.text
+        return answer.ok or answer.json()["doing"].startswith(WAITING_FOR_PERSON)

@@ -115,6 +115,11 @@ class Supervisor:
         self._look_after(kept)
         self._tell_of_change()
 
+    def tell_of_change(self) -> None:
+        """Call `on_change` now, and if that fails, until it succeeds."""
+        self._change_due = time.monotonic()
+        self._tell_of_change()
+
     def running(self) -> dict[str, Identity]:
         """Return the processes that run now, by name."""
         identities = {

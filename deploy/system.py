@@ -12,7 +12,17 @@ from deploy.errors import DeployError
 from deploy.lock import StateLock
 from deploy.migrations import is_up_to_date
 from deploy.ports import LOOPBACK, pick_free, require_free
-from deploy.processes import Access, all_process_names, has_web_server, migration, process, process_names, seeding
+from deploy.processes import (
+    KINDS,
+    STANDBYS,
+    Access,
+    all_process_names,
+    has_web_server,
+    migration,
+    process,
+    process_names,
+    seeding,
+)
 from deploy.programs import Program, start, stop
 from deploy.readiness import Readiness
 from deploy.run_file import Run, run_file, targets_file, write_run, write_targets
@@ -60,14 +70,17 @@ class System:
         self._access = {service: self._grant(service) for service in SERVICES}
         self._migrate()
         self._begin(seeding(self._deployment, self._access))
-        self._start_processes("web", "scheduler")
+        self._start_processes("web")
         self._wait_for_server(self._rabbitmq)
         self._start_processes("consumer", "relay")
         self._finish()
-        self._wait_for_processes(readiness, "web", "scheduler", "consumer", "relay")
-        write_targets(self._deployment.state_dir, {name: self._health_address(name) for name in all_process_names()})
+        self._wait_for_processes(readiness)
+        names = all_process_names(self._deployment)
+        write_targets(self._deployment.state_dir, {name: self._health_address(name) for name in names})
         self._people = self._read_people()
-        self._start_processes("relay-standby")  # nobody needs to wait for these; run.json is written with them
+        if self._deployment.relay_standbys:
+            self._start_processes(STANDBYS)  # nobody needs to wait for these
+        self.supervisor.tell_of_change()  # now that it is known who the people are
         return self._run(self._people)
 
     def keep_up(self) -> None:
@@ -167,8 +180,8 @@ class System:
         except DeployError as error:
             raise DeployError(f"{error} The end of {server.log}:\n{server.last_words()}") from error
 
-    def _wait_for_processes(self, readiness: Readiness, *kinds: str) -> None:
-        names = [name for kind in kinds for name in process_names(kind)]
+    def _wait_for_processes(self, readiness: Readiness) -> None:
+        names = [name for kind in KINDS for name in process_names(kind)]
         try:
             self.supervisor.wait_for("The start of the services", readiness.all_of(names), timeout=_STEP_TIMEOUT)
         except DeployError as error:

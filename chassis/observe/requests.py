@@ -11,7 +11,6 @@ from flask import Flask, Response, g, request
 from prometheus_client import Counter, Histogram
 
 from chassis.observe.probes import Page, Probes, WebHealth
-from chassis.observe.state import probing_engine
 from chassis.settings import Settings
 from chassis.tracing import ROUTE, STATUS, Tracing, load_tracing
 from messaging import message_context
@@ -45,7 +44,7 @@ def init_observation(app: Flask, settings: Settings, tracing: Tracing | None = N
     `tracing` is for who has made one already.
     """
     app.wsgi_app = _Correlation(app.wsgi_app, tracing or load_tracing(settings.service, "web"))  # type: ignore[method-assign]
-    probes = Probes(settings, WebHealth(probing_engine(settings)))
+    probes = Probes(settings, WebHealth(settings))
     for path, page in probes.by_path().items():
         app.add_url_rule(path, view_func=_view(page))
 

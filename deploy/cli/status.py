@@ -14,6 +14,7 @@ from deploy.cli.running import living, open_database, running_system
 from deploy.errors import DeployError
 from deploy.processes import all_process_names
 from deploy.run_file import Run
+from deploy.settings import load_deployment
 from messaging import outbox_status
 from messaging.dead_letters import dead_letter_groups
 from messaging.errors import UnknownType
@@ -64,8 +65,9 @@ def _process(name: str, pid: int) -> dict[str, Any]:
 
 def _missing(listed: Collection[str]) -> list[dict[str, Any]]:
     """Those that ought to be there and are not in run.json, which names who was alive when it was written."""
+    ours = all_process_names(load_deployment())
     absent = {"pid": None, "running": False, "seconds": None, "memory_mb": None, "ready": None, "doing": "missing"}
-    return [{"name": name} | absent for name in (*_SERVERS, *all_process_names()) if name not in listed]
+    return [{"name": name} | absent for name in (*_SERVERS, *ours) if name not in listed]
 
 
 def _condition(process: Mapping[str, Any], seconds: int | None) -> dict[str, Any]:

@@ -13,29 +13,35 @@ their state; the consumer handles what is to be replayed.
     rules.py      labels, headers, what an edited event keeps
 """
 
-from messaging.dead_letters.decisions import (
-    Actor,
-    Decision,
-    Selection,
-    decide,
-    decide_all,
-    replay_edited,
-    retry_waiting,
-)
-from messaging.dead_letters.outcomes import Outcome, OutcomeCounts
-from messaging.dead_letters.reading import (
-    DeadLetterGroup,
-    DeadLetterStory,
-    DeadLetterView,
-    RecentDecision,
-    count_dead_letters,
-    dead_letter_groups,
-    list_dead_letters,
-    read_dead_letter,
-    recent_decisions,
-)
-from messaging.dead_letters.retention import delete_closed
-from messaging.held.states import LIVING, OPEN, STATE_FILTERS, Action, State
+from typing import TYPE_CHECKING
+
+from messaging.lazily import importer
+
+if TYPE_CHECKING:
+    from messaging.dead_letters.decisions import (
+        Actor,
+        Decision,
+        Selection,
+        decide,
+        decide_all,
+        replay_edited,
+        retry_waiting,
+    )
+    from messaging.dead_letters.outcomes import Outcome, OutcomeCounts
+    from messaging.dead_letters.reading import (
+        DeadLetterGroup,
+        DeadLetterStory,
+        DeadLetterView,
+        RecentDecision,
+        count_dead_letters,
+        dead_letter_groups,
+        list_dead_letters,
+        read_dead_letter,
+        recent_decisions,
+    )
+    from messaging.dead_letters.retention import delete_closed
+    from messaging.held.states import LIVING, OPEN, STATE_FILTERS, Action, State
+
 
 __all__ = [
     "LIVING",
@@ -63,3 +69,32 @@ __all__ = [
     "replay_edited",
     "retry_waiting",
 ]
+
+__getattr__ = importer(
+    __name__,
+    {
+        "messaging.dead_letters.decisions": (
+            "Actor",
+            "Decision",
+            "Selection",
+            "decide",
+            "decide_all",
+            "replay_edited",
+            "retry_waiting",
+        ),
+        "messaging.dead_letters.outcomes": ("Outcome", "OutcomeCounts"),
+        "messaging.dead_letters.reading": (
+            "DeadLetterGroup",
+            "DeadLetterStory",
+            "DeadLetterView",
+            "RecentDecision",
+            "count_dead_letters",
+            "dead_letter_groups",
+            "list_dead_letters",
+            "read_dead_letter",
+            "recent_decisions",
+        ),
+        "messaging.dead_letters.retention": ("delete_closed",),
+        "messaging.held.states": ("LIVING", "OPEN", "STATE_FILTERS", "Action", "State"),
+    },
+)

@@ -21,7 +21,7 @@ from chassis.db import Database, utc_now
 from deploy.ports import LOOPBACK, pick_free
 from deploy.processes import all_process_names
 from deploy.run_file import Run, run_file, write_run
-from deploy.settings import SERVICES
+from deploy.settings import SERVICES, load_deployment
 from messaging import Event, publish
 from tests.integration.operator_house import AWAY, Operator, at_work
 
@@ -166,7 +166,7 @@ def with_processes(operator: Operator, processes: list[dict[str, Any]]) -> None:
 def healthy(pid: int, address: str) -> list[dict[str, Any]]:
     """All that ought to be there, in one process."""
     servers = [{"name": name, "pid": pid} for name in ("postgres", "rabbitmq")]
-    return servers + [{"name": name, "pid": pid, "health": address} for name in all_process_names()]
+    return servers + [{"name": name, "pid": pid, "health": address} for name in all_process_names(load_deployment({}))]
 
 
 @pytest.fixture
@@ -219,7 +219,7 @@ def test_a_process_that_does_not_answer_is_not_well_however_young_it_is(operate:
     assert not told["well"]
 
 
-@pytest.mark.parametrize("name", ["tracker.relay-standby", "rabbitmq"])
+@pytest.mark.parametrize("name", ["tracker.relay", "rabbitmq"])
 def test_a_process_that_was_dead_when_run_json_was_written_is_missing(operate: Operate, ready: str, name: str) -> None:
     operator = operate()
     with_processes(operator, [one for one in healthy(os.getpid(), ready) if one["name"] != name])
