@@ -13,8 +13,8 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from prometheus_client import Counter, Gauge, Histogram
 from sqlalchemy.exc import OperationalError
 
+from chassis.conditions import WAITING_FOR_PERSON
 from chassis.db import Database, utc_now
-from chassis.observe.probes import WAITING_FOR_PERSON
 from chassis.observe.state import answers
 from chassis.settings import Settings
 from chassis.tracing import Tracing

@@ -64,6 +64,18 @@ def migration(deployment: Deployment, access: Mapping[str, Access], service: str
     return _python(deployment, f"{service}.migrate", service, "migrate", environment(deployment, service, own) | owner)
 
 
+def outlining(deployment: Deployment) -> Program:
+    """Return the program that prints what only the code of the services tells: see `deploy.outline`."""
+    return Program(
+        name="outline",
+        command=(sys.executable, "-m", "deploy.outline"),
+        environment=_given(deployment),
+        directory=REPOSITORY,
+        log=deployment.logs_dir / "outline.log",
+        output=deployment.state_dir / "outline.json",
+    )
+
+
 def seeding(deployment: Deployment, access: Mapping[str, Access]) -> Program:
     """Return the program that makes the demo company, unless it is there, and prints its people as JSON."""
     program = _python(deployment, "auth.seed", "auth", "seed", environment(deployment, "auth", access["auth"]))
@@ -82,15 +94,7 @@ def environment(deployment: Deployment, service: str, access: Access) -> dict[st
     ports = {variable: str(port) for variable, port in deployment.ports.items()}
     # The demo company may sign in with a click; a real one would find its beaks published on the sign-in page.
     demo = {"ATES_DEMO": deployment.environment.get("ATES_DEMO", "1")}
-    # Without bytecode each of a score of processes would compile the same files at every start; and one port for the
-    # probes of all of them would serve one.
-    unwanted = ("PYTHONDONTWRITEBYTECODE", _HEALTH_PORT)
-    given = {
-        name: value
-        for name, value in deployment.environment.items()
-        if name not in unwanted and not name.endswith(_SECRETS)
-    }
-    return {**given, **ports, **demo, "ATES_STATE_DIR": str(deployment.state_dir), **own}
+    return {**_given(deployment), **ports, **demo, "ATES_STATE_DIR": str(deployment.state_dir), **own}
 
 
 def _python(deployment: Deployment, name: str, service: str, word: str, variables: Mapping[str, str]) -> Program:
@@ -101,3 +105,14 @@ def _python(deployment: Deployment, name: str, service: str, word: str, variable
         directory=REPOSITORY,
         log=deployment.logs_dir / f"{name}.log",
     )
+
+
+def _given(deployment: Deployment) -> dict[str, str]:
+    # Without bytecode each of our processes would compile the same files at every start; and one port for the probes of
+    # all of them would serve one.
+    unwanted = ("PYTHONDONTWRITEBYTECODE", _HEALTH_PORT)
+    return {
+        name: value
+        for name, value in deployment.environment.items()
+        if name not in unwanted and not name.endswith(_SECRETS)
+    }

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import requests
 
-from chassis.observe.probes import WAITING_FOR_PERSON
+from chassis.conditions import WAITING_FOR_PERSON
 
 #: Seconds between two looks: the processes need the processor more than we do.
 _EVERY = 0.5

@@ -31,9 +31,6 @@ LOST_AFTER = 120.0
 #: it up. Longer than any wait for a lock.
 SLOW_AFTER = 15.0
 
-#: So begins what a process says of itself that has started well and goes on when a person has done something.
-WAITING_FOR_PERSON = "waiting for a person"
-
 
 class HealthCheck(Protocol):
     """How a process is. Each answer says in words what it is doing, or what keeps it from its work."""

@@ -5,7 +5,7 @@ import json
 import pytest
 import requests
 
-from chassis.observe.probes import WAITING_FOR_PERSON
+from chassis.conditions import WAITING_FOR_PERSON
 from deploy.readiness import Readiness
 
 
