@@ -17,7 +17,7 @@ from chassis.service import Service, named
 #: The processes, each a module of `chassis.process`, in words for `--help`.
 PROCESSES: Mapping[str, str] = MappingProxyType(
     {
-        "web": "Serve the pages and REST.",
+        "web": "Serve the pages and REST. Where there is no consumer: do what is due by the clock, too.",
         "relay": "Send what is pending in the outbox.",
         "consumer": "Handle the events that come, and do what is due by the clock.",
         "scheduler": "Only do what is due by the clock.",

@@ -8,7 +8,7 @@ from deploy.databases import ServiceDatabase
 from deploy.programs import Program
 from deploy.settings import CONSUMING_SERVICES, REPOSITORY, SERVICES, Deployment
 
-#: Every kind of process that a service has. What is due by the clock is done by consumers, and by auth's relay.
+#: Every kind of process that a service has. What is due by the clock is done by consumers, and by auth's web.
 KINDS = ("web", "consumer", "relay")
 #: Besides, where they are wanted.
 STANDBYS = "relay-standby"

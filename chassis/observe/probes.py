@@ -45,19 +45,23 @@ class HealthCheck(Protocol):
 
 
 class WebHealth:
-    """Of a web server: it is alive when it answers at all."""
+    """Of a web server: it is alive when it answers at all, and so are the jobs beside it."""
 
     def __init__(self, settings: Settings) -> None:
         """Take the settings, which say where the database is that requests need."""
         self._settings = settings
+        #: How the jobs fare that this process runs, if it does. Requests do not wait for what they wait for.
+        self.jobs: HealthCheck | None = None
 
     def alive(self) -> tuple[bool, str]:
         """See `HealthCheck`."""
-        return True, "serving"
+        return _together([(True, "serving"), *([self.jobs.alive()] if self.jobs else [])])
 
     def ready(self) -> tuple[bool, str]:
         """See `HealthCheck`."""
-        return (True, "serving") if answers(self._settings) else (False, "waiting for the database")
+        if not answers(self._settings):
+            return False, "waiting for the database"
+        return True, "; ".join(["serving", *([self.jobs.ready()[1]] if self.jobs else [])])
 
 
 class LoopHealth:
