@@ -15,7 +15,7 @@ from deploy.logs import rotate_if_large
 from deploy.programs import Identity, Program, end_session, identity_of, start
 
 #: Seconds between two looks at the programs.
-_TICK = 0.1
+_TICK = 0.2
 #: Seconds until what has failed on our own side, as on a full disk, is tried again.
 _RETRY = 1.0
 #: Seconds between two looks at the sizes of the logs.
@@ -83,14 +83,15 @@ class Supervisor:
         """Stop at Ctrl-C, SIGTERM and, unless we run under nohup, when the terminal is closed."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
-                signal.signal(number, lambda *_: self.request_stop())
+                # On a thread of its own: the handler may have interrupted somebody who holds the event's lock.
+                signal.signal(number, lambda *_: threading.Thread(target=self.request_stop).start())
 
     def stop_when(self, condition: Callable[[], bool]) -> None:
         """Stop as soon as this is true; it is asked at every tick."""
         self._watched.append(condition)
 
     def request_stop(self) -> None:
-        """Have `run` return and every wait end with StopRequested. Safe in signal handlers and other threads."""
+        """Have `run` return and every wait end with StopRequested. Safe in other threads."""
         self._stop.set()
 
     def add(

@@ -31,8 +31,9 @@ from messaging.unbroken import guard_transactions
 
 _log = logging.getLogger(__name__)
 
-#: Seconds between two looks for what is due, at most.
-_LOOK_EVERY = 0.5
+#: Seconds between two looks for what is due, at most: when that is this process knows of what it has held itself, and
+#: not of what people decide.
+_LOOK_EVERY = 1.0
 #: An event is given up when so many processes have died that had taken it from the table: the first with others.
 _FATAL_STARTS = 3
 
@@ -120,9 +121,7 @@ class Handling:
         tell(self.observer.outcome, "duplicate" if died is None else "dead", event)
 
     def _take_due(self, limit: int) -> list[HeldRow]:
-        with self.sessions.begin() as session, contention():
-            if inbox.replay_under_way(session) is not None:
-                return []
+        with self._settling() as session:
             return held.take_due(session, self.service, self.process, limit=limit)
 
     def _handle_batch(self, batch: Sequence[Received]) -> None:

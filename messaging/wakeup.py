@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 class Waker:
     """One background thread and connection that turn any number of commits into as few NOTIFY as are needed.
 
-    A lost notification delays and loses nothing: the relay looks by itself twice a second.
+    A lost notification delays and loses nothing: the relay looks by itself every second.
     """
 
     def __init__(self, engine: Engine) -> None:

@@ -42,8 +42,8 @@ _log = logging.getLogger(__name__)
 _LOCK = 0x0B0C5_0002
 #: Messages that are looked at, or sent, together.
 _CHUNK = 500
-#: Seconds between two looks for letters that have died.
-_POLL = 1.0
+#: Seconds between two looks for letters that have died: for who looks into RabbitMQ's console.
+_POLL = 2.0
 #: Seconds without a message after which the queue counts as gone through.
 _PATIENCE = 2.0
 #: Seconds before it tries again after a failure that nobody foresaw.

@@ -116,7 +116,7 @@ def _is_time(text: str) -> bool:
 
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
-#: The formats in which the compiled validator is laxer by itself: it takes the year 0 and leap seconds. As in jsonschema.
+#: The formats in which the compiled validator is laxer by itself: it takes the year 0 and leap seconds.
 _FORMATS: Mapping[str, Callable[[str], bool]] = MappingProxyType({"date": _is_date, "date-time": _is_time})
 
 
