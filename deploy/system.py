@@ -253,6 +253,7 @@ class System:
             ],
             people=people,
             restarts=self.supervisor.restarts(),
+            ending_again_and_again=self.supervisor.ending_again_and_again(),
         )
 
     def _health_of(self, name: str) -> dict[str, str]:

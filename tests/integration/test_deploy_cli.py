@@ -203,6 +203,18 @@ def test_status_tells_how_often_each_process_was_started_again_also_of_one_that_
     assert "restarts" in operator.run("status").output
 
 
+def test_a_process_that_ends_again_and_again_is_not_well_even_while_it_is_ready(operate: Operate, ready: str) -> None:
+    operator = operate()
+    run = json.loads(run_file(operator.state_dir).read_text())
+    early = {"tracker.relay": 7}
+    processes = healthy(os.getpid(), ready)
+    write_run(operator.state_dir, Run(**{**run, "processes": processes, "ending_again_and_again": early}))
+    told = operator.json("status", exit_code=1)
+    assert {one["name"]: one["early_ends"] for one in told["processes"] if one["early_ends"]} == early
+    assert not told["well"]
+    assert "AGAIN AND AGAIN" in operator.run("status").output
+
+
 def test_a_process_that_does_not_answer_is_not_well_however_young_it_is(operate: Operate, ready: str) -> None:
     operator = operate()
     with subprocess.Popen(["sleep", "infinity"]) as young:

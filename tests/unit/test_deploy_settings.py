@@ -105,6 +105,7 @@ def test_the_run_file_has_the_keys_of_the_contract_and_is_private(tmp_path: Path
         "processes",
         "people",
         "restarts",
+        "ending_again_and_again",
     }
     assert stat.S_IMODE(run_file(tmp_path).stat().st_mode) == 0o600
     assert read_run(deployment(ATES_STATE_DIR=str(tmp_path))) == run
