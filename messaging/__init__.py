@@ -45,10 +45,12 @@ if TYPE_CHECKING:
     from messaging.schemas import SchemaRegistry
     from messaging.stopping import stop_at_signal
     from messaging.tables import create_tables
+    from messaging.throughput import Backlog, consumer_backlog, handled_per_minute, published_per_minute
     from messaging.topology import consumer_topology, shared_topology
 
 
 __all__ = [
+    "Backlog",
     "Batch",
     "Consumer",
     "Event",
@@ -77,6 +79,7 @@ __all__ = [
     "VersionedAggregate",
     "bind_outbox",
     "caused_by",
+    "consumer_backlog",
     "consumer_topology",
     "count_waiting",
     "create_tables",
@@ -84,53 +87,14 @@ __all__ = [
     "dead_letters",
     "delete_handled",
     "delete_published",
+    "handled_per_minute",
     "message_context",
     "outbox_status",
     "publish",
+    "published_per_minute",
     "replay",
     "shared_topology",
     "stop_at_signal",
 ]
 
-__getattr__ = importer(
-    __name__,
-    {
-        "messaging.aggregate": ("VersionedAggregate",),
-        "messaging.broker": ("RabbitBroker",),
-        "messaging.consumer": ("Consumer",),
-        "messaging.context": ("MessageContext", "caused_by", "current_context", "message_context"),
-        "messaging.dead_letters": (),
-        "messaging.dispatch": ("Batch", "Handler", "HandlerTable", "InOrder"),
-        "messaging.envelope": ("Event",),
-        "messaging.errors": (
-            "ForeignEvent",
-            "MessagingError",
-            "NotAnEvent",
-            "OutboxNotBound",
-            "PermanentError",
-            "RetryLater",
-            "SchemaInvalid",
-            "TooLarge",
-            "UnknownType",
-        ),
-        "messaging.health": ("Health",),
-        "messaging.held": ("count_waiting",),
-        "messaging.observer": ("Observer", "OutcomeName"),
-        "messaging.outbox": (
-            "OutboxStatus",
-            "bind_outbox",
-            "delete_handled",
-            "delete_published",
-            "outbox_status",
-            "publish",
-        ),
-        "messaging.outbox_reader": ("PendingEvent",),
-        "messaging.relay": ("Relay",),
-        "messaging.replay": (),
-        "messaging.retry": ("RetryPolicy",),
-        "messaging.schemas": ("SchemaRegistry",),
-        "messaging.stopping": ("stop_at_signal",),
-        "messaging.tables": ("create_tables",),
-        "messaging.topology": ("consumer_topology", "shared_topology"),
-    },
-)
+__getattr__ = importer(__name__, __file__)

@@ -18,6 +18,7 @@ from uuid import UUID, uuid4
 from sqlalchemy.orm import Session, sessionmaker
 
 from messaging import held, inbox
+from messaging.dead_letters.gradual import advance_gradual_replay
 from messaging.dispatch import HandlerTable, dispatch, keeps_order
 from messaging.envelope import Event
 from messaging.errors import AttemptsUsedUp, KillsTheProcess, PermanentError, ReplayLost
@@ -122,6 +123,7 @@ class Handling:
 
     def _take_due(self, limit: int) -> list[HeldRow]:
         with self._settling() as session:
+            advance_gradual_replay(session)
             return held.take_due(session, self.service, self.process, limit=limit)
 
     def _handle_batch(self, batch: Sequence[Received]) -> None:

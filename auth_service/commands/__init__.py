@@ -42,18 +42,4 @@ __all__ = [
     "withdraw_beak",
 ]
 
-__getattr__ = importer(
-    __name__,
-    {
-        "auth_service.commands.beaks": ("enrol_beak", "look_at", "withdraw_beak"),
-        "auth_service.commands.codes": ("issue_code", "redeem_code"),
-        "auth_service.commands.forgetting": ("forget_expired", "forget_refusals"),
-        "auth_service.commands.import_files": ("read_import",),
-        "auth_service.commands.imports": ("import_users",),
-        "auth_service.commands.refusals": ("note_refusal",),
-        "auth_service.commands.sign_ins": ("sign_in", "sign_out"),
-        "auth_service.commands.tokens": ("access_token", "claims_of", "revoke"),
-        "auth_service.commands.tools": ("Tools", "install_tools", "make_tools", "tools"),
-        "auth_service.commands.users": ("block_user", "create_user", "unblock_user", "update_user"),
-    },
-)
+__getattr__ = importer(__name__, __file__)

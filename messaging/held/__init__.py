@@ -47,21 +47,4 @@ __all__ = [
     "take_places",
 ]
 
-__getattr__ = importer(
-    __name__,
-    {
-        "messaging.held.changes": (
-            "Line",
-            "begin_alone",
-            "block",
-            "count_waiting",
-            "die",
-            "forget_held",
-            "hold_until_due",
-            "settle",
-            "take_due",
-        ),
-        "messaging.held.lines": ("Standing", "lock_lines", "look_up", "release", "take_places"),
-        "messaging.held.rows": ("event_of",),
-    },
-)
+__getattr__ = importer(__name__, __file__)

@@ -13,7 +13,6 @@ from deploy.ports import pick_free
 from deploy.settings import REPOSITORY, load_deployment
 from tests.waiting import eventually
 
-START_TIMEOUT = 150
 STOP_TIMEOUT = 60
 
 
@@ -52,8 +51,9 @@ class RunningSystem:
         environment["SMTP_URL"] = ""  # whatever `.env` says: letters stay in the state folder
         with (self.state_dir / "output").open("wb") as output:
             self._process = subprocess.Popen(
-                # Whoever runs the tests in the background lets them, and so make, ignore SIGINT: not here.
-                command or ("env", "--default-signal=INT", "make", "up"),
+                # Tests that are killed take it along. And whoever runs them in the background lets them, and so make,
+                # ignore SIGINT: not here.
+                ("setpriv", "--pdeathsig=TERM", "--", *(command or ("env", "--default-signal=INT", "make", "up"))),
                 cwd=REPOSITORY,
                 env=environment,
                 stdin=subprocess.DEVNULL,
@@ -74,7 +74,7 @@ class RunningSystem:
             found: dict[str, Any] = json.loads(self.run_file.read_text())
             return found
 
-        return eventually(ready, timeout=START_TIMEOUT)
+        return eventually(ready)
 
     def stop(self, number: signal.Signals) -> int:
         """Send the signal to the process in the foreground alone and return its exit code when it has ended."""

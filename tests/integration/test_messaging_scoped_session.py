@@ -17,7 +17,7 @@ from messaging.outbox_reader import CHANNEL
 from messaging.tables import OutboxEvent
 
 #: Seconds until a notification counts as lost.
-_PATIENCE = 20
+_PATIENCE = 120
 #: Of the request that is being answered.
 request_id: ContextVar[int] = ContextVar("request_id", default=0)
 

@@ -14,11 +14,11 @@ from click.testing import CliRunner
 
 from chassis.settings import load_settings
 from deploy.compose import compose
-from deploy.processes import KINDS, process_names
+from deploy.processes import process_names
 from deploy.servers.postgres import SETTINGS
 from deploy.settings import REPOSITORY, SERVICES
 
-PROCESSES = [name for kind in KINDS for name in process_names(kind)]
+PROCESSES = [name for kind in ("web", "relay", "consumer", "scheduler") for name in process_names(kind)]
 
 
 #: In `.env.example` and nowhere in docker-compose.yml: they are for `make up` alone, or the file says them itself.
@@ -28,7 +28,7 @@ NOT_FOR_COMPOSE = {
     "ATES_AMQP_PORT": "so is RabbitMQ, but for its console",
     "ATES_RABBITMQ_SERVER": "the image says which one runs",
     "ATES_HEALTH_PORT": "each container has a fixed one",
-    "ATES_RELAY_STANDBYS": "a second container of the relay is a line of the command that starts it",
+    "ATES_RELAY_STANDBYS": "compose scales a relay by itself: --scale tracker-relay=2",
     "TRACKER_DATABASE_URL": "made of the password",
     "TRACKER_OWNER_DATABASE_URL": "made of the password",
     "TRACKER_AMQP_URL": "made of the password",
