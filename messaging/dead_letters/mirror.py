@@ -151,7 +151,7 @@ class DeadLetterMirror:
         began = time.monotonic()
         with _transaction(connection) as session:
             amiss, expected = mirrored.some_have_to_go(session), mirrored.count_mirrored(session)
-        queue = self._state()
+        queue = self._state(expected)
         if (amiss or queue.ready != expected) and not queue.consumers:  # else somebody has some of it in hands
             self._go_through(connection, queue.ready, all_of_it=not amiss)
         backlog = self._broker.queue_state(events_queue(self._service))
@@ -160,14 +160,15 @@ class DeadLetterMirror:
         took = time.monotonic() - began
         self._compare_at = time.monotonic() + max(self._compare_every, took / _SHARE)
 
-    def _state(self) -> QueueState:
-        """Return how the queue stands.
+    def _state(self, expected: int) -> QueueState:
+        """Return how the queue stands in which so many messages are expected.
 
         RabbitMQ calls a quorum queue empty, too, whose leader does not answer within a quarter of a second
         (`rabbit_quorum_queue:stat/2`), and what is not there is put back: that it is empty, it has to say twice.
         """
         state = self._broker.queue_state(self._queue)
-        return state if state.ready or state.consumers else self._broker.queue_state(self._queue)
+        plausible = state.ready or state.consumers or not expected
+        return state if plausible else self._broker.queue_state(self._queue)
 
     def _go_through(self, connection: Connection, length: int, *, all_of_it: bool) -> None:
         """Look at so many messages from the head of the queue; unless all of it is wanted, until none has to go."""
