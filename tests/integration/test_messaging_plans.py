@@ -12,8 +12,8 @@ import pytest
 from chassis.db import Database
 from chassis.settings import Settings
 from messaging import Event, handled_per_minute, held, outbox_status, published_per_minute
-from messaging.database import connect
 from messaging.dead_letters import FieldIs, State, count_dead_letters, list_dead_letters, mirrored
+from messaging.driver import connect
 from messaging.inbox import remember, was_handled
 from messaging.outbox import delete_handled, delete_published, list_pending
 from messaging.outbox_reader import OutboxReader
