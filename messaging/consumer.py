@@ -15,6 +15,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session, sessionmaker
 
+from messaging.backlog import watch_backlog
 from messaging.dead_letters.mirror import DeadLetterMirror
 from messaging.declaring import OwnTopology
 from messaging.dispatch import HandlerTable
@@ -87,17 +88,25 @@ class Consumer:
 
     @contextmanager
     def _mirror(self, stop: threading.Event) -> Iterator[threading.Event]:
-        """Have the dead letters mirrored meanwhile. What is yielded is set while this process does it, and no other."""
+        """Have the dead letters mirrored meanwhile, and the queue looked at.
+
+        What is yielded is set while this process mirrors, and no other.
+        """
         with self._sessions() as session:
             engine = session.get_bind().engine
         mirror = DeadLetterMirror(self._service, self._broker, engine, compare_every=self._compare_every)
-        thread = threading.Thread(target=mirror.run, args=(stop,), name="dead-letters")
-        thread.start()
+        threads = [
+            threading.Thread(target=mirror.run, args=(stop,), name="dead-letters"),
+            threading.Thread(target=watch_backlog, args=(self._service, self._broker, engine, stop), name="backlog"),
+        ]
+        for thread in threads:
+            thread.start()
         try:
             yield mirror.works
         finally:
             stop.set()
-            thread.join()
+            for thread in threads:
+                thread.join()
 
     def _work(self, stop: threading.Event, replay: UUID | None, open_receiver: Callable[[], Receiver]) -> None:
         topology = consumer_topology(self._service, self._handlers, exchange=self._exchange)
