@@ -21,6 +21,7 @@ from chassis.observe import EventObserver, LoopHealth, configure_logging, serve_
 from chassis.operating import OperatorCommand
 from chassis.replaying import replay_command
 from chassis.scheduler import build_scheduler
+from chassis.secret_files import read_secret_files
 from chassis.settings import EXCHANGE, Settings, SettingsError
 from chassis.tracing import load_tracing
 from messaging import Consumer, HandlerTable, RabbitBroker, Relay, RetryPolicy, stop_at_signal
@@ -56,6 +57,7 @@ class Service(Generic[S]):
 def main(service: Service[S]) -> None:
     """Run one process of the service until SIGTERM or SIGINT, or one of its commands; the command line says which."""
     keep_files_private()
+    read_secret_files()
     processes: Mapping[str, Callable[[Service[S]], None]] = {
         "web": _web,
         "relay": _relay,

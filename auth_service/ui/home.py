@@ -72,7 +72,7 @@ def _summaries(principal: Principal) -> dict[str, Summary | None]:
         user = queries.user(session, principal.user_id)
         key = tools.keys.signing_key()
         token = commands.access_token(key, user, sign_in_id=principal.session_id, now=utc_now()).text
-    urls = runtime().settings.public_urls
+    urls = runtime().settings.internal_urls
     ask: dict[str, Callable[[], Summary]] = {
         service: partial(neighbours.ask_service, urls[service] + SUMMARY_PATH, token) for service in TELLING
     }
