@@ -65,23 +65,14 @@ class Containers:
 
     def state(self, service: str) -> dict[str, Any]:
         """Return what the engine knows of the container: Status, ExitCode, Health, ..."""
-        done = subprocess.run([*ENGINE, "inspect", self._id(service)], capture_output=True, check=True)
-        state: dict[str, Any] = json.loads(done.stdout)[0]["State"]
-        return state
-
-    def is_well(self, service: str) -> bool:
-        """Tell whether it has done its work, runs and is healthy, or runs and nobody asks."""
-        state = self.state(service)
-        if service in ONCE:
-            return bool(state["Status"] == "exited" and state["ExitCode"] == 0)
-        health = (state.get("Health") or {}).get("Status") or "healthy"
-        return bool(state["Status"] == "running" and health == "healthy")
+        return self._states()[service]
 
     def wait_until_well(self) -> None:
-        """Wait for all containers."""
+        """Wait until all run and are healthy, or have done their work and ended. Some have nobody who asks them."""
 
         def well() -> bool:
-            unwell = [name for name in SERVICES if not self.is_well(name)]
+            states = self._states()
+            unwell = [name for name in SERVICES if name not in states or not _is_well(name, states[name])]
             assert not unwell, unwell
             return True
 
@@ -105,3 +96,17 @@ class Containers:
         if service not in self._ids:  # it keeps its name through every restart
             self._ids[service] = self.compose("ps", "-a", "-q", service).decode().split()[0]
         return self._ids[service]
+
+    def _states(self) -> dict[str, dict[str, Any]]:
+        containers = self.compose("ps", "-a", "-q").decode().split()
+        done = subprocess.run([*ENGINE, "inspect", *containers], capture_output=True, check=True)
+        return {
+            each["Config"]["Labels"]["com.docker.compose.service"]: each["State"] for each in json.loads(done.stdout)
+        }
+
+
+def _is_well(service: str, state: dict[str, Any]) -> bool:
+    if service in ONCE:
+        return bool(state["Status"] == "exited" and state["ExitCode"] == 0)
+    health = (state.get("Health") or {}).get("Status") or "healthy"
+    return bool(state["Status"] == "running" and health == "healthy")
