@@ -40,8 +40,6 @@ NOT_FOR_COMPOSE = {
 }
 #: The file itself says them.
 SAID_BY_COMPOSE = {f"ATES_INTERNAL_URL_{name.upper()}" for name in SERVICES}
-#: For docker compose itself, not for what runs in the containers.
-NOT_FOR_PROCESSES = {"ATES_RABBITMQ_MANAGEMENT_PORT"}
 FOR_BILLING_ALONE = {"SMTP_URL", "MAIL_FROM"}
 
 
@@ -127,7 +125,7 @@ def test_every_variable_is_explained_and_every_explained_variable_has_an_effect(
 
 @pytest.mark.parametrize("name", PROCESSES)
 def test_every_setting_gets_into_every_container_that_reads_it(name: str) -> None:
-    settings = example_variables() - set(NOT_FOR_COMPOSE) - NOT_FOR_PROCESSES - SAID_BY_COMPOSE
+    settings = example_variables() - set(NOT_FOR_COMPOSE) - SAID_BY_COMPOSE
     if not name.startswith("billing."):
         settings -= FOR_BILLING_ALONE
     given = {one: f"the {one}" for one in settings}
