@@ -73,7 +73,7 @@ def operations() -> Response:
 @require_roles(Role.ADMIN)
 def run_job(service: str, job: str) -> Response:
     """Have a job of a service run now: the service writes the wish down, and its scheduler takes it up."""
-    urls = runtime().settings.public_urls
+    urls = runtime().settings.internal_urls
     if service not in urls:
         raise NotFound(N_("There is no service %(service)s."), service=service)
     _ask_for_run(f"{urls[service]}/api/v1/messages/jobs/{quote(job, safe='')}/run", service, job)
