@@ -78,11 +78,11 @@ class Containers:
 
         eventually(well, timeout=PATIENCE, every=1)
 
-    def crash(self, service: str) -> None:
-        """End what runs in the container, as a fault would; the engine starts the container again."""
+    def signal(self, service: str, name: str) -> None:
+        """Send the signal to all that runs in the container, as a fault would, and wait until it was started again."""
         started = self.state(service)["StartedAt"]
         subprocess.run(
-            [*ENGINE, "exec", self._id(service), "sh", "-c", "kill -KILL -1"], capture_output=True, check=False
+            [*ENGINE, "exec", self._id(service), "sh", "-c", f"kill -{name} -1"], capture_output=True, check=False
         )
         eventually(lambda: self.state(service)["StartedAt"] != started, timeout=PATIENCE, every=0.5)
 

@@ -68,8 +68,14 @@ def test_no_container_shows_a_secret_and_none_runs_as_root(containers: Container
 
 @pytest.mark.parametrize("service", OURS)
 def test_a_process_that_dies_is_started_again_and_nobody_else_minds(containers: Containers, service: str) -> None:
-    containers.crash(service)
+    containers.signal(service, "KILL")
     containers.wait_until_well()
+
+
+def test_a_process_that_hangs_is_ended_and_started_again(containers: Containers, admin: Parrot) -> None:
+    containers.signal("tracker-relay", "STOP")
+    containers.wait_until_well()
+    assert a_task_is_charged(admin)
 
 
 @pytest.mark.parametrize("service", SERVERS)
@@ -84,7 +90,7 @@ def test_every_process_ends_when_it_is_told_to_also_while_its_servers_are_away(
     containers: Containers, admin: Parrot
 ) -> None:
     containers.compose("kill", "rabbitmq", "postgres")
-    containers.compose("stop", *OURS)
+    containers.compose("stop", "--timeout", "60", *OURS)
     killed = {service: code for service in OURS if (code := containers.state(service)["ExitCode"])}
     containers.compose("up", "--detach")
     containers.wait_until_well()
