@@ -16,17 +16,14 @@ import requests
 
 from deploy.databases import drop_database
 from deploy.ports import LOOPBACK, pick_free
-from deploy.processes import process_names
 from deploy.servers import PostgresServer, RabbitServer
 from deploy.settings import REPOSITORY, SERVICES
-from tests.compose_file import composed, make_secrets, of_the_image, told
+from tests.compose_file import composed, is_ours, make_secrets, of_the_image, told
 from tests.conftest import PASSWORD
 from tests.waiting import eventually
 
-PROCESSES = [
-    name.replace(".", "-") for kind in ("web", "relay", "consumer", "scheduler") for name in process_names(kind)
-]
 CONTAINERS = composed(ATES_DEMO="1")
+PROCESSES = [name for name, each in CONTAINERS.items() if is_ours(each) and each["command"][2].endswith("_service")]
 
 #: Starts the command of a container.
 Start = Callable[..., "subprocess.Popen[bytes]"]

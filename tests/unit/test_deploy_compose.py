@@ -15,12 +15,13 @@ from jsonschema import Draft202012Validator
 from chassis.settings import load_settings
 from deploy.compose import compose
 from deploy.liveness import Patience
-from deploy.processes import process_names
+from deploy.processes import KINDS, process_names
 from deploy.servers.postgres import SETTINGS
 from deploy.settings import REPOSITORY, SERVICES
 from tests.compose_file import TEXT, composed, is_ours, make_secrets, of_the_image, told
 
-PROCESSES = [name for kind in ("web", "relay", "consumer", "scheduler") for name in process_names(kind)]
+#: Without those that stand by: a second container of the same service does that.
+PROCESSES = [name for kind in KINDS if not kind.endswith("standby") for name in process_names(kind)]
 DOCKER = REPOSITORY / "deploy" / "docker"
 SCHEMA = Path(__file__).parents[1] / "contract" / "vendor" / "compose-spec" / "compose-spec.json"
 
