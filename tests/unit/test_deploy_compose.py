@@ -34,6 +34,7 @@ NOT_FOR_COMPOSE = {
     "ATES_RABBITMQ_SERVER": "the image says which one runs",
     "ATES_LISTEN_PORT": "the same in each container",
     "ATES_HEALTH_PORT": "the same in each container",
+    "ATES_RELAY_STANDBYS": "compose scales a relay by itself: --scale tracker-relay=2",
     "TRACKER_DATABASE_URL": "a secret",
     "TRACKER_OWNER_DATABASE_URL": "a secret",
     "TRACKER_AMQP_URL": "a secret",
@@ -147,7 +148,7 @@ def test_the_demo_company_is_there_only_where_it_is_asked_for(containers: dict[s
     assert demo.pop("COMPOSE_PROFILES") == "demo"
     assert {told(each)["ATES_DEMO"] for each in containers.values() if "ATES_DEMO" in told(each)} == {"0"}
     assert {told(each)["ATES_DEMO"] for each in composed(**demo).values() if "ATES_DEMO" in told(each)} == {"1"}
-    assert told(containers["billing-scheduler"])["SMTP_URL"] == ""
+    assert told(containers["billing-consumer"])["SMTP_URL"] == ""
     assert containers["mailpit"]["profiles"] == ["demo"]
 
 
