@@ -1,10 +1,10 @@
 .DEFAULT_GOAL := help
-.PHONY: help up test soak check bench screenshots env clean
+.PHONY: help up test test-compose soak check bench screenshots env clean
 
 help: ## Show this
 	@echo "aTES. On a fresh Debian or Ubuntu with Python 3.11, 'make up' is all it takes."
 	@echo
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  ./ates --help  the operator's command line"
 
@@ -14,6 +14,11 @@ up: ## Install what is missing, start everything, keep it alive until Ctrl-C
 
 test: env ## Run every test, against real Postgres, RabbitMQ and a real browser
 	.venv/bin/python -m pytest --numprocesses auto --maxprocesses 4 --no-loadscope-reorder $(ARGS)
+
+test-compose: env ## Build the image, and try docker-compose.yml with Docker, each container killed in turn
+	deploy/docker/secrets.sh
+	$(or $(ATES_COMPOSE),docker compose) build
+	.venv/bin/python -m pytest -n0 -m compose $(ARGS)
 
 soak: ## The tests that take their time, such as minutes of bytes at whatever reads a message
 	@deploy/bootstrap.sh soak

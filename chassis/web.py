@@ -89,7 +89,7 @@ def build_app(
         database=database,
         find_user=find_user,
         verifier=_verifier(settings, jwks),
-        confirmations=None if jwks is not None else Confirmations(settings.public_urls["auth"]),
+        confirmations=None if jwks is not None else Confirmations(settings.internal_urls["auth"]),
         sign_in_url=sign_in_url or SIGN_IN_PATH,
         dead_letter_counts=dead_letter_counts(settings, database),
         handlers=handlers,
@@ -177,7 +177,7 @@ def _verifier(settings: Settings, jwks: Callable[[], KeySet] | None) -> TokenVer
         own = jwks
         return TokenVerifier(lambda _key_id: own())
     copy = settings.state_dir / "jwks" / f"{settings.service}.json"
-    return TokenVerifier(RemoteKeys(f"{settings.public_urls['auth']}/.well-known/jwks.json", copy))
+    return TokenVerifier(RemoteKeys(f"{settings.internal_urls['auth']}/.well-known/jwks.json", copy))
 
 
 def _add_docs(app: Flask, title: str) -> None:

@@ -16,5 +16,6 @@ system.py       one running copy: everything from nothing to ready and back
 lock.py         one system per state folder, and the clean-up after one that was killed
 run_file.py     run.json, and prometheus.json for who measures
 compose.py      the same databases and definitions for docker compose
+docker/         what docker-compose.yml mounts: health check, secrets, RabbitMQ's settings, dashboards
 cli/            ./ates
 """
