@@ -5,6 +5,7 @@ Administrators also see there how many dead letters there are, over all services
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from flask import request, url_for
 from flask_babel import format_decimal, ngettext
@@ -20,6 +21,8 @@ from chassis.runtime import runtime
 _MESSAGES = "/messages"
 #: The first page of auth, which is that of all services: the brand leads there.
 _HOME = "/"
+#: auth has the page with timelines, of all services.
+_TIMELINES = "/trace"
 
 #: What people call the services, in the order in which they are shown.
 SERVICE_NAMES = {"auth": N_("Users"), "tracker": N_("Tasks"), "billing": N_("Accounts"), "analytics": N_("Analytics")}
@@ -118,6 +121,11 @@ def messages_link(*, here: bool = False) -> Link:
         _dead_letters_badge(counts),
         key="g m",
     )
+
+
+def timeline_url(what: object) -> str:
+    """Return the page with the timeline of a correlation id, an event, or what events are about; for administrators."""
+    return f"{runtime().settings.public_urls['auth']}{_TIMELINES}?{urlencode({'id': what})}"
 
 
 def _about_messages() -> bool:

@@ -11,6 +11,7 @@ from chassis.people import FindUser
 from chassis.places import Place
 from chassis.sessions import Confirmations
 from chassis.settings import Settings
+from chassis.timeline.steps import FurtherSteps
 from chassis.tokens import TokenVerifier
 
 EXTENSION = "ates"
@@ -31,6 +32,8 @@ class Runtime:
     dead_letter_counts: DeadLetterCounts
     #: The second row of the bar.
     places: Sequence[Place]
+    #: What follows from events of this service, on a timeline.
+    further_steps: FurtherSteps
 
 
 def runtime() -> Runtime:

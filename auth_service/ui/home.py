@@ -12,9 +12,9 @@ from flask_babel import gettext as _
 
 from auth_service import commands, queries
 from auth_service.commands.tools import TELLING
+from auth_service.ui.asking import token_of
 from auth_service.ui.blueprint import pages
 from chassis import neighbours
-from chassis.db import utc_now
 from chassis.i18n import format_day, format_moment, format_money
 from chassis.identity import Principal, current_principal, require_roles
 from chassis.navigation import messages_link
@@ -66,12 +66,8 @@ def home() -> str:
 
 
 def _summaries(principal: Principal) -> dict[str, Summary | None]:
-    """Ask each service in the name of the person: with a token of their session, as they could themselves."""
-    tools = commands.tools()
-    with runtime().database.reading() as session:
-        user = queries.user(session, principal.user_id)
-        key = tools.keys.signing_key()
-        token = commands.access_token(key, user, sign_in_id=principal.session_id, now=utc_now()).text
+    """Ask each service in the name of the person."""
+    tools, token = commands.tools(), token_of(principal)
     urls = runtime().settings.public_urls
     ask: dict[str, Callable[[], Summary]] = {
         service: partial(neighbours.ask_service, urls[service] + SUMMARY_PATH, token) for service in TELLING
