@@ -25,7 +25,7 @@ from chassis.navigation import SERVICE_NAMES
 from chassis.people import Role
 from chassis.runtime import runtime
 from chassis.timeline.api import MAX_IDS, MAX_THREADS, TRACE_PATH, KnownStepsSchema, ThreadArgs, ThreadsSchema
-from chassis.timeline.diagram import Diagram, Drawn, Kind, sequence_diagram
+from chassis.timeline.diagram import Diagram, Drawn, Kind, folded, sequence_diagram
 from chassis.timeline.steps import PENDING, KnownSteps, Step, What, causes_of, known_steps
 from chassis.timeline.story import Moment, merged_threads, put_together
 from messaging.trail import threads_of
@@ -207,7 +207,7 @@ def _page_about(step: Step) -> str | None:
 def _diagram(lines: Sequence[Line]) -> Diagram | None:
     """Draw who told whom what: an event is an arrow to each who has handled it, anything else a note."""
     heard = {line.moment.step.id for line in lines if line.moment.producer is not None}
-    rows = [row for line in lines for row in _drawn(line, heard)][:_DRAWN]
+    rows = folded(row for line in lines for row in _drawn(line, heard))[:_DRAWN]
     columns = [name for name in (_OUTSIDE, *SERVICE_NAMES) if any(name in (row.at, row.origin) for row in rows)]
     return _named(sequence_diagram(columns, rows)) if rows else None
 

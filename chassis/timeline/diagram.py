@@ -3,12 +3,13 @@
 Time runs downwards, a row for each step; a column is a service, and the first one is whoever set it off.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import groupby
 
 #: Units of the view box: of a column, of a row, above the first row, and for the times on the left.
-_COLUMN, _ROW, _TOP, _LEFT = 190, 34, 44, 84
+_COLUMN, _ROW, _TOP, _LEFT = 210, 34, 44, 84
 #: How far a loop reaches to the right.
 _LOOP = 34
 
@@ -68,6 +69,15 @@ class Diagram:
     top: int = _TOP
     row: int = _ROW
     loop: int = _LOOP
+
+
+def folded(rows: Iterable[Drawn]) -> list[Drawn]:
+    """Make of equal rows that follow each other one that says how many they are."""
+    together = [list(group) for _, group in groupby(rows, key=lambda row: replace(row, time=""))]
+    return [
+        group[0] if len(group) == 1 else replace(group[0], label=f"{group[0].label} ×{len(group)}")  # noqa: RUF001
+        for group in together
+    ]
 
 
 def sequence_diagram(columns: Sequence[str], rows: Sequence[Drawn]) -> Diagram:

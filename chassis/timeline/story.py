@@ -1,8 +1,8 @@
 """What all services know of a thread of causes, put together: who did what, when, and how long it took. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from chassis.timeline.steps import Step, What, milliseconds
@@ -17,7 +17,7 @@ class Moment:
     """A step on the timeline, with what the other services add to it."""
 
     step: Step
-    #: Milliseconds since the beginning of the thread.
+    #: Milliseconds since the beginning of the thread, which is its first event.
     since_ms: int
     #: Of an event that was handled or is held: who has published it, and how long it was in the queue.
     producer: str | None = None
@@ -53,21 +53,30 @@ def merged_threads(threads: Iterable[Thread]) -> list[Thread]:
 
 def put_together(steps: Iterable[Step]) -> Story:
     """Return the story that these steps of all services tell."""
-    ordered = sorted(steps, key=lambda step: (step.at, _ORDER.index(step.what)))
-    if not ordered:
+    known = sorted(steps, key=lambda step: (step.at, _ORDER.index(step.what)))
+    if not known:
         return Story(())
-    made = {step.id: step for step in ordered if step.what is What.EVENT}
-    first: dict[str, UUID] = {}
-    for step in ordered:
-        if step.what is What.EVENT and step.cause_id is None:
-            first.setdefault(step.service, step.id)
+    made = {step.id: step for step in known if step.what is What.EVENT}
+    first: dict[str, Step] = {}
+    for step in made.values():
+        if step.cause_id is None:
+            first.setdefault(step.service, step)
+    ordered = sorted(known, key=lambda step: _place(step, first))
     begin = ordered[0].at
     return Story([_moment(step, made, milliseconds(begin, step.at) or 0, first) for step in ordered])
 
 
-def _moment(step: Step, made: dict[UUID, Step], since_ms: int, first: dict[str, UUID]) -> Moment:
+def _place(step: Step, first: Mapping[str, Step]) -> tuple[datetime, bool]:
+    """Movements have the moment of their transaction's beginning: those that no event caused follow the request."""
+    request = first.get(step.service)
+    if step.what is What.LEDGER and step.cause_id is None and request is not None:
+        return max(step.at, request.at), True
+    return step.at, False
+
+
+def _moment(step: Step, made: Mapping[UUID, Step], since_ms: int, first: Mapping[str, Step]) -> Moment:
     if step.what is What.EVENT:
-        return Moment(step, since_ms, sets_off=first.get(step.service) == step.id)
+        return Moment(step, since_ms, sets_off=first.get(step.service) is step)
     event = made.get(step.id) if step.what in (What.HANDLED, What.HELD) else None
     if event is None:
         return Moment(step, since_ms)
