@@ -75,7 +75,7 @@ def folded(rows: Iterable[Drawn]) -> list[Drawn]:
     """Make of equal rows that follow each other one that says how many they are."""
     together = [list(group) for _, group in groupby(rows, key=lambda row: replace(row, time=""))]
     return [
-        group[0] if len(group) == 1 else replace(group[0], label=f"{group[0].label} ×{len(group)}")  # noqa: RUF001
+        group[0] if len(group) == 1 else replace(group[0], label=f"{group[0].label} ×{len(group)}")
         for group in together
     ]
 
