@@ -8,6 +8,7 @@ from deploy.cli.letters import letters
 from deploy.cli.outbox import outbox
 from deploy.cli.replay import replay
 from deploy.cli.status import status
+from deploy.cli.trace import trace
 from deploy.cli.users import users
 from deploy.errors import DeployError
 
@@ -29,6 +30,7 @@ def ates() -> None:
 
 
 ates.add_command(status)
+ates.add_command(trace)
 ates.add_command(outbox)
 ates.add_command(dead_letters)
 ates.add_command(replay)
