@@ -4,6 +4,7 @@ import click
 
 from deploy.cli.books import close_day, verify
 from deploy.cli.dead_letters import dead_letters
+from deploy.cli.doctor import doctor
 from deploy.cli.letters import letters
 from deploy.cli.outbox import outbox
 from deploy.cli.replay import replay
@@ -29,6 +30,7 @@ def ates() -> None:
     """
 
 
+ates.add_command(doctor)
 ates.add_command(status)
 ates.add_command(trace)
 ates.add_command(outbox)
