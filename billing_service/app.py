@@ -4,6 +4,7 @@ from flask import Flask
 
 from billing_service.api import BLUEPRINTS
 from billing_service.config import BillingSettings
+from billing_service.handlers import HANDLERS
 from billing_service.models import EndedSession, User
 from billing_service.queries import steps_of_events
 from billing_service.ui import PLACES, pages
@@ -22,6 +23,7 @@ def create_app(settings: BillingSettings, database: Database | None = None) -> F
         blueprints=BLUEPRINTS,
         pages=[pages],
         places=PLACES,
+        handlers=HANDLERS,
         find_user=find_user_in(database, User, EndedSession),
         title=N_("Accounts"),
         further_steps=steps_of_events,

@@ -1,8 +1,11 @@
 """The pages under /messages, the same in every service, for administrators: the outbox and the dead letters."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from difflib import unified_diff
+from typing import Any
 from uuid import UUID
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
@@ -14,19 +17,26 @@ from chassis.db import utc_now
 from chassis.dead_letters import (
     AlreadyDecided,
     InvalidEvent,
+    ReplayGoesOn,
+    begin_gradually,
     decide_about,
     decide_about_all,
     event_of_text,
     letter_story,
+    note_group,
     page_of_letters,
     replay_with,
     retry_all,
+    stop_gradually,
+    try_letter,
 )
 from chassis.errors import N_
 from chassis.i18n import translate
 from chassis.identity import require_roles
+from chassis.input.bodies import load_json
 from chassis.input.sent import load_query, load_sent
 from chassis.messages_api import DeadLetterArgs, SelectionOnPage
+from chassis.operations_api import NoteArgs
 from chassis.people import Role
 from chassis.runtime import runtime
 from messaging import count_waiting, outbox_status
@@ -37,12 +47,17 @@ from messaging.dead_letters import (
     DeadLetterGroup,
     DeadLetterStory,
     Decision,
+    GradualReplayView,
     Outcome,
     OutcomeCounts,
     RecentDecision,
     Selection,
     State,
+    Trial,
+    count_dead,
     dead_letter_groups,
+    group_notes,
+    latest_gradual_replay,
     recent_decisions,
 )
 from messaging.envelope import MAX_BYTES
@@ -93,16 +108,23 @@ _NAMES = {
 def overview() -> str:
     """How the outbox is, the dead letters in groups and one by one, and who decided what."""
     asked = load_query(DeadLetterArgs)
-    state, wanted = asked["state"], Selection(asked["type"], asked["reason"])
+    state, wanted = asked["state"], Selection(asked["type"], asked["reason"], field=asked["field"])
     with runtime().database.reading() as session:
         outbox = outbox_status(session)
         groups = dead_letter_groups(session)
         decisions = recent_decisions(session, limit=_DECISIONS_SHOWN)
         waiting = count_waiting(session)
+        notes = group_notes(session)
+        gradual = latest_gradual_replay(session)
+        is_filtered = state == "open" and any((wanted.type, wanted.reason, wanted.field))
+        chosen = count_dead(session, wanted) if is_filtered else (0, 0)
     return render_template(
         "messages/overview.html",
         outbox=outbox,
         groups=groups,
+        notes=notes,
+        gradual=gradual if gradual and _is_news(gradual) else None,
+        chosen={"count": chosen[1], "last_position": chosen[0]},
         waiting=waiting,
         total=sum(group.count for group in groups),
         undecided=sum(group.undecided for group in groups),
@@ -115,8 +137,8 @@ def overview() -> str:
         reasons=_choices([group.reason for group in groups], wanted.reason),
         states=list(STATE_FILTERS),
         unknown_types=[group.type for group in groups if group.reason == UnknownType.reason],
-        news=_news(decisions),
-        watched=_is_watched(groups, decisions),
+        news=_news(decisions, gradual),
+        watched=_is_watched(groups, decisions) or (gradual is not None and gradual.ended_at is None),
         **_frame(),
     )
 
@@ -142,11 +164,24 @@ def discard_letter(letter_id: UUID) -> Response:
     return _decide(letter_id, Decision.DISCARD, _("Discarded. Its record stays."))
 
 
+@messages_pages.get("/<uuid:letter_id>/edit")
+@messages_pages.get("/<uuid:letter_id>/trial")
+@require_roles(Role.ADMIN)
+def show_edit_form(letter_id: UUID) -> Response:
+    """Lead to the page with the form: what came of it leaves this address in the browser."""
+    return redirect(url_for("messages_pages.show_letter", letter_id=letter_id))
+
+
 @messages_pages.post("/<uuid:letter_id>/edit")
 @require_roles(Role.ADMIN)
 def edit_letter(letter_id: UUID) -> tuple[str, int] | Response:
-    """Send an edited event in its place; with its faults, the form comes back as it was filled in."""
+    """Send an edited event in its place, or show first what changes and what would come of it.
+
+    With its faults, the form comes back as it was filled in.
+    """
     try:
+        if request.form.get("step") == "compare":
+            return _compared(letter_id), 200
         replay_with(letter_id, event_of_text(request.form.get("event", "").encode()) or {})
     except InvalidEvent as error:
         return _letter(letter_id, error), error.status
@@ -170,6 +205,44 @@ def replay_group() -> Response:
     return redirect(url_for("messages_pages.overview"), 303)
 
 
+@messages_pages.post("/replay-gradually")
+@require_roles(Role.ADMIN)
+def replay_gradually() -> Response:
+    """Have what the filter shows handled once more: 1, then 10, 100, ..., until letters die again."""
+    try:
+        count = begin_gradually(_sent_selection())
+    except ReplayGoesOn as error:
+        flash(translate(error.message), "warn")
+    else:
+        flash(ngettext("%(num)d dead letter is replayed.", "%(num)d dead letters are replayed, a few at first.", count))
+    return redirect(url_for("messages_pages.overview"), 303)
+
+
+@messages_pages.post("/replay-gradually/stop")
+@require_roles(Role.ADMIN)
+def stop_gradual_replay() -> Response:
+    """Take no further step."""
+    flash(_("Stopped. What is under way comes to its end.") if stop_gradually() else _("It had ended before."))
+    return redirect(url_for("messages_pages.overview"), 303)
+
+
+@messages_pages.post("/note")
+@require_roles(Role.ADMIN)
+def note() -> Response:
+    """Write a note about a group, or take it away."""
+    sent = load_sent(NoteArgs, request.form)
+    note_group(sent["type"], sent["reason"], sent["text"])
+    flash(_("Noted."))
+    return redirect(url_for("messages_pages.overview", _anchor="groups"), 303)
+
+
+@messages_pages.post("/<uuid:letter_id>/trial")
+@require_roles(Role.ADMIN)
+def try_out(letter_id: UUID) -> str:
+    """Show what a replay would do; nothing of it stays."""
+    return _letter(letter_id, trial=try_letter(letter_id))
+
+
 @messages_pages.post("/retry")
 @require_roles(Role.ADMIN)
 def retry() -> Response:
@@ -186,7 +259,8 @@ def confirm_discard() -> str:
     selection = _sent_selection()
     with runtime().database.reading() as session:
         groups = [group for group in dead_letter_groups(session) if _is_in(group, selection)]
-    return render_template("messages/discard.html", groups=groups, selection=selection, **_frame())
+        _newest, count = count_dead(session, selection)
+    return render_template("messages/discard.html", groups=groups, count=count, selection=selection, **_frame())
 
 
 @messages_pages.post("/discard")
@@ -198,7 +272,31 @@ def discard_group() -> Response:
     return redirect(url_for("messages_pages.overview"), 303)
 
 
-def _letter(letter_id: UUID, refusal: InvalidEvent | None = None) -> str:
+def _compared(letter_id: UUID) -> str:
+    """Show what the edited event changes, and what would come of it. Raises InvalidEvent."""
+    changes = event_of_text(request.form.get("event", "").encode()) or {}
+    return _letter(letter_id, trial=try_letter(letter_id, changes), changes=changes)
+
+
+def _differences(text: str, changes: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return what changes, with the lines around it: each line with `-`, `+` or a blank for what stays."""
+    try:
+        before = load_json(text.encode())
+    except ValueError:
+        before = {}
+    after = {**before, **changes} if isinstance(before, dict) else dict(changes)
+    old, new = (json.dumps(event, indent=2, ensure_ascii=False).splitlines() for event in (before, after))
+    lines = list(unified_diff(old, new, lineterm=""))[2:]  # without the names of files
+    return [(line[0], line[1:]) for line in lines if not line.startswith("@@")]
+
+
+def _letter(
+    letter_id: UUID,
+    refusal: InvalidEvent | None = None,
+    *,
+    trial: Trial | None = None,
+    changes: Mapping[str, Any] | None = None,
+) -> str:
     story = letter_story(letter_id)
     under_way = _letter_is_under_way(story)
     return render_template(
@@ -213,7 +311,9 @@ def _letter(letter_id: UUID, refusal: InvalidEvent | None = None) -> str:
         is_handled=story.outcome is Outcome.HANDLED,
         is_dead_again=story.outcome is Outcome.DEAD_AGAIN,
         edited_id=next((entry.detail for entry in reversed(story.history) if entry.action == Action.EDITED), None),
-        edited=request.form.get("event") if refusal else story.text,
+        edited=request.form.get("event", story.text),
+        trial=trial,
+        differences=None if changes is None else _differences(story.text, changes),
         refusal=translate(refusal.message, refusal.parts) if refusal else None,
         **_frame(),
     )
@@ -234,10 +334,17 @@ def _is_watched(groups: Sequence[DeadLetterGroup], decisions: Sequence[RecentDec
     return under_way and bool(decisions) and _is_recent(decisions[0].at, _WATCHED)
 
 
-def _news(decisions: Sequence[RecentDecision]) -> RecentDecision | None:
-    """Return the latest decision if it is fresh and its outcome is worth telling."""
+def _news(decisions: Sequence[RecentDecision], gradual: GradualReplayView | None) -> RecentDecision | None:
+    """Return the latest decision if it is fresh, its outcome is worth telling, and no gradual replay tells it."""
     latest = decisions[0] if decisions else None
-    return latest if latest and latest.outcome and _is_recent(latest.at, _NEWS) else None
+    if not latest or not latest.outcome or not _is_recent(latest.at, _NEWS):
+        return None
+    is_step = gradual is not None and gradual.started_at <= latest.at <= (gradual.ended_at or utc_now())
+    return None if is_step else latest
+
+
+def _is_news(replay: GradualReplayView) -> bool:
+    return replay.ended_at is None or _is_recent(replay.ended_at, _NEWS)
 
 
 def _is_recent(moment: datetime, age: timedelta) -> bool:
@@ -257,7 +364,7 @@ def _decide(letter_id: UUID, decision: Decision, said: str) -> Response:
 def _sent_selection() -> Selection:
     """Which letters the form or the link names. Nothing that died after the page was shown is among them."""
     sent = load_sent(SelectionOnPage, request.values)
-    return Selection(sent["type"], sent["reason"], sent["up_to"])
+    return Selection(**sent)
 
 
 def _is_in(group: DeadLetterGroup, selection: Selection) -> bool:
@@ -271,10 +378,11 @@ def _choices(found: list[str], chosen: str | None) -> list[str]:
 
 def _frame() -> dict[str, object]:
     """Return what every page needs: the names of things."""
-    return {"reason_name": _reason_name, "name_of": _name_of, "told_outcome": _told_outcome}
+    return {"reason_name": reason_name, "name_of": _name_of, "told_outcome": _told_outcome}
 
 
-def _reason_name(reason: str) -> str:
+def reason_name(reason: str) -> str:
+    """Return what a reason of death is called in the language of the request."""
     return translate(_REASONS.get(reason, reason))
 
 

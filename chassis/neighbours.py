@@ -138,6 +138,11 @@ def _answer_or_none(future: Future[T], service: str, about: str) -> T | None:
     return None
 
 
+def tell_service(url: str, token: str) -> requests.Response:
+    """Send a POST without a body to a service, in the name of the token's holder; return the answer."""
+    return requests.post(url, headers={"Authorization": f"Bearer {token}"}, timeout=_TIMEOUT, allow_redirects=False)
+
+
 def ask_service(url: str, token: str | None = None) -> Any:
     """Return what the service at this address answers, as JSON. Raises whatever keeps it from that."""
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}

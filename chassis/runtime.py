@@ -13,6 +13,7 @@ from chassis.sessions import Confirmations
 from chassis.settings import Settings
 from chassis.timeline.steps import FurtherSteps
 from chassis.tokens import TokenVerifier
+from messaging import HandlerTable
 
 EXTENSION = "ates"
 
@@ -30,6 +31,8 @@ class Runtime:
     #: Where a person without a session is sent.
     sign_in_url: str
     dead_letter_counts: DeadLetterCounts
+    #: What the service subscribes to.
+    handlers: HandlerTable
     #: The second row of the bar.
     places: Sequence[Place]
     #: What follows from events of this service, on a timeline.

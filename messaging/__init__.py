@@ -40,9 +40,11 @@ from messaging.retry import RetryPolicy
 from messaging.schemas import SchemaRegistry
 from messaging.stopping import stop_at_signal
 from messaging.tables import create_tables
+from messaging.throughput import Backlog, consumer_backlog, handled_per_minute, published_per_minute
 from messaging.topology import consumer_topology, shared_topology
 
 __all__ = [
+    "Backlog",
     "Batch",
     "Consumer",
     "Event",
@@ -71,6 +73,7 @@ __all__ = [
     "VersionedAggregate",
     "bind_outbox",
     "caused_by",
+    "consumer_backlog",
     "consumer_topology",
     "count_waiting",
     "create_tables",
@@ -78,9 +81,11 @@ __all__ = [
     "dead_letters",
     "delete_handled",
     "delete_published",
+    "handled_per_minute",
     "message_context",
     "outbox_status",
     "publish",
+    "published_per_minute",
     "replay",
     "shared_topology",
     "stop_at_signal",

@@ -18,6 +18,7 @@ from uuid import UUID, uuid4
 from sqlalchemy.orm import Session, sessionmaker
 
 from messaging import held, inbox
+from messaging.dead_letters.gradual import advance_gradual_replay
 from messaging.dispatch import HandlerTable, dispatch, keeps_order
 from messaging.envelope import Event
 from messaging.errors import AttemptsUsedUp, KillsTheProcess, PermanentError, ReplayLost
@@ -123,6 +124,7 @@ class Handling:
         with self.sessions.begin() as session, contention():
             if inbox.replay_under_way(session) is not None:
                 return []
+            advance_gradual_replay(session)
             return held.take_due(session, self.service, self.process, limit=limit)
 
     def _handle_batch(self, batch: Sequence[Received]) -> None:

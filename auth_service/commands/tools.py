@@ -28,12 +28,15 @@ class Tools:
     clients: Mapping[str, Client]
     #: What the other services tell of a person, for the first page.
     summaries: Neighbours[dict[str, Any]]
+    #: How each service fares, for the console of operators.
+    overviews: Neighbours[dict[str, Any]]
 
 
 def make_tools(settings: Settings, database: Database) -> Tools:
     """Make them; nothing is read from the database yet."""
     summaries = Neighbours[dict[str, Any]](TELLING, about="summary", threads=_THREADS)
-    return Tools(KeyRing(database), BeakMemory(), clients_of(settings.public_urls), summaries)
+    overviews = Neighbours[dict[str, Any]](settings.public_urls, about="overview", threads=_THREADS)
+    return Tools(KeyRing(database), BeakMemory(), clients_of(settings.public_urls), summaries, overviews)
 
 
 def install_tools(app: Flask, tools: Tools) -> None:

@@ -19,5 +19,4 @@ PLACES = (
     ),
     Place(N_("Sign-ins"), "auth.list_sign_ins", (Role.ADMIN,)),
     Place(N_("Refused sign-ins"), "auth.list_refused_sign_ins", (Role.ADMIN,)),
-    Place(N_("Timelines"), "auth.find_timeline", (Role.ADMIN,), also=("auth.show_timeline",)),
 )

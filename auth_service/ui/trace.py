@@ -14,8 +14,8 @@ from marshmallow import Schema
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
-from auth_service.ui.asking import token_of
 from auth_service.ui.blueprint import pages
+from auth_service.ui.tokens import token_of
 from chassis import neighbours
 from chassis.errors import N_
 from chassis.i18n import format_money, translate

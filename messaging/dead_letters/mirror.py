@@ -33,7 +33,8 @@ from messaging.errors import (
 from messaging.forwarder import Forwarder
 from messaging.held import Line, die, event_of, lock_lines, release
 from messaging.sender import require_its_producer
-from messaging.topology import dead_letter_topology, dead_queue
+from messaging.throughput import remember_backlog
+from messaging.topology import dead_letter_topology, dead_queue, events_queue
 from messaging.transport import Broker, Delivery, QueueState, Receiver
 
 _log = logging.getLogger(__name__)
@@ -153,6 +154,9 @@ class DeadLetterMirror:
         queue = self._state()
         if (amiss or queue.ready != expected) and not queue.consumers:  # else somebody has some of it in hands
             self._go_through(connection, queue.ready, all_of_it=not amiss)
+        backlog = self._broker.queue_state(events_queue(self._service))
+        with _transaction(connection) as session:
+            remember_backlog(session, backlog)
         took = time.monotonic() - began
         self._compare_at = time.monotonic() + max(self._compare_every, took / _SHARE)
 

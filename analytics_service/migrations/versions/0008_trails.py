@@ -5,7 +5,7 @@ from alembic import op
 from messaging.migrations import trails_v6
 
 revision = "0008"
-down_revision = "0006"
+down_revision = "0007"
 branch_labels = None
 depends_on = None
 
