@@ -5,7 +5,7 @@ has handled names them. docs/decisions/0031-one-timeline.md says why.
 """
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -87,9 +87,10 @@ class Thread:
     """Events of one correlation id, of which something is known here."""
 
     correlation_id: UUID
-    #: Of its first event here.
+    #: Of its first event that was made here; if there is none, of one that was in trouble.
     since: datetime
     type: str
+    #: How many were made here.
     events: int
 
 
@@ -134,7 +135,7 @@ def events_held(session: Session, correlation_id: UUID, event_ids: Collection[UU
             HeldMessage.attempts,
             HeldMessage.died_at,
         )
-        .where(or_(of_thread, HeldMessage.id.in_(event_ids)) if event_ids else of_thread)
+        .where(or_(of_thread, HeldMessage.id.in_(event_ids)))
         .order_by(HeldMessage.died_at)
         .limit(limit)
     )
@@ -148,11 +149,27 @@ def threads_of(session: Session, what: str, *, limit: int) -> list[Thread]:
     """
     statement: TextClause = _THREADS_OF_SUBJECT
     wanted: dict[str, object] = {"subject": what, "limit": limit}
-    if (id := _uuid_or_none(what)) is not None:
+    id = _uuid_or_none(what)
+    if id is not None:
         statement = _THREADS_OF_ID
         wanted |= {"id": id, "subject": str(id)}
     session.execute(_BY_INDEX)
-    return [Thread(*row) for row in session.execute(statement, wanted)]
+    found = {row.correlation_id: Thread(*row) for row in session.execute(statement, wanted)}
+    for thread in _threads_in_trouble(session, id, limit=limit):
+        found.setdefault(thread.correlation_id, thread)
+    return list(found.values())
+
+
+def _threads_in_trouble(session: Session, id: UUID | None, *, limit: int) -> Iterator[Thread]:
+    """Yield the threads of held messages: their event may be in no outbox any more, or never was."""
+    if id is None:
+        return
+    correlation_id = HeldMessage.properties["correlation_id"].astext
+    held = select(correlation_id, HeldMessage.died_at, HeldMessage.type)
+    for named, at, type in session.execute(
+        held.where(or_(correlation_id == str(id), HeldMessage.id == id)).limit(limit)
+    ):
+        yield Thread(_uuid_or_none(named or "") or id, at, type, events=0)
 
 
 def _uuid_or_none(text: str) -> UUID | None:

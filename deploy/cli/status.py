@@ -178,8 +178,9 @@ def _in_words(process: Mapping[str, Any]) -> str:
 
 def _show_needs(needs: list[Need]) -> None:
     if needs:
-        rows = [(need.where, need.detail, need.remedy) for need in needs]
-        print_table("NEEDS A PERSON", ("where", "what", "see"), rows)
+        print("NEEDS A PERSON")  # no table: what is to be done has to fit into a line, to be copied
+    for need in needs:
+        print(f"  {need.where}: {need.detail}. See {need.remedy}")
 
 
 def _show_unknown(unknown_types: list[dict[str, Any]]) -> None:

@@ -85,6 +85,9 @@ def test_a_dead_letter_belongs_to_the_request_of_its_event(house: House, admin: 
     correlation_id = story["properties"]["correlation_id"]
     [item] = house.api(admin).get(f"/trace/{correlation_id}").json["items"]
     assert (item["what"], item["id"], item["state"], item["detail"]) == ("held", str(letter), "dead", "schema-invalid")
+    for known in (correlation_id, letter):
+        [thread] = house.api(admin).get(f"/trace?id={known}").json["items"]
+        assert (thread["correlation_id"], thread["events"]) == (correlation_id, 0)
     page = house.browser(admin).get(f"/messages/{letter}").text
     assert f"/trace?id={correlation_id}" in page
 

@@ -294,7 +294,7 @@ def test_what_needs_a_person_is_said_with_what_to_do_though_every_process_is_at_
         ("day-not-closed", "billing"),
     }
     assert "NEEDS A PERSON" in shown
-    assert "./ates close-day --from" in " ".join(shown.split())
+    assert "See ./ates close-day --from" in shown
 
 
 def test_beside_containers_the_databases_of_the_environment_are_asked_and_no_process_is_missed(

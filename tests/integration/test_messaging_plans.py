@@ -135,7 +135,10 @@ HOT = {
         sorts=100,
     ),
     "the threads of an event": HotQuery(
-        lambda session: trail.threads_of(session, str(id_of("event7")), limit=50), {"outbox_trails"}, LARGE, sorts=100
+        lambda session: trail.threads_of(session, str(id_of("event7")), limit=50),
+        {"outbox_trails", "held_message_trail", "held_message_pkey"},
+        LARGE,
+        sorts=100,
     ),
     "the threads of an aggregate": HotQuery(
         lambda session: trail.threads_of(session, id_of("task7").hex, limit=50),
