@@ -21,6 +21,7 @@ from chassis.errors import N_
 from chassis.i18n import format_money, translate
 from chassis.identity import current_principal, require_roles
 from chassis.input.sent import load_query
+from chassis.messages_ui import reason_name
 from chassis.navigation import SERVICE_NAMES
 from chassis.people import Role
 from chassis.runtime import runtime
@@ -121,6 +122,7 @@ def show_timeline(correlation_id: UUID) -> str:
         left_out=sum(told.left_out for told in answers.values() if told),
         silent=_silent(answers),
         duration=duration,
+        reason_name=reason_name,
     )
 
 
@@ -214,19 +216,18 @@ def _diagram(lines: Sequence[Line]) -> Diagram | None:
 
 def _drawn(line: Line, heard: set[UUID]) -> Iterable[Drawn]:
     moment, step = line.moment, line.moment.step
-    time = f"+{duration(moment.since_ms)}"
+    told = {"at": step.service, "time": f"+{duration(moment.since_ms)}", "name": line.name}
+    state = f": {line.words}" if line.urgent else ""
     if moment.sets_off:
-        yield Drawn(Kind.ARROW, step.service, _("request or job"), time, origin=_OUTSIDE)
+        yield Drawn(Kind.ARROW, step.service, told["time"], words=_("request or job"), origin=_OUTSIDE)
     if step.what is What.EVENT:
         if step.id not in heard:
-            label = f"{line.name}: {line.words}" if line.urgent else line.name
-            yield Drawn(Kind.TROUBLE if line.urgent else Kind.QUIET, step.service, label, time)
+            yield Drawn(Kind.TROUBLE if line.urgent else Kind.QUIET, words=state, **told)
     elif step.what in (What.HANDLED, What.HELD):
-        kind = Kind.TROUBLE if line.urgent else Kind.ARROW
-        label = f"{line.name}: {line.words}" if line.urgent else line.name
-        yield Drawn(kind, step.service, label or line.words, time, origin=moment.producer)
+        words = state if line.name else line.words
+        yield Drawn(Kind.TROUBLE if line.urgent else Kind.ARROW, words=words, origin=moment.producer, **told)
     else:
-        yield Drawn(Kind.TROUBLE if line.urgent else Kind.NOTE, step.service, line.words, time)
+        yield Drawn(Kind.TROUBLE if line.urgent else Kind.NOTE, words=line.words, **told)
 
 
 def _named(diagram: Diagram) -> Diagram:

@@ -30,8 +30,10 @@ class Drawn:
     kind: Kind
     #: A column's name.
     at: str
-    label: str
     time: str
+    #: An event's name, which is the same in all languages, and what else is said.
+    name: str = ""
+    words: str = ""
     origin: str | None = None
 
 
@@ -48,7 +50,8 @@ class Row:
     """A step: an arrow from x1 to x2, a loop where both are the same, or a note at x2 where x1 is None."""
 
     kind: Kind
-    label: str
+    name: str
+    words: str
     time: str
     y: float
     x1: float | None
@@ -75,7 +78,7 @@ def folded(rows: Iterable[Drawn]) -> list[Drawn]:
     """Make of equal rows that follow each other one that says how many they are."""
     together = [list(group) for _, group in groupby(rows, key=lambda row: replace(row, time=""))]
     return [
-        group[0] if len(group) == 1 else replace(group[0], label=f"{group[0].label} ×{len(group)}")
+        group[0] if len(group) == 1 else replace(group[0], words=f"{group[0].words} ×{len(group)}")
         for group in together
     ]
 
@@ -101,4 +104,4 @@ def _place(drawn: Drawn, places: dict[str, float], y: float) -> Row:
         label_x, anchor = (x2 - 10, "end") if last else (x2 + beside, "start")
     else:
         label_x, anchor = (x1 + x2) / 2, "middle"
-    return Row(drawn.kind, drawn.label, drawn.time, y, x1, x2, label_x, anchor)
+    return Row(drawn.kind, drawn.name, drawn.words, drawn.time, y, x1, x2, label_x, anchor)

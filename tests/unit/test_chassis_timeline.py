@@ -63,13 +63,13 @@ def test_a_thread_that_several_services_know_is_told_once_the_newest_first() -> 
 
 
 def test_arrows_go_from_column_to_column_downwards_and_what_repeats_itself_is_counted() -> None:
-    told = [Drawn(Kind.ARROW, "billing", "task_assigned", f"+{n} ms", origin="tracker") for n in range(3)]
-    back = Drawn(Kind.ARROW, "tracker", "task_priced", "+9 ms", origin="billing")
-    loop = Drawn(Kind.ARROW, "tracker", "reassignment_requested", "+9 ms", origin="tracker")
-    note = Drawn(Kind.NOTE, "billing", "fee", "+9 ms")
+    told = [Drawn(Kind.ARROW, "billing", f"+{n} ms", name="task_assigned", origin="tracker") for n in range(3)]
+    back = Drawn(Kind.ARROW, "tracker", "+9 ms", name="task_priced", origin="billing")
+    loop = Drawn(Kind.ARROW, "tracker", "+9 ms", name="reassignment_requested", origin="tracker")
+    note = Drawn(Kind.NOTE, "billing", "+9 ms", words="fee")
     diagram = sequence_diagram(["tracker", "billing"], folded([*told, back, loop, note]))
     there, returned, itself, noted = diagram.rows
-    assert (there.label, there.time) == ("task_assigned ×3", "+0 ms")
+    assert (there.name, there.words, there.time) == ("task_assigned", " ×3", "+0 ms")
     tracker, billing = (column.x for column in diagram.columns)
     assert (there.x1, there.x2) == (tracker, billing)
     assert (returned.x1, returned.x2) == (billing, tracker)
