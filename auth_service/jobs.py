@@ -1,6 +1,6 @@
 """What auth does by the clock."""
 
-from apscheduler.schedulers.blocking import BlockingScheduler
+from apscheduler.schedulers.base import BaseScheduler
 
 from auth_service import commands
 from auth_service.models import RequestKey
@@ -10,7 +10,7 @@ from chassis.request_keys import forget_old_keys
 from chassis.settings import Settings
 
 
-def add_jobs(scheduler: BlockingScheduler, _settings: Settings, database: Database) -> None:
+def add_jobs(scheduler: BaseScheduler, _settings: Settings, database: Database) -> None:
     """Add auth's jobs to its scheduler."""
     scheduler.add_job(
         forget_expired,

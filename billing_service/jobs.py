@@ -3,7 +3,7 @@
 from datetime import date
 
 import structlog
-from apscheduler.schedulers.blocking import BlockingScheduler
+from apscheduler.schedulers.base import BaseScheduler
 from prometheus_client import Gauge
 
 from billing_service import commands, queries
@@ -23,7 +23,7 @@ _LOOK_FOR_LETTERS = 5
 _log = structlog.get_logger(__name__)
 
 
-def add_jobs(scheduler: BlockingScheduler, settings: BillingSettings, database: Database) -> None:
+def add_jobs(scheduler: BaseScheduler, settings: BillingSettings, database: Database) -> None:
     """Add billing's jobs to its scheduler: they look right away, and then again and again."""
     now = utc_now()
     scheduler.add_job(

@@ -159,11 +159,16 @@ class StoppedSchema(Schema):
     stopped = fields.Boolean(metadata={"description": "False if there was none"})
 
 
-class NoteArgs(Schema):
-    """A note about the dead letters of one type and reason; an empty text takes it away."""
+class NoteOf(Schema):
+    """The dead letters of one type and reason."""
 
-    type = Text(required=True)
-    reason = Text(required=True)
+    type = Text(load_default="")
+    reason = Text(load_default="")
+
+
+class NoteArgs(NoteOf):
+    """A note about them; an empty text takes it away."""
+
     text = fields.String(required=True, validate=validate.Length(max=_NOTE_LENGTH))
 
 

@@ -1,4 +1,4 @@
-"""The process that wakes the robots of a service. It decides nothing: what is due stands in the database."""
+"""What wakes the robots of a service. It decides nothing: what is due stands in the database."""
 
 import functools
 import threading
@@ -12,16 +12,16 @@ from uuid import uuid4
 import structlog
 from apscheduler.events import EVENT_JOB_MAX_INSTANCES, JobSubmissionEvent
 from apscheduler.job import Job
-from apscheduler.schedulers.blocking import BlockingScheduler
+from apscheduler.schedulers.background import BackgroundScheduler
 from prometheus_client import Counter, Gauge, Histogram
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 
 from chassis import scheduled_jobs
+from chassis.conditions import WAITING_FOR_PERSON
 from chassis.db import Database, utc_now
 from chassis.errors import N_
-from chassis.observe.probes import WAITING_FOR_PERSON
-from chassis.observe.state import answers, probing_engine
+from chassis.observe.state import answers
 from chassis.scheduled_jobs import Plan
 from chassis.settings import Settings
 from chassis.tracing import Tracing
@@ -64,7 +64,7 @@ class JobWaitsForPerson(JobWaits):
     """The work goes on when a person has done something. Until then the scheduler is not ready, and says so."""
 
 
-class JobScheduler(BlockingScheduler):  # type: ignore[misc]
+class JobScheduler(BackgroundScheduler):  # type: ignore[misc]
     """A scheduler whose jobs are counted and timed, each run with a correlation id of its own."""
 
     def __init__(self, service: str, tracing: Tracing, database: Database, **options: Any) -> None:
@@ -236,8 +236,7 @@ def build_scheduler(settings: Settings, database: Database, tracing: Tracing | N
             "max_instances": 1,
         },
     )
-    engine = probing_engine(settings)
-    scheduler.add_heartbeat(lambda: answers(engine))
+    scheduler.add_heartbeat(lambda: answers(settings))
     scheduler.add_job(
         forget_old_messages,
         "interval",

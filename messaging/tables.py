@@ -281,6 +281,11 @@ event.listen(
     "after_create",
     DDL(HELD_BODY.replace("CREATE", "CREATE OR REPLACE")),  # type: ignore[no-untyped-call]
 )
+event.listen(
+    HeldMessage.__table__,
+    "after_drop",
+    DDL("DROP FUNCTION IF EXISTS held_body"),  # type: ignore[no-untyped-call]
+)
 
 
 def create_tables(engine: Engine) -> None:

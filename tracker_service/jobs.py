@@ -1,6 +1,6 @@
 """What the tracker does by the clock."""
 
-from apscheduler.schedulers.blocking import BlockingScheduler
+from apscheduler.schedulers.base import BaseScheduler
 
 from chassis import request_keys
 from chassis.db import Database, utc_now
@@ -10,7 +10,7 @@ from tracker_service import commands
 from tracker_service.models import RequestKey
 
 
-def add_jobs(scheduler: BlockingScheduler, _settings: Settings, database: Database) -> None:
+def add_jobs(scheduler: BaseScheduler, _settings: Settings, database: Database) -> None:
     """Add the tracker's jobs to its scheduler."""
     scheduler.add_job(
         forget_old_keys,

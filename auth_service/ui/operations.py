@@ -69,6 +69,13 @@ def operations() -> Response:
     return live_page(version, lambda: _render(services, version))
 
 
+@pages.get("/operations/jobs/<string:service>/<string:job>/run")
+@require_roles(Role.ADMIN)
+def show_jobs(service: str, job: str) -> Response:  # noqa: ARG001 (parts of the address)
+    """Lead to the jobs: a refusal leaves this address in the browser."""
+    return redirect(url_for("auth.operations", _anchor="jobs"))
+
+
 @pages.post("/operations/jobs/<string:service>/<string:job>/run")
 @require_roles(Role.ADMIN)
 def run_job(service: str, job: str) -> Response:

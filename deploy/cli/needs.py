@@ -14,9 +14,6 @@ from deploy.run_file import Run
 
 #: Seconds after which a pending event is old: as the alert says in docs/operation.md.
 OLD_PENDING_S = 60
-#: A process that was started again so often, and lives for so few seconds, will end again.
-_RESTARTS = 3
-_YOUNG_S = 300
 #: The robot closes a day soon after its end.
 _CLOSED_WITHIN = timedelta(minutes=15)
 
@@ -48,10 +45,10 @@ def needs_of_services(services: Sequence[Mapping[str, Any]]) -> Iterator[Need]:
 
 
 def needs_of_processes(processes: Sequence[Mapping[str, Any]]) -> Iterator[Need]:
-    """Yield who is started again and again."""
+    """Yield who ends again and again."""
     for process in processes:
-        if process["restarts"] >= _RESTARTS and (process["seconds"] is None or process["seconds"] < _YOUNG_S):
-            detail = f"started again {process['restarts']} times, and not for good"
+        if process["early_ends"]:
+            detail = f"has ended {process['early_ends']} times in a row soon after its start"
             yield Need("restarts", process["name"], detail, f"the log of {process['name']}")
 
 

@@ -16,6 +16,7 @@ from deploy.cli.running import living, open_database, running_system
 from deploy.errors import DeployError
 from deploy.processes import all_process_names
 from deploy.run_file import Run
+from deploy.settings import load_deployment
 from messaging import outbox_status
 from messaging.dead_letters import dead_letter_groups
 from messaging.errors import UnknownType
@@ -61,6 +62,7 @@ def _processes(run: Run) -> list[dict[str, Any]]:
     processes += _missing({process["name"] for process in processes})
     for found in processes:
         found["restarts"] = run.restarts.get(found["name"], 0)
+        found["early_ends"] = run.ending_again_and_again.get(found["name"], 0)
     return processes
 
 
@@ -83,8 +85,9 @@ def _process(name: str, pid: int) -> dict[str, Any]:
 
 def _missing(listed: Collection[str]) -> list[dict[str, Any]]:
     """Those that ought to be there and are not in run.json, which names who was alive when it was written."""
+    ours = all_process_names(load_deployment())
     absent = {"pid": None, "running": False, "seconds": None, "memory_mb": None, "ready": None, "doing": "missing"}
-    return [{"name": name} | absent for name in (*_SERVERS, *all_process_names()) if name not in listed]
+    return [{"name": name} | absent for name in (*_SERVERS, *ours) if name not in listed]
 
 
 def _condition(process: Mapping[str, Any], seconds: int | None) -> dict[str, Any]:
@@ -173,6 +176,8 @@ def _show(services: list[dict[str, Any]], processes: list[dict[str, Any]], run: 
 
 def _in_words(process: Mapping[str, Any]) -> str:
     doing: str = f"NOT READY: {process['doing']}" if process["ready"] is False else process["doing"]
+    if process["early_ends"]:
+        doing = f"ENDS AGAIN AND AGAIN, {process['early_ends']} times in a row; {doing}".removesuffix("; ")
     return f"{doing} (restarts: {process['restarts']})".strip() if process["restarts"] else doing
 
 

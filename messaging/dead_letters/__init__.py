@@ -17,40 +17,46 @@ their state; the consumer handles what is to be replayed.
     rules.py      labels, headers, what an edited event keeps
 """
 
-from messaging.dead_letters.decisions import (
-    Actor,
-    Decision,
-    Selection,
-    count_dead,
-    decide,
-    decide_all,
-    replay_edited,
-    retry_waiting,
-)
-from messaging.dead_letters.gradual import (
-    GradualReplayView,
-    Progress,
-    latest_gradual_replay,
-    replay_gradually,
-    stop_gradual_replay,
-)
-from messaging.dead_letters.notes import group_notes, write_note
-from messaging.dead_letters.outcomes import Outcome, OutcomeCounts
-from messaging.dead_letters.reading import (
-    DeadLetterGroup,
-    DeadLetterStory,
-    DeadLetterView,
-    RecentDecision,
-    count_dead_letters,
-    dead_letter_groups,
-    list_dead_letters,
-    read_dead_letter,
-    recent_decisions,
-)
-from messaging.dead_letters.retention import delete_closed
-from messaging.dead_letters.search import FieldIs
-from messaging.dead_letters.trial import Trial, Verdict, try_out
-from messaging.held.states import LIVING, OPEN, STATE_FILTERS, Action, State
+from typing import TYPE_CHECKING
+
+from messaging.lazily import importer
+
+if TYPE_CHECKING:
+    from messaging.dead_letters.decisions import (
+        Actor,
+        Decision,
+        Selection,
+        count_dead,
+        decide,
+        decide_all,
+        replay_edited,
+        retry_waiting,
+    )
+    from messaging.dead_letters.gradual import (
+        GradualReplayView,
+        Progress,
+        latest_gradual_replay,
+        replay_gradually,
+        stop_gradual_replay,
+    )
+    from messaging.dead_letters.notes import group_notes, write_note
+    from messaging.dead_letters.outcomes import Outcome, OutcomeCounts
+    from messaging.dead_letters.reading import (
+        DeadLetterGroup,
+        DeadLetterStory,
+        DeadLetterView,
+        RecentDecision,
+        count_dead_letters,
+        dead_letter_groups,
+        list_dead_letters,
+        read_dead_letter,
+        recent_decisions,
+    )
+    from messaging.dead_letters.retention import delete_closed
+    from messaging.dead_letters.search import FieldIs
+    from messaging.dead_letters.trial import Trial, Verdict, try_out
+    from messaging.held.states import LIVING, OPEN, STATE_FILTERS, Action, State
+
 
 __all__ = [
     "LIVING",
@@ -90,3 +96,5 @@ __all__ = [
     "try_out",
     "write_note",
 ]
+
+__getattr__ = importer(__name__, __file__)

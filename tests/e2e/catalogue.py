@@ -16,6 +16,8 @@ NOBODY = "nobody"
 #: With each, whether the page was seen already in the first that hears of events, and so has dead letters.
 _SERVICES = [(service, service != CONSUMING_SERVICES[0]) for service in SERVICES]
 
+#: A group of dead letters.
+_GROUP = "type=auth.user_updated.v1&reason=schema-invalid"
 _PART = re.compile(r"<(?:\w+:)?(\w+)>")
 
 _ADMIN: tuple[str, ...] = (Role.ADMIN,)
@@ -126,6 +128,7 @@ PAGES: tuple[Place, ...] = (
     *(Place(service, "/messages", _ADMIN, again=again) for service, again in _SERVICES),
     *(Place(service, "/messages", _ADMIN, query="state=all", again=again) for service, again in _SERVICES),
     *(Place(service, "/messages/discard", _ADMIN, again=again) for service, again in _SERVICES),
+    *(Place(service, "/messages/note", _ADMIN, query=_GROUP, again=again) for service, again in _SERVICES),
     *(Place(service, "/messages/<uuid:letter_id>", _ADMIN, again=again) for service, again in _SERVICES),
 )
 
@@ -147,6 +150,7 @@ NO_PAGES: Mapping[str, str] = {
     "/accounts/<uuid:user_id>/corrections": "leads to the page with the form",
     "/messages/<uuid:letter_id>/edit": "leads to the page with the form",
     "/messages/<uuid:letter_id>/trial": "leads to the page with the form",
+    "/operations/jobs/<string:service>/<string:job>/run": "leads to the page with the form",
     "/payouts/<uuid:payout_id>.eml": "a file",
     "/tasks.csv": "a file",
     "/created.csv": "a file",

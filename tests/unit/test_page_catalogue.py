@@ -28,10 +28,8 @@ LEADS_ON = {
     "/messages/<uuid:letter_id>/discard",
     "/messages/replay",
     "/messages/retry",
-    "/messages/note",
     "/messages/replay-gradually",
     "/messages/replay-gradually/stop",
-    "/operations/jobs/<string:service>/<string:job>/run",
     "/sign-out",
 }
 
