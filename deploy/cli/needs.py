@@ -48,7 +48,7 @@ def needs_of_processes(processes: Sequence[Mapping[str, Any]]) -> Iterator[Need]
     """Yield who ends again and again."""
     for process in processes:
         if process["early_ends"]:
-            detail = f"has ended {process['early_ends']} times in a row soon after its start"
+            detail = f"ENDS AGAIN AND AGAIN, {process['early_ends']} times in a row"
             yield Need("restarts", process["name"], detail, f"the log of {process['name']}")
 
 
