@@ -138,6 +138,8 @@ class LedgerTransaction(Base):
     #: Of a correction: why, and which administrator made it.
     note: Mapped[str | None] = mapped_column(Text)
     made_by: Mapped[UUID | None]
+    #: What it shares with all that the same request or job set off; None for movements from before it was kept.
+    correlation_id: Mapped[UUID | None]
 
     __table_args__ = (
         CheckConstraint("kind IN ('fee', 'reward', 'payout', 'correction')", name="kind"),

@@ -75,6 +75,11 @@ class EntrySchema(Schema):
     cause_event_id = fields.UUID(
         required=True, allow_none=True, metadata={"description": "null when a person or the robot did it"}
     )
+    correlation_id = fields.UUID(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Shared by all that the same request or job set off; null for old movements"},
+    )
     note = fields.String(required=True, allow_none=True, metadata={"description": "Why a correction was made"})
 
 
