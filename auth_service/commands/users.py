@@ -12,6 +12,7 @@ from auth_service import events
 from auth_service.domain.person import Person, person
 from auth_service.errors import EmailTaken, LastAdmin, UserNotFound
 from auth_service.models import EMAIL_INDEX, Beak, User
+from chassis.business_clock import business_now
 from chassis.db import utc_now
 from chassis.people import ACTIVE, BLOCKED, Role
 from messaging import publish
@@ -94,7 +95,7 @@ def try_lock_admins(session: Session) -> bool:
 
 def register(session: Session, who: Person, *, external_id: str | None) -> User:
     """Add somebody."""
-    now = utc_now()
+    now = business_now(session)
     user = User(
         id=uuid4(),
         external_id=external_id,
@@ -113,7 +114,7 @@ def rename(session: Session, user: User, wanted: Person) -> None:
     """Give the user this name and e-mail address, if they are others."""
     if (wanted.name, wanted.email) != (user.name, user.email):
         user.name, user.email = wanted.name, wanted.email
-        publish(session, events.user_updated(user, sequence=user.next_sequence(), changed_at=utc_now()))
+        publish(session, events.user_updated(user, sequence=user.next_sequence(), changed_at=business_now(session)))
 
 
 def change_role(session: Session, user: User, role: str) -> None:
@@ -123,23 +124,22 @@ def change_role(session: Session, user: User, role: str) -> None:
         sequence = user.next_sequence()
         publish(
             session,
-            events.user_role_changed(user, sequence=sequence, changed_at=utc_now(), previous_role=previous),
+            events.user_role_changed(user, sequence=sequence, changed_at=business_now(session), previous_role=previous),
         )
 
 
 def block(session: Session, user: User) -> None:
     """Shut an active user out, and end all sessions for good."""
     if user.status == ACTIVE:
-        now = utc_now()
-        user.status, user.valid_after = BLOCKED, now
-        publish(session, events.user_blocked(user, sequence=user.next_sequence(), changed_at=now))
+        user.status, user.valid_after = BLOCKED, utc_now()
+        publish(session, events.user_blocked(user, sequence=user.next_sequence(), changed_at=business_now(session)))
 
 
 def unblock(session: Session, user: User) -> None:
     """Let a blocked user in."""
     if user.status == BLOCKED:
         user.status = ACTIVE
-        publish(session, events.user_unblocked(user, sequence=user.next_sequence(), changed_at=utc_now()))
+        publish(session, events.user_unblocked(user, sequence=user.next_sequence(), changed_at=business_now(session)))
 
 
 def is_active_admin(user: User) -> bool:
