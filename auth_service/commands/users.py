@@ -90,12 +90,12 @@ def try_lock_admins(session: Session) -> bool:
     return locked
 
 
-# What happens to a user who is locked. The caller checks the rules about e-mail addresses and administrators.
+# What happens to a user who is locked. The caller checks the rules about e-mail addresses and administrators. Events tell
+# real time, whatever the business clock shows: that of a block decides which tokens count no longer.
 
 
 def register(session: Session, who: Person, *, external_id: str | None) -> User:
     """Add somebody."""
-    now = business_now(session)
     user = User(
         id=uuid4(),
         external_id=external_id,
@@ -103,10 +103,10 @@ def register(session: Session, who: Person, *, external_id: str | None) -> User:
         email=who.email,
         role=who.role,
         status=ACTIVE,
-        created_at=now,
+        created_at=business_now(session),
     )
     session.add(user)
-    publish(session, events.user_registered(user, sequence=user.next_sequence(), changed_at=now))
+    publish(session, events.user_registered(user, sequence=user.next_sequence(), changed_at=utc_now()))
     return user
 
 
@@ -114,7 +114,7 @@ def rename(session: Session, user: User, wanted: Person) -> None:
     """Give the user this name and e-mail address, if they are others."""
     if (wanted.name, wanted.email) != (user.name, user.email):
         user.name, user.email = wanted.name, wanted.email
-        publish(session, events.user_updated(user, sequence=user.next_sequence(), changed_at=business_now(session)))
+        publish(session, events.user_updated(user, sequence=user.next_sequence(), changed_at=utc_now()))
 
 
 def change_role(session: Session, user: User, role: str) -> None:
@@ -124,22 +124,23 @@ def change_role(session: Session, user: User, role: str) -> None:
         sequence = user.next_sequence()
         publish(
             session,
-            events.user_role_changed(user, sequence=sequence, changed_at=business_now(session), previous_role=previous),
+            events.user_role_changed(user, sequence=sequence, changed_at=utc_now(), previous_role=previous),
         )
 
 
 def block(session: Session, user: User) -> None:
     """Shut an active user out, and end all sessions for good."""
     if user.status == ACTIVE:
-        user.status, user.valid_after = BLOCKED, utc_now()
-        publish(session, events.user_blocked(user, sequence=user.next_sequence(), changed_at=business_now(session)))
+        now = utc_now()
+        user.status, user.valid_after = BLOCKED, now
+        publish(session, events.user_blocked(user, sequence=user.next_sequence(), changed_at=now))
 
 
 def unblock(session: Session, user: User) -> None:
     """Let a blocked user in."""
     if user.status == BLOCKED:
         user.status = ACTIVE
-        publish(session, events.user_unblocked(user, sequence=user.next_sequence(), changed_at=business_now(session)))
+        publish(session, events.user_unblocked(user, sequence=user.next_sequence(), changed_at=utc_now()))
 
 
 def is_active_admin(user: User) -> bool:

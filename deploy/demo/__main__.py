@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
@@ -26,6 +26,8 @@ from deploy.settings import REPOSITORY, load_deployment
 _AT_ONCE = 8
 #: A month as short as that does not wait for nine attempts to deliver a letter.
 _SHORT = 10
+#: As a shell has it of a program that SIGINT has ended.
+_INTERRUPTED = 130
 
 
 @click.command("demo")
@@ -48,28 +50,32 @@ def demo(*, days: int, people: int) -> None:
 def _tell(run: Run, days: int, people: int) -> None:
     began = time.monotonic()
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="demo") as pool, Stage(people + days) as stage:
-        clock = Clock(of_role(founders(run), "admin"), pool)
-        company = None
         try:
-            stage.show("parrots join")
-            company = gather(run, people, load_deployment().state_dir / "beaks", pool, stage.step)
-            story = Story(run, company, clock, pool, Random(), stage)
-            story.tell(days)
-            if days >= _SHORT:
-                story.wait_until_a_letter_is_given_up()
-        except KeyboardInterrupt:
+            company = _drive(run, days, people, pool, stage)
+        except BaseException:
             pool.shutdown(cancel_futures=True)
-            stage.tell(
-                f"Stopped at {clock.now:%d %b %H:%M}. The books are right; run it again, and it goes on from here."
-            )
-            raise SystemExit(130) from None
-        finally:
-            if company is not None:
-                company.close()
+            raise
     click.echo(f"\n{days} days in {time.monotonic() - began:.0f} seconds.\n")
     right = subprocess.run([sys.executable, "-m", "deploy.cli", "verify"], cwd=REPOSITORY, check=False).returncode == 0
     click.echo(_what_to_look_at(run, company))
     raise SystemExit(0 if right else 1)
+
+
+def _drive(run: Run, days: int, people: int, pool: Executor, stage: Stage) -> Company:
+    clock = Clock(of_role(founders(run), "admin"), pool)
+    try:
+        stage.show("parrots join")
+        company = gather(run, people, load_deployment().state_dir / "beaks", pool, stage.step)
+        story = Story(run, company, clock, pool, Random(), stage)
+        story.tell(days)
+        if days >= _SHORT:
+            story.wait_until_a_letter_is_given_up()
+    except KeyboardInterrupt:
+        pool.shutdown(cancel_futures=True)
+        clock.even_out()
+        stage.tell(f"Stopped at {clock.now:%d %b %H:%M}. Run it again, and it goes on from there.")
+        raise SystemExit(_INTERRUPTED) from None
+    return company
 
 
 @contextmanager

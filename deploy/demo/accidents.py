@@ -10,7 +10,7 @@ import requests
 from chassis.settings import EXCHANGE
 from deploy.cli.running import service_environment
 from deploy.demo.client import Person
-from deploy.demo.people import Company, address
+from deploy.demo.people import Company, address, right_address, wrong_address
 from deploy.demo.plan import Accident
 from deploy.demo.waiting import until
 from deploy.demo.work import Office
@@ -25,8 +25,6 @@ from messaging.transport import Message
 _HEARD_BY_ALL = "auth.user_updated.v1"
 _LETTERS = "/api/v1/messages/dead-letters"
 _TIMEOUT = 30
-#: An address that auth takes and no letter bears: somebody has copied it from the head of another letter.
-_WRONG_ADDRESS = "=?utf-8?q?{key}=0A?="
 
 
 class Accidents:
@@ -58,10 +56,11 @@ class Accidents:
 
     def mend_those_of_the_last_month(self) -> int:
         """Give wrong addresses back what they were and send their letters again; return how many there were."""
-        wrong = [user for user in self._admin.everything("auth", "/api/v1/users") if user["email"].startswith("=?")]
+        users = self._admin.everything("auth", "/api/v1/users")
+        wrong = [user for user in users if right_address(user["email"]) != user["email"]]
         for user in wrong:
-            right = user["email"].removeprefix("=?utf-8?q?").replace("=0A?=", "")
-            self._admin.ask("PATCH", "auth", f"/api/v1/users/{user['id']}", json={"email": right})
+            changes = {"email": right_address(user["email"])}
+            self._admin.ask("PATCH", "auth", f"/api/v1/users/{user['id']}", json=changes)
             for payout in self._admin.everything("billing", "/api/v1/payouts", user_id=user["id"]):
                 if payout["letter"] == "failed":
                     self._admin.ask("POST", "billing", f"/api/v1/payouts/{payout['id']}/letter")
@@ -78,8 +77,8 @@ class Accidents:
             one["user_id"]: one["balance_cents"] for one in self._admin.everything("billing", "/api/v1/accounts")
         }
         person = max(self._company.joined, key=lambda one: balances.get(one.id, 0))
-        email = address(_WRONG_ADDRESS.format(key=person.beak.stem))
-        self._admin.ask("PATCH", "auth", f"/api/v1/users/{person.id}", json={"email": email})
+        changes = {"email": wrong_address(address(person.beak.stem))}
+        self._admin.ask("PATCH", "auth", f"/api/v1/users/{person.id}", json=changes)
         self.unreachable = person.id
         return f"{person.name} has got an e-mail address that no letter can bear."
 

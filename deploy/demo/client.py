@@ -64,10 +64,6 @@ class Person:
             raise DeployError(f"{self.name}: {method} {url} was answered {answer.status_code}: {answer.text}")
         return answer
 
-    def close(self) -> None:
-        """Let go of the connections."""
-        self._session.close()
-
     def _current_token(self) -> str:
         if time.monotonic() >= self._renew_at:
             url = f"{self._services['auth']}/api/v1/token"

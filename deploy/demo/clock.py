@@ -58,8 +58,10 @@ class Clock:
             self._put_forward(max(self._ahead.values()) + round(seconds))
 
     def even_out(self) -> None:
-        """Let all clocks show the same again, wherever somebody was interrupted."""
-        self._put_forward(max(self._ahead.values()))
+        """Let all clocks show the same again, wherever somebody was interrupted: one after the other."""
+        target = max(self._ahead.values())
+        for service in SERVICES:
+            self._put_one_forward(service, target)
 
     def _read(self, service: str) -> Any:
         answer = self._admin.ask("GET", service, _PATH, expect=(_NO_DEMONSTRATION,))

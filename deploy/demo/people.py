@@ -9,16 +9,19 @@ from typing import Any
 from auth_service.demo.parrot import draw_parrot
 from deploy.demo.client import Person
 from deploy.demo.names import key_and_name
+from deploy.demo.waiting import until
 from deploy.errors import DeployError
 from deploy.run_file import Run
 
-_TAKEN = 409
+_TAKEN, _SHUT_OUT = 409, 401
 #: Drawn anew so often, at most, when somebody has such a beak already.
 _ATTEMPTS = 20
 #: Every so many of those who join have these roles; all others are popugs.
 _BOSSES, _ACCOUNTANTS = 12, 17
 #: Every so many do nothing, ever.
 _IDLE = 11
+#: What is said around a name that is encoded: here with the end of a line in it (RFC 2047).
+_WRONG, _END_OF_WRONG = "=?utf-8?q?", "=0A?="
 
 
 @dataclass(frozen=True)
@@ -36,11 +39,6 @@ class Company:
     def idle(self) -> set[str]:
         """The ids of those who do nothing."""
         return {person.id for person in self.joined[_IDLE - 1 :: _IDLE]}
-
-    def close(self) -> None:
-        """Let go of all connections."""
-        for person in {self.admin, self.manager, *self.workers.values()}:
-            person.close()
 
 
 def founders(run: Run) -> list[Person]:
@@ -66,7 +64,7 @@ def gather(run: Run, number: int, beaks: Path, pool: Executor, came: Callable[[]
     """
     people = founders(run)
     admin = of_role(people, "admin")
-    known = {user["email"]: user for user in admin.everything("auth", "/api/v1/users")}
+    known = {right_address(user["email"]): user for user in admin.everything("auth", "/api/v1/users")}
 
     def join(place: int) -> Person:
         person = _join(run, admin, known, place, beaks)
@@ -83,6 +81,20 @@ def address(key: str) -> str:
     return f"{key}@uberpopug.example"
 
 
+def wrong_address(email: str) -> str:
+    """Return an address that auth takes and no letter bears: as if copied from the head of another letter."""
+    local, _, domain = email.partition("@")
+    return f"{_WRONG}{local}{_END_OF_WRONG}@{domain}"
+
+
+def right_address(email: str) -> str:
+    """Return what the address was before it became a wrong one; any other address as it is."""
+    local, _, domain = email.partition("@")
+    if not local.startswith(_WRONG):
+        return email
+    return f"{local.removeprefix(_WRONG).removesuffix(_END_OF_WRONG)}@{domain}"
+
+
 def role_of(place: int) -> str:
     """Return the role of the parrot that joins at this place, from 0."""
     if place % _BOSSES == _BOSSES - 1:
@@ -94,12 +106,18 @@ def _join(run: Run, admin: Person, known: Mapping[str, Any], place: int, beaks: 
     key, name = key_and_name(place)
     words = {"name": name, "email": address(key), "role": role_of(place)}
     user = known.get(words["email"]) or admin.create("auth", "/api/v1/users", words)
-    if user["status"] == "blocked":
-        admin.ask("POST", "auth", f"/api/v1/users/{user['id']}/unblock")
     photo = beaks / f"{key}.png"
     if not photo.exists():
         photo.write_bytes(_enrol(admin, user["id"], key))
-    return Person(run.services, id=user["id"], name=user["name"], role=user["role"], beak=photo)
+    person = Person(run.services, id=user["id"], name=user["name"], role=user["role"], beak=photo)
+    if user["status"] == "blocked":
+        admin.ask("POST", "auth", f"/api/v1/users/{user['id']}/unblock")
+        until(f"{name} was let in again", lambda: _is_let_in(person) or None)
+    return person
+
+
+def _is_let_in(person: Person) -> bool:
+    return person.ask("GET", "tracker", "/api/v1/tasks", params={"limit": 1}, expect=(_SHUT_OUT,)).ok
 
 
 def _enrol(admin: Person, user_id: str, key: str) -> bytes:

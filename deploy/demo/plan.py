@@ -7,10 +7,10 @@ from enum import Enum, auto
 from random import Random
 
 _SATURDAY = 5
-_REASSIGNED_EVERY = 4
+_REASSIGNED_EVERY = 6
 #: Of tasks that are created on a day, and of open ones that are done: the most and the least.
 _TASKS, _TASKS_OF_A_WEEKEND = (18, 32), (2, 5)
-_DONE, _DONE_ON_A_WEEKEND = (0.3, 0.6), (0.05, 0.15)
+_DONE, _DONE_ON_A_WEEKEND = (0.45, 0.75), (0.05, 0.15)
 
 
 class Accident(Enum):

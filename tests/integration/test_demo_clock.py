@@ -165,6 +165,21 @@ def test_a_token_lives_as_long_as_ever(house: House) -> None:
     assert house.shown()["ahead_seconds"] == MOST_S  # by the same token
 
 
+def test_who_is_blocked_and_let_in_again_gets_tokens_that_count_from_then_on(migrated: Callable[..., Any]) -> None:
+    company = auth_house.House(migrated("auth", ATES_DEMO="1"))
+    company.person("boss", role="admin")
+    api = company.api("boss")
+    headers = {"Authorization": f"Bearer {api.token}"}
+    company.app.test_client().put("/api/v1/clock", json={"ahead_seconds": DAY_S}, headers=headers)
+    kesha = company.person("kesha")
+    for action in ("block", "unblock"):
+        api.post(f"/users/{kesha}/{action}")
+    created_at = company.user(kesha).created_at
+    assert all(datetime.fromisoformat(told.data["changed_at"]) < created_at for told in company.published()[-3:])
+    assert company.api("kesha").get("/me").status_code == 200
+    company.close()
+
+
 def test_a_task_is_created_when_the_clock_says_so(migrated: Callable[..., Any]) -> None:
     company = tracker_house.House(migrated("tracker", ATES_DEMO="1"))
     headers = bearer(sub=str(company.person("admin")), role=Role.ADMIN)
