@@ -90,8 +90,8 @@ def try_lock_admins(session: Session) -> bool:
     return locked
 
 
-# What happens to a user who is locked. The caller checks the rules about e-mail addresses and administrators. Events tell
-# real time, whatever the business clock shows: that of a block decides which tokens count no longer.
+# What happens to a user who is locked. The caller checks the rules about e-mail addresses and administrators. Events
+# tell real time, whatever the business clock shows: that of a block decides which tokens count no longer.
 
 
 def register(session: Session, who: Person, *, external_id: str | None) -> User:

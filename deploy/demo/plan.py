@@ -7,6 +7,8 @@ from enum import Enum, auto
 from random import Random
 
 _SATURDAY = 5
+#: There is much to do on the first days, whatever days they are: who looks on wants to see something.
+_BUSY_FROM_THE_START = 2
 _REASSIGNED_EVERY = 6
 #: Of tasks that are created on a day, and of open ones that are done: the most and the least.
 _TASKS, _TASKS_OF_A_WEEKEND = (18, 32), (2, 5)
@@ -46,7 +48,7 @@ def plan_days(first: date, days: int, random: Random) -> list[DayPlan]:
 
 
 def _plan_day(day: date, number: int, accidents: Sequence[Accident], random: Random) -> DayPlan:
-    weekend = day.weekday() >= _SATURDAY
+    weekend = day.weekday() >= _SATURDAY and number >= _BUSY_FROM_THE_START
     return DayPlan(
         day=day,
         tasks=random.randint(*(_TASKS_OF_A_WEEKEND if weekend else _TASKS)),
