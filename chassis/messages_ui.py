@@ -142,6 +142,13 @@ def discard_letter(letter_id: UUID) -> Response:
     return _decide(letter_id, Decision.DISCARD, _("Discarded. Its record stays."))
 
 
+@messages_pages.get("/<uuid:letter_id>/edit")
+@require_roles(Role.ADMIN)
+def show_edit_form(letter_id: UUID) -> Response:
+    """Lead to the page with the form: a refusal leaves this address in the browser."""
+    return redirect(url_for("messages_pages.show_letter", letter_id=letter_id))
+
+
 @messages_pages.post("/<uuid:letter_id>/edit")
 @require_roles(Role.ADMIN)
 def edit_letter(letter_id: UUID) -> tuple[str, int] | Response:

@@ -8,10 +8,13 @@ from sqlalchemy import Engine
 
 T = TypeVar("T")
 
+#: Seconds after which nobody believes in it any more. A busy machine takes minutes for what a quiet one does at once.
+PATIENCE = 240.0
+
 _WAITS_FOR_A_LOCK = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 
 
-def eventually(check: Callable[[], T | Literal[False] | None], *, timeout: float = 30, every: float = 0.05) -> T:
+def eventually(check: Callable[[], T | Literal[False] | None], *, timeout: float = PATIENCE, every: float = 0.05) -> T:
     """Call `check` until it returns something true, and return that. Raises AssertionError at the deadline.
 
     An AssertionError or LookupError of `check` counts as "not yet"; the last one is shown at the deadline.

@@ -78,6 +78,13 @@ def update_user(user_id: UUID) -> tuple[str, int] | Response:
     return _to_user(user_id)
 
 
+@pages.get("/users/<uuid:user_id>/beak")
+@require_roles(Role.ADMIN)
+def show_beak_form(user_id: UUID) -> Response:
+    """Lead to the page with the form: a refusal leaves this address in the browser."""
+    return redirect(url_for("auth.show_user", user_id=user_id))
+
+
 @pages.post("/users/<uuid:user_id>/beak")
 @require_roles(Role.ADMIN)
 def enrol_beak(user_id: UUID) -> Response:

@@ -50,6 +50,13 @@ def show_account(user_id: UUID) -> str:
     return _account(user_id)
 
 
+@pages.get("/accounts/<uuid:user_id>/corrections")
+@require_roles()
+def show_correction_form(user_id: UUID) -> Response:
+    """Lead to the page with the form: a refusal leaves this address in the browser."""
+    return redirect(url_for("billing.show_account", user_id=user_id))
+
+
 @pages.post("/accounts/<uuid:user_id>/corrections")
 @require_roles(Role.ADMIN)
 def post_correction(user_id: UUID) -> tuple[str, int] | Response:

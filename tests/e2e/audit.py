@@ -24,9 +24,6 @@ from tests.waiting import eventually
 
 Run = dict[str, Any]
 
-#: Seconds: RabbitMQ counts the messages of its queues from time to time.
-_COUNTED = 30
-
 
 @dataclass(frozen=True)
 class Written:
@@ -75,7 +72,7 @@ def check_events(run: Run) -> None:
     for service in CONSUMING_SERVICES:
         wanted = [event.id for event in _subscribed(service, events)]
         assert sorted(_inbox(run, service)) == sorted(wanted), service
-    eventually(lambda: _nothing_lies_about(run), timeout=_COUNTED)
+    eventually(lambda: _nothing_lies_about(run))
 
 
 def check_replicas(run: Run) -> None:

@@ -8,6 +8,11 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from tests.waiting import PATIENCE
+
+#: Milliseconds that a page may take.
+PATIENCE_MS = PATIENCE * 1000
+
 #: Debian's browser asks nobody on the internet for anything.
 _ARGUMENTS = [
     "--no-sandbox",
@@ -18,11 +23,14 @@ _ARGUMENTS = [
     "--no-first-run",
 ]
 
+#: The first one has no window to draw, which makes it the quickest.
+_BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser")
+
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """Yield a browser without a window, until the end of the block."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    path = next(filter(None, map(shutil.which, _BROWSERS)), None)
     assert path, "there is no chromium: `make env` installs it"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=_ARGUMENTS)

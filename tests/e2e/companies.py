@@ -20,11 +20,10 @@ from messaging.envelope import CONTENT_TYPE, MAX_BYTES
 from messaging.transport import Message
 from tests.e2e.broker import manage
 from tests.e2e.parrots import Parrot, company
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 
 Run = dict[str, Any]
 
-PATIENCE = 60
 #: Open tasks of each person who looks at the pages, at least.
 _TASKS_OF_ONE = 4
 _MOST_TASKS = 300
@@ -88,7 +87,7 @@ def busy_company(run: Run) -> Company:
     _reassign(manager)
     for parrot in parrots.values():
         _complete(parrot, 3)
-    eventually(lambda: popug.get("billing", "/api/v1/accounts/me")["today"]["rewards_cents"], timeout=PATIENCE)
+    eventually(lambda: popug.get("billing", "/api/v1/accounts/me")["today"]["rewards_cents"])
     for parrot, cents in zip(looking, _CORRECTIONS, strict=True):
         correction = {"amount_cents": cents, "note": "Перья, которые нашлись в подушке"}
         admin.post("billing", f"/api/v1/accounts/{parrot.id}/corrections", correction, expect=201)
@@ -115,7 +114,7 @@ def busy_company(run: Run) -> Company:
         "run_id": run_id,
         "day": tomorrow,
         "closed day": closed,
-        "payout_id": eventually(lambda: popug.get("billing", "/api/v1/payouts")["items"], timeout=PATIENCE)[0]["id"],
+        "payout_id": eventually(lambda: popug.get("billing", "/api/v1/payouts")["items"])[0]["id"],
     }
     return Company("full", run, {service: known | letters.get(service, {}) for service in SERVICES})
 
@@ -150,7 +149,7 @@ def _reassign(manager: Parrot) -> str:
     answer = manager.ask("POST", "tracker", "/api/v1/reassignments")
     assert answer.status_code == 202, answer.text
     where = answer.headers["Location"]
-    run = eventually(lambda: (r := manager.get("tracker", where))["status"] == "finished" and r, timeout=PATIENCE)
+    run = eventually(lambda: (r := manager.get("tracker", where))["status"] == "finished" and r)
     return str(run["id"])
 
 
@@ -170,7 +169,7 @@ def _send_dead_letters(run: Run, admin: Parrot) -> dict[str, dict[str, str]]:
     wanted = {"not-an-event", "wrong-content-type", "too-large", "not-from-its-producer", "schema-invalid"}
     found = {}
     for service in CONSUMING_SERVICES:
-        letters = eventually(_dead_letters(admin, service, wanted), timeout=PATIENCE)
+        letters = eventually(_dead_letters(admin, service, wanted))
         by_reason = {letter["reason"]: letter["id"] for letter in letters}
         where = "/api/v1/messages/dead-letters"
         admin.post(service, f"{where}/{by_reason['wrong-content-type']}/discard", expect=202)
@@ -212,6 +211,6 @@ def _send_as_auth(run: Run, event: Event) -> None:
     try:
         assert publisher.wait_until_connected(PATIENCE)
         publisher.send([Message(1, EXCHANGE, event.type, event.to_bytes(), CONTENT_TYPE, message_id=str(event.id))])
-        eventually(lambda: publisher.outcomes(1), timeout=PATIENCE)
+        eventually(lambda: publisher.outcomes(1))
     finally:
         publisher.close()

@@ -22,7 +22,7 @@ def running_system(request: pytest.FixtureRequest) -> Iterator[RunningSystem]:
     if system.process.poll() is None:
         system.stop(getattr(request.module, "ENDED_BY", signal.SIGTERM))
     try:
-        eventually(lambda: system.left_over() == [], timeout=5)
+        eventually(lambda: system.left_over() == [])
     finally:
         shutil.rmtree(system.state_dir)
 

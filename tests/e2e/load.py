@@ -12,10 +12,9 @@ from uuid import uuid4
 import requests
 
 from tests.e2e.parrots import Parrot, company
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 
 #: Seconds for which somebody presses the button again.
-PATIENCE = 60
 #: Seconds between two things that one and the same person does.
 _PAUSE = 0.1
 _BETWEEN_REASSIGNMENTS = 3.0

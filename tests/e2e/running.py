@@ -13,7 +13,6 @@ from deploy.ports import pick_free
 from deploy.settings import REPOSITORY, load_deployment
 from tests.waiting import eventually
 
-START_TIMEOUT = 150
 STOP_TIMEOUT = 60
 
 
@@ -74,7 +73,7 @@ class RunningSystem:
             found: dict[str, Any] = json.loads(self.run_file.read_text())
             return found
 
-        return eventually(ready, timeout=START_TIMEOUT)
+        return eventually(ready)
 
     def stop(self, number: signal.Signals) -> int:
         """Send the signal to the process in the foreground alone and return its exit code when it has ended."""

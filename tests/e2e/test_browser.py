@@ -9,13 +9,11 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.browsing import chromium, show_beak
+from tests.e2e.browsing import PATIENCE_MS, chromium, show_beak
 from tests.e2e.companies import Company, busy_company, fresh_company
 from tests.e2e.page_faults import faults
 from tests.e2e.parrots import Parrot
 from tests.e2e.tour import ChooseLooks, each_look_once, every_look, tour
-
-PATIENCE_MS = 30_000
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ from tests.e2e.killing import Killer, frozen, kept_away, pids
 from tests.e2e.load import Load
 from tests.e2e.parrots import Parrot, company
 from tests.e2e.running import RunningSystem
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 
 SEED = int(os.environ.get("ATES_CHAOS_SEED") or random.randrange(1_000_000))
 SECONDS = float(os.environ.get("ATES_CHAOS_SECONDS") or 30)
@@ -33,8 +33,6 @@ AWAY = float(os.environ.get("ATES_CHAOS_AWAY") or 8)
 #: Seconds in which everything is well again, by itself, after the last thing that happened to it.
 RECOVERY = 30
 #: Seconds. `make up` gives a process 4.5 to end; that a busy machine needs longer is no reason to fail.
-STOP_PATIENCE = 20
-PATIENCE = 60
 #: What somebody may see for a moment whose server was killed, or its database. No other fault, and no hanging.
 ALLOWED_FAULTS = {"ConnectionError", "ChunkedEncodingError", "503"}
 
@@ -93,7 +91,7 @@ def end(processes: Iterable[int]) -> None:
     for identity in identities:
         assert identity is not None
         os.kill(identity.pid, signal.SIGTERM)
-    eventually(lambda: not any(one is not None and one.is_alive() for one in identities), timeout=STOP_PATIENCE)
+    eventually(lambda: not any(one is not None and one.is_alive() for one in identities))
 
 
 @pytest.mark.timeout(SECONDS + 200)
@@ -143,7 +141,7 @@ def test_while_the_brokers_memory_alarm_blocks_it_requests_go_on_nothing_hangs_a
             send_feather(system, "billing.events", message_id=letter_id)
             alarm.enter_context(memory_alarm(before["rabbitmq"]))
         with Load(system) as load:
-            eventually(lambda: min(pending(system, name) for name in ("auth", "tracker")) > 20, timeout=PATIENCE)
+            eventually(lambda: min(pending(system, name) for name in ("auth", "tracker")) > 20)
             for names in relays_of("auth", "tracker"):
                 eventually(partial(is_blocked, system, names))
             eventually(lambda: dead_letters(system) == [letter_id])  # a consumer has nothing to send

@@ -15,10 +15,7 @@ import requests
 
 from deploy.settings import REPOSITORY
 from tests.e2e.running import RunningSystem
-from tests.waiting import eventually
-
-#: Seconds. An idle machine needs 10 to 12 of the 15 that the stop may take; a busy one is no reason to fail.
-STOP_PATIENCE = 60
+from tests.waiting import PATIENCE, eventually
 
 
 def processes(system: RunningSystem) -> dict[str, int]:
@@ -62,7 +59,7 @@ def test_it_starts_refuses_a_second_restarts_what_dies_and_leaves_nothing(runnin
 
     # ./ates sees the same, and that all is well once the standbys, for whom nobody waits, have started too.
     environment = os.environ | {"ATES_STATE_DIR": str(system.state_dir)}
-    told = eventually(lambda: _well(environment), timeout=60)
+    told = eventually(lambda: _well(environment))
     assert [service["dead_letters"] for service in told["services"]] == [0, 0, 0, 0]
     assert {one["name"]: one["pid"] for one in told["processes"]} == processes(system)
     conditions = {one["name"]: one["doing"] for one in told["processes"] if one["ready"]}
@@ -76,7 +73,7 @@ def test_it_starts_refuses_a_second_restarts_what_dies_and_leaves_nothing(runnin
     targets = json.loads((system.state_dir / "prometheus.json").read_text())
     assert {one["labels"]["instance"]: f"http://{one['targets'][0]}" for one in targets} == probed
     for name, address in probed.items():
-        eventually(partial(_is_ready, address), timeout=30)
+        eventually(partial(_is_ready, address))
         assert requests.get(f"{address}/livez", timeout=30).ok, name
         assert (
             f'health_ready{{service="{name.split(".")[0]}"}} 1.0' in requests.get(f"{address}/metrics", timeout=30).text
@@ -98,19 +95,19 @@ def test_it_starts_refuses_a_second_restarts_what_dies_and_leaves_nothing(runnin
     # Whatever is killed is started again.
     for name, pid in processes(system).items():
         os.kill(pid, signal.SIGKILL)
-        eventually(partial(_was_restarted, system, name, pid), timeout=30)
-    eventually(lambda: all(_is_ready(address) for address in probed.values()), timeout=60)
+        eventually(partial(_was_restarted, system, name, pid))
+    eventually(lambda: all(_is_ready(address) for address in probed.values()))
     assert addresses(system) == probed
 
     # One that dies again and again is not well, and remains among those that Prometheus looks for.
     dying = "tracker.scheduler"
     os.kill(processes(system)[dying], signal.SIGKILL)
     with eventually(lambda: _taken(probed[dying])):
-        eventually(lambda: f"{dying} ended with exit code" in system.output, timeout=30)
+        eventually(lambda: f"{dying} ended with exit code" in system.output)
         assert _well(environment) is None
         targets = json.loads((system.state_dir / "prometheus.json").read_text())
         assert dying in [one["labels"]["instance"] for one in targets]
-    eventually(lambda: _well(environment), timeout=60)
+    eventually(lambda: _well(environment))
 
     # make is killed; the next start waits for what is still ending, and everything is as it was.
     os.kill(system.process.pid, signal.SIGKILL)
@@ -129,9 +126,9 @@ def test_it_starts_refuses_a_second_restarts_what_dies_and_leaves_nothing(runnin
 
     # Ctrl-C.
     os.killpg(system.process.pid, signal.SIGINT)
-    system.process.wait(STOP_PATIENCE)
+    system.process.wait(PATIENCE)
     assert not system.run_file.exists()
-    eventually(lambda: system.left_over() == [], timeout=5)
+    eventually(lambda: system.left_over() == [])
 
 
 def _well(environment: dict[str, str]) -> dict[str, Any] | None:

@@ -10,11 +10,10 @@ from playwright.sync_api import Browser, Page, Request, expect
 from chassis.settings import Settings
 from chassis.signin import session_cookie
 from tests.chassis_parts import page_session
-from tests.e2e.browsing import chromium
+from tests.e2e.browsing import PATIENCE_MS, chromium
 from tests.integration import webserver_house
 from tests.integration.tracker_house import House
 
-PATIENCE_MS = 30_000
 DESK = {"width": 1440, "height": 900}
 PHONE = {"width": 390, "height": 844}
 

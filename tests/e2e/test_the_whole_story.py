@@ -16,9 +16,8 @@ from deploy.settings import REPOSITORY
 from tests.e2e.audit import check_events, check_money, check_replicas, contents, under_way
 from tests.e2e.load import Load
 from tests.e2e.parrots import Parrot, company
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 
-PATIENCE = 60
 #: Sent to make alone, which does not pass it on.
 ENDED_BY = signal.SIGINT
 
@@ -99,7 +98,7 @@ def test_from_the_first_beak_to_the_payout_every_cent_is_right(
         answer = manager.ask("POST", "tracker", "/api/v1/reassignments")
         assert answer.status_code == 202, answer.text
         location = answer.headers["Location"]
-        finished = eventually(partial(once_finished, location), timeout=PATIENCE)
+        finished = eventually(partial(once_finished, location))
         assert finished["total"] == finished["done"] == 4
         now = current(parrots, ids)
         assert all(now[task_id]["assignment_no"] == run for task_id in ids[2:])
@@ -112,7 +111,7 @@ def test_from_the_first_beak_to_the_payout_every_cent_is_right(
         accounts = accountant.everything("billing", "/api/v1/accounts")
         return {account["user_id"]: account["balance_cents"] for account in accounts}
 
-    eventually(lambda: balances() == {user: expected[user] for user in parrots}, timeout=PATIENCE)
+    eventually(lambda: balances() == {user: expected[user] for user in parrots})
     fees = sum(prices[task_id][0] for task_id, _ in charged)
     rewards = sum(prices[task_id][1] for task_id in ids[:2])
     (today,) = accountant.get("billing", "/api/v1/income")["items"][-1:]
@@ -129,7 +128,7 @@ def test_from_the_first_beak_to_the_payout_every_cent_is_right(
     # Analytics says the same, from events alone, and says it to admins only.
     negative = sum(1 for cents in expected.values() if cents < 0)
     figures = {"day": today["day"], "income_cents": fees - rewards, "negative_accounts": negative}
-    eventually(lambda: admin.get("analytics", "/api/v1/today").items() >= figures.items(), timeout=PATIENCE)
+    eventually(lambda: admin.get("analytics", "/api/v1/today").items() >= figures.items())
     assert worker.ask("GET", "analytics", "/api/v1/today").status_code == 403
     dearest = max(prices[task_id][1] for task_id in ids[:2])
     eventually(
@@ -187,7 +186,7 @@ def test_from_the_first_beak_to_the_payout_every_cent_is_right(
         timeout=PATIENCE,
     )
     assert entry["kind"] == "fee"
-    eventually(lambda: admin.get("analytics", "/api/v1/reconciliation")["agrees"], timeout=PATIENCE)
+    eventually(lambda: admin.get("analytics", "/api/v1/reconciliation")["agrees"])
 
 
 def next_day(day: str) -> str:
@@ -234,7 +233,7 @@ def test_whoever_is_blocked_is_shut_out_everywhere_and_gets_rid_of_the_tasks(
         return victim.ask("GET", service, path, headers=headers).status_code == 401
 
     for service, path in (("tracker", "/api/v1/tasks"), ("billing", "/api/v1/accounts/me"), ("auth", "/api/v1/me")):
-        eventually(partial(is_refused, service, path), timeout=PATIENCE)
+        eventually(partial(is_refused, service, path))
     eventually(
         lambda: admin.get("tracker", "/api/v1/tasks", assignee=victim.id, status="open")["items"] == [],
         timeout=PATIENCE,
@@ -276,17 +275,17 @@ def test_analytics_is_rebuilt_by_one_command_to_the_same_figures_while_everybody
     def at_rest() -> bool:
         return under_way(system) == []
 
-    eventually(at_rest, timeout=PATIENCE)
+    eventually(at_rest)
     before = contents(system, "analytics")
     report = ates("replay", "--to", "analytics", "--rebuild", "--yes")
     assert report["outcomes"] == {"done": sum(report["sent"].values())}
     assert contents(system, "analytics") == before
 
     with Load(system) as load:
-        eventually(lambda: load.accepted.completed, timeout=PATIENCE)
+        eventually(lambda: load.accepted.completed)
         ates("replay", "--to", "analytics", "--rebuild", "--yes")
     assert load.faults == []
-    eventually(at_rest, timeout=PATIENCE)
+    eventually(at_rest)
     check_events(system)
     check_replicas(system)
     check_money(system)

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, Page, Response, ViewportSize
 
-from tests.e2e.browsing import show_beak
+from tests.e2e.browsing import PATIENCE_MS, show_beak
 from tests.e2e.catalogue import NOBODY, PAGES, Place
 from tests.e2e.companies import Company
 
@@ -18,7 +18,6 @@ WIDTHS: dict[str, ViewportSize] = {
     "wide": {"width": 1440, "height": 900},
     "phone": {"width": 390, "height": 844},
 }
-_PATIENCE_MS = 30_000
 
 
 class Look(NamedTuple):
@@ -106,7 +105,7 @@ def _signed_in(browser: Browser, company: Company, role: str) -> Iterator[Page]:
     """Yield a page of somebody with the role, who is signed in everywhere."""
     with ExitStack() as stack:
         context = stack.enter_context(browser.new_context())
-        context.set_default_timeout(_PATIENCE_MS)
+        context.set_default_timeout(PATIENCE_MS)
         page = context.new_page()
         if role != NOBODY:
             show_beak(page, company.run["services"]["auth"], company.person(role)["beak"])

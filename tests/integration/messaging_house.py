@@ -37,7 +37,7 @@ from messaging.errors import BrokerUnavailable
 from messaging.replay import Producer, Replay
 from messaging.topology import consumer_topology, events_queue, shared_topology
 from messaging.transport import Delivery, Message, Outcome
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 
 SOLD = "shop.sold"
 #: Nobody listens to it.
@@ -237,7 +237,7 @@ class House:
             outcomes.extend(publisher.outcomes(0.1))
             return len(outcomes) == len(numbered)
 
-        eventually(all_are_answered, timeout=30)
+        eventually(all_are_answered)
         publisher.close()
         assert [outcome.reason for outcome in outcomes if not outcome.confirmed] == []
 
@@ -268,7 +268,7 @@ class House:
         """The sequence numbers in the order in which they were handled."""
         return [effect.sequence for effect in self.effects(subject)]
 
-    def wait_for_effects(self, count: int, *, timeout: float = 30) -> None:
+    def wait_for_effects(self, count: int, *, timeout: float = PATIENCE) -> None:
         """Wait until that many effects are there."""
         eventually(lambda: self._count(Effect) >= count, timeout=timeout)
 
@@ -312,6 +312,6 @@ class House:
             found.extend(arrived)
             return len(found) >= count
 
-        eventually(take, timeout=30)
+        eventually(take)
         receiver.close()
         return [delivery.body for delivery in found]

@@ -49,8 +49,8 @@ def bury(house: House, *events: Event) -> list[UUID]:
     """Let these events die."""
     before = len(house.dead_letters())
     house.send_raw(*(event.to_bytes() for event in events))
-    eventually(lambda: len(house.dead_letters()) == before + len(events), timeout=60)
-    eventually(lambda: house.dead_in_queue() == before + len(events), timeout=30)
+    eventually(lambda: len(house.dead_letters()) == before + len(events))
+    eventually(lambda: house.dead_in_queue() == before + len(events))
     return [event.id for event in events]
 
 

@@ -277,6 +277,8 @@ def test_the_form_of_an_edited_event_keeps_what_was_typed_and_says_what_is_wrong
     assert refused.status_code == 422
     assert "The event would die again" in refused.text
     assert "a few" in refused.text
+    opened = browser.get(f"/messages/{letter}/edit?lang=en")
+    assert (opened.status_code, opened.location) == (302, f"/messages/{letter}")
     assert "This is not JSON." in browser.post(f"/messages/{letter}/edit", data={"event": "{"}).text
     mended = event.to_bytes().replace(b'"many"', b"1500").decode()
     assert "on its way" in browser.post(f"/messages/{letter}/edit", data={"event": mended}, follow_redirects=True).text

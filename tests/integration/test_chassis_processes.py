@@ -77,8 +77,8 @@ def test_a_process_is_alive_without_its_servers_and_ends_within_seconds(
 ) -> None:
     port = free_port()
     with process(name, environment(tmp_path, **{SERVED_BY[name]: str(port)})) as running:
-        eventually(lambda: is_alive(port), timeout=30)
-        eventually(lambda: is_waiting(name, port), timeout=30)
+        eventually(lambda: is_alive(port))
+        eventually(lambda: is_waiting(name, port))
         metrics = requests.get(f"http://127.0.0.1:{port}/metrics", timeout=30).text
         assert 'health_ready{service="tracker"} 0.0' in metrics
         assert "Umask:\t0077\n" in Path(f"/proc/{running.pid}/status").read_text()  # its files are private

@@ -257,7 +257,7 @@ def test_decisions_and_the_queue_outlive_a_database_and_a_broker_that_are_away(
         ).all()
     assert len(mirrors) == 1
     cutter.let_in()
-    eventually(lambda: len(house.effects()) == 1, timeout=30)
+    eventually(lambda: len(house.effects()) == 1)
     replay(house, second)
     house.wait_for_effects(2)
     nothing_is_left(house)

@@ -115,7 +115,7 @@ def test_more_letters_than_fit_into_a_batch_are_replayed_together_and_in_order(h
     with house.sessions.begin() as session:
         assert decide_all(session, Selection(), Decision.REPLAY, by=ADA) == 250
         assert decide_all(session, Selection(), Decision.REPLAY, by=ADA) == 0
-    eventually(lambda: len(house.effects()) == 250, timeout=60)
+    eventually(lambda: len(house.effects()) == 250)
     assert [effect.n for effect in house.effects()] == list(range(250))
     nothing_is_left(house)
 

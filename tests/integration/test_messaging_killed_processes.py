@@ -250,12 +250,12 @@ def test_with_many_writers_each_aggregate_keeps_its_order_while_relays_and_consu
         for writer in writers:
             writer.start()
         for round_, victim in enumerate((active, standby, consumer, active, standby, consumer), start=1):
-            house.wait_for_effects(round_ * WRITERS * EACH // 8, timeout=30)
+            house.wait_for_effects(round_ * WRITERS * EACH // 8)
             victim.kill()
         for writer in writers:
             writer.join()
         for service in (house, neighbour):
-            service.wait_for_effects(WRITERS * EACH, timeout=60)
+            service.wait_for_effects(WRITERS * EACH)
         eventually(lambda: house.unfinished() == {} == neighbour.unfinished())
     assert active.deaths + standby.deaths + consumer.deaths >= 6
     assert house.dead_letters() == []

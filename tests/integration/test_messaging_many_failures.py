@@ -17,7 +17,7 @@ from tests.integration.messaging_house import SOLD, House
 from tests.integration.messaging_processes import DEATHS_EACH, Processes
 from tests.waiting import eventually
 
-GOOD = 5_000
+GOOD = 2_500
 KILLERS = 5
 #: How many of each kind of message that can never be handled: 500 in all.
 INVALID = {
@@ -86,8 +86,8 @@ def test_only_what_can_never_be_handled_dies_and_every_other_event_is_applied_on
     send(house, mixed([message(sold(n)) for n in range(GOOD)], bad))
 
     with processes.supervised("consumer", house, handler=kills) as consumer:
-        house.wait_for_effects(GOOD, timeout=90)
-        eventually(lambda: len(house.dead_letters()) == len(bad), timeout=30)
+        house.wait_for_effects(GOOD)
+        eventually(lambda: len(house.dead_letters()) == len(bad))
         eventually(lambda: house.unfinished() == {})
 
     assert Counter(letter.reason for letter in house.dead_letters()) == INVALID | {"kills-the-process": KILLERS}
@@ -106,7 +106,7 @@ def test_events_that_kill_the_consumer_side_by_side_are_found_as_fast_as_each_al
     send(house, [message(sold(0)), *killers, message(sold(1))])
 
     with processes.supervised("consumer", house, handler=kills) as consumer:
-        house.wait_for_effects(2, timeout=60)
+        house.wait_for_effects(2)
         eventually(lambda: house.unfinished() == {})
 
     assert Counter(letter.reason for letter in house.dead_letters()) == {"kills-the-process": KILLERS}

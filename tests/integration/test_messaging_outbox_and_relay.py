@@ -108,7 +108,7 @@ def test_a_chain_that_is_cut_goes_on_where_it_was(house: House, cutter: Connecti
         sell_at_once(house, "hot", 200)
         eventually(partial(has_effects, house, 200 * round_ - 190))
         cutter.cut()
-        house.wait_for_effects(200 * round_, timeout=30)
+        house.wait_for_effects(200 * round_)
     assert house.sequences("hot") == list(range(1, 601))
 
 
@@ -121,7 +121,7 @@ def test_a_relay_that_is_stopped_in_the_middle_of_an_aggregate_leaves_nothing_to
     house.stop_last()
     assert house.pending() > 0
     house.relay()
-    eventually(lambda: house.pending() == 0, timeout=30)
+    eventually(lambda: house.pending() == 0)
     sent = [Event.from_bytes(body).sequence for body in house.queued(queue, 1_000)]
     assert sent == list(range(1, 1_001))
     assert house.broker.queue_state(queue).ready == 0

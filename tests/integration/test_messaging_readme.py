@@ -146,31 +146,31 @@ def test_the_example_does_what_the_readme_says(example: Example) -> None:
     example.start("-m", "flask", "--app", "shop", "run", "--port", str(example.port))
     example.start("shop.py")
     example.start("warehouse.py")
-    eventually(lambda: is_answered(example.port), timeout=30)
+    eventually(lambda: is_answered(example.port))
 
     example.sell("tea", 3)
-    eventually(lambda: example.sold() == {"tea": 3}, timeout=30)
+    eventually(lambda: example.sold() == {"tea": 3})
 
     # As if the relay had died between the broker's confirm and its own mark: the event is sent twice.
-    eventually(lambda: example.rows("shop", "SELECT 1 FROM outbox WHERE published_at IS NULL") == [], timeout=30)
+    eventually(lambda: example.rows("shop", "SELECT 1 FROM outbox WHERE published_at IS NULL") == [])
     example.rows("shop", "UPDATE outbox SET published_at = NULL")
-    eventually(lambda: "duplicate" in example.log(), timeout=30)
+    eventually(lambda: "duplicate" in example.log())
     example.sell("tea", 7)
-    eventually(lambda: example.sold() != {"tea": 3}, timeout=30)
+    eventually(lambda: example.sold() != {"tea": 3})
     assert example.sold() == {"tea": 10}
 
     example.sell("coffee", 2)
-    eventually(lambda: "we keep no coffee" in example.run("warehouse_letters.py"), timeout=30, every=0.5)
+    eventually(lambda: "we keep no coffee" in example.run("warehouse_letters.py"), every=0.5)
     example.rows("warehouse", "INSERT INTO stock VALUES ('coffee', 0)")
     example.run("warehouse_letters.py", "replay")
-    eventually(lambda: example.sold() == {"tea": 10, "coffee": 2}, timeout=30)
-    eventually(lambda: example.run("warehouse_letters.py") == "", timeout=30, every=0.5)
+    eventually(lambda: example.sold() == {"tea": 10, "coffee": 2})
+    eventually(lambda: example.run("warehouse_letters.py") == "", every=0.5)
 
     example.rows("warehouse", "UPDATE stock SET sold = 99")
     assert "'done': 3" in example.run("warehouse_rebuild.py")
     assert example.sold() == {"tea": 10, "coffee": 2}
     example.sell("coffee", 1)
-    eventually(lambda: example.sold() == {"tea": 10, "coffee": 3}, timeout=30)
+    eventually(lambda: example.sold() == {"tea": 10, "coffee": 3})
 
 
 def test_the_test_in_the_readme_passes_without_rabbitmq(example: Example) -> None:

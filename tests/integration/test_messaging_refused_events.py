@@ -27,7 +27,7 @@ def sell_of_each(house: House, count: int) -> None:
 
 
 def saw_everything_in_order(house: House, count: int) -> None:
-    house.wait_for_effects(count * len(SHELVES), timeout=30)
+    house.wait_for_effects(count * len(SHELVES))
     assert [house.sequences(shelf) for shelf in SHELVES] == [list(range(1, count + 1))] * len(SHELVES)
 
 
@@ -75,7 +75,7 @@ def test_events_that_no_queue_takes_wait_with_their_aggregates_and_everything_el
             house.sell(shelf)
             eventually(lambda: f"{COUNTED}.v2 (returned: NO_ROUTE)" in relay.health.doing)
             house.sell("cherries")
-            house.wait_for_effects(n + 1, timeout=10)
+            house.wait_for_effects(n + 1)
     assert house.sequences("cherries") == list(range(1, len(SHELVES) + 1))
     assert [house.sequences(shelf) for shelf in SHELVES] == [[]] * len(SHELVES)
     assert not relay.health.ready

@@ -110,7 +110,7 @@ def test_it_is_rebuilt_while_many_writers_go_on(house: House) -> None:
             writer.join()
     with house.engine.connect() as connection:
         made = connection.execute(text("SELECT count(*) FROM outbox")).scalar_one()
-    house.wait_for_effects(made, timeout=60)
+    house.wait_for_effects(made)
     assert len(house.effects()) == made
     assert shelves_in_order(house)
 

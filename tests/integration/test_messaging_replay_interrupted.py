@@ -34,7 +34,7 @@ def test_connections_that_are_cut_change_neither_order_nor_number(house: House, 
     stock(house, shelves=20, each=60)
     with in_the_background(house) as (_, reports):
         for effects in (1, 500):
-            house.wait_for_effects(effects, timeout=30)
+            house.wait_for_effects(effects)
             cutter.cut()
             with house.engine.begin() as connection:
                 others = "datname = current_database() AND pid <> pg_backend_pid()"
@@ -137,7 +137,7 @@ def test_one_that_is_killed_leaves_a_pause_and_is_run_again(
     house.relay()
     house.consumer()
     count = stock(house, shelves=6, each=200)  # more than are handled in one transaction
-    house.wait_for_effects(count, timeout=30)
+    house.wait_for_effects(count)
     before = content(house)
     wait_for_death(processes.start("rebuild", house, dies=point))
     assert is_paused(house)

@@ -16,7 +16,7 @@ from messaging.tables import OutboxEvent
 from messaging.wakeup import CHANNEL
 
 #: Seconds until a notification counts as lost.
-_PATIENCE = 20
+_PATIENCE = 120
 #: Of the request that is being answered.
 request_id: ContextVar[int] = ContextVar("request_id", default=0)
 

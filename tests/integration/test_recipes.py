@@ -167,11 +167,11 @@ def test_the_new_event_reaches_the_new_handler_and_the_new_service(
         kesha = run(copy, "-c", STORY, **told).strip()
 
         urgings = "SELECT assignee_id::text, count FROM urgings"
-        eventually(lambda: rows(told["ANALYTICS_DATABASE_URL"], urgings) == [(kesha, 2)], timeout=30)
+        eventually(lambda: rows(told["ANALYTICS_DATABASE_URL"], urgings) == [(kesha, 2)])
         completed = "SELECT user_id::text, tasks FROM completed"
-        eventually(lambda: rows(told["AWARDS_DATABASE_URL"], completed) == [(kesha, 1)], timeout=30)
+        eventually(lambda: rows(told["AWARDS_DATABASE_URL"], completed) == [(kesha, 1)])
         for port in (int(told["ATES_PORT_AWARDS"]), health_port):
-            eventually(partial(is_ready, port), timeout=30)
+            eventually(partial(is_ready, port))
 
 
 def rows(url: str, statement: str) -> list[tuple[object, ...]]:

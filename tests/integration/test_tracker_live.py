@@ -137,12 +137,14 @@ def test_what_happens_to_others_is_not(house: House) -> None:
     popug = only_person(house)
     house.api(popug).create("Fly")
     house.hear_of(popug, role="manager", event="updated")
-    browser = house.browser(popug)
-    known = version(browser)
     rio = house.person(name="Rio")
     task = house.api(rio).create("Sing")["id"]
+    house.hear_of(popug, role="popug", event="updated")
+    browser = house.browser(popug)
+    known = version(browser)
     house.price(task)
     house.post(rio, "fee", -1500, task_id=task)
+    house.api(rio).post(f"/tasks/{task}/complete")
     assert look_again(browser, known) == 304
 
 
@@ -158,7 +160,7 @@ def test_looking_again_leaves_the_cookie_alone_and_keeps_the_message_for_who_mad
     popug = only_person(house)
     browser = house.browser(popug)
     known = version(browser)
-    browser.post("/tasks", data={"title": "Fly"})
+    browser.post("/", data={"title": "Fly"})
     seen = browser.get("/?lang=ru", headers={"If-None-Match": f'"{known}"'})
     assert seen.status_code == 200
     assert "Set-Cookie" not in seen.headers
@@ -171,3 +173,60 @@ def test_who_is_signed_out_meanwhile_is_led_to_the_sign_in(house: House) -> None
     known = version(browser)
     house.hear_of(popug, status="blocked", event="blocked")
     assert look_again(browser, known) == 302
+
+
+def look_at(browser: FlaskClient, path: str, known: str) -> int:
+    return int(browser.get(path, headers={"If-None-Match": known}).status_code)
+
+
+def test_while_nothing_happens_to_the_tasks_of_a_list_there_is_nothing_to_send(house: House) -> None:
+    kesha, vera = only_person(house), house.person("manager")
+    task = house.api(vera).create("Fly")["id"]
+    browser = house.browser(vera)
+    for path in ("/tasks?status=open", "/created"):
+        known = browser.get(path).headers["ETag"]
+        assert look_at(browser, path, known) == 304
+        house.api(kesha).patch(f"/tasks/{task}", {"title": "Fly"})
+        assert look_at(browser, path, known) == 304
+
+
+@pytest.mark.parametrize(
+    "happens", [task_arrives, task_goes, task_is_priced, task_is_renamed, task_is_completed_elsewhere]
+)
+@pytest.mark.parametrize("path", ["/tasks", "/tasks?status=open&sort=-fee"])
+def test_what_happens_to_the_tasks_of_a_list_is_seen(
+    house: House, path: str, happens: Callable[[House, UUID, str], None]
+) -> None:
+    popug, vera = only_person(house), house.person("manager")
+    task = house.api(popug).create("Fly")["id"]
+    browser = house.browser(vera)
+    known = browser.get(path).headers["ETag"]
+    happens(house, popug, task)
+    assert look_at(browser, path, known) == 200
+
+
+def test_an_assignee_who_is_blocked_is_seen_in_a_list(house: House) -> None:
+    popug, vera = only_person(house), house.person("manager")
+    house.api(popug).create("Fly")
+    browser = house.browser(vera)
+    known = browser.get("/tasks").headers["ETag"]
+    house.hear_of(popug, status="blocked", event="blocked")
+    assert look_at(browser, "/tasks", known) == 200
+
+
+def test_a_filter_that_makes_no_sense_is_not_asked_for_again(house: House) -> None:
+    answer = house.browser(house.person("manager")).get("/tasks?from=yesterday")
+    assert answer.status_code == 422
+    assert "data-live=" not in answer.text
+
+
+def test_a_manager_sees_on_the_overview_that_tasks_come_and_go(house: House) -> None:
+    popug, vera = only_person(house), house.person("manager")
+    browser = house.browser(vera)
+    known = version(browser)
+    assert look_again(browser, known) == 304
+    task = house.api(popug).create("Fly")["id"]
+    assert look_again(browser, known) == 200
+    known = version(browser)
+    house.api(popug).post(f"/tasks/{task}/complete")
+    assert look_again(browser, known) == 200

@@ -179,7 +179,7 @@ def test_managers_who_are_never_assigned_find_the_whole_in_the_place_of_own_task
 def test_the_form_for_a_new_task_is_open_when_it_comes_back_with_faults_and_only_then(house: House) -> None:
     browser = house.browser(house.person())
     box = re.compile(r'<details class="drop" name="drop" id="new-task-box"( open)?>')
-    fresh, refused = browser.get("/").text, browser.post("/tasks", data={"title": "[x]"}).text
+    fresh, refused = browser.get("/").text, browser.post("/", data={"title": "[x]"}).text
     assert [bool(found[1]) for page in (fresh, refused) if (found := box.search(page))] == [False, True]
 
 

@@ -26,7 +26,7 @@ def test_who_is_not_signed_in_is_led_to_the_sign_in(house: House) -> None:
 def test_a_task_is_created_shown_and_marked_done(house: House) -> None:
     browser = house.browser(house.person(name="Kesha"))
     assert "No tasks yet" in browser.get("/").text
-    answer = browser.post("/tasks", data={"title": "Fly <home>", "jira_id": "POPUG-1"}, follow_redirects=True)
+    answer = browser.post("/", data={"title": "Fly <home>", "jira_id": "POPUG-1"}, follow_redirects=True)
     assert "Kesha will do it" in answer.text
     assert "Fly &lt;home&gt;" in answer.text
     (task,) = house.tasks()
@@ -54,7 +54,7 @@ def test_a_click_that_lost_the_race_against_a_reassignment_is_told_on_the_list_w
 
 def test_the_form_keeps_what_was_typed_and_says_at_the_field_what_is_wrong(house: House) -> None:
     browser = house.browser(house.person())
-    answer = browser.post("/tasks", data={"title": "[POPUG-1] Fly", "description": "By night"})
+    answer = browser.post("/", data={"title": "[POPUG-1] Fly", "description": "By night"})
     assert answer.status_code == 422
     assert 'value="[POPUG-1] Fly"' in answer.text
     assert ">By night</textarea>" in answer.text
@@ -63,7 +63,7 @@ def test_the_form_keeps_what_was_typed_and_says_at_the_field_what_is_wrong(house
 
 
 def test_when_nobody_can_be_assigned_the_form_says_so(house: House) -> None:
-    answer = house.browser(house.person("manager")).post("/tasks", data={"title": "Fly"})
+    answer = house.browser(house.person("manager")).post("/", data={"title": "Fly"})
     assert answer.status_code == 409
     assert "Nobody can be assigned" in answer.text
     assert 'value="Fly"' in answer.text
@@ -74,7 +74,7 @@ def test_a_double_click_creates_one_task(house: House) -> None:
     key = re.search(r'name="key" value="([^"]+)"', browser.get("/").text)
     assert key
     for _ in range(2):
-        assert browser.post("/tasks", data={"title": "Fly", "key": key[1]}).status_code == 303
+        assert browser.post("/", data={"title": "Fly", "key": key[1]}).status_code == 303
     assert len(house.tasks()) == 1
 
 
@@ -155,7 +155,7 @@ def test_names_and_titles_turn_nothing_around_them(house: House) -> None:
     popug = house.person(name="כוכבית")
     title = "לעוף\u202e הביתה"
     browser = house.browser(popug)
-    page = browser.post("/tasks", data={"title": title}, follow_redirects=True).text
+    page = browser.post("/", data={"title": title}, follow_redirects=True).text
     assert "\u202e" not in page
     assert "<bdi>לעוף הביתה</bdi>" in page
     assert "“\u2068לעוף הביתה\u2069”" in page

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from typing import Protocol
 
-_PATIENCE = 20.0
+_PATIENCE = 120.0
 _running = threading.local()
 
 

@@ -29,7 +29,7 @@ from auth_service.errors import (
     UnsupportedPhoto,
 )
 from tests.unit.auth_photos import JPEG, MAGIC, PNG, encoded, parrot, png_of_size, shape_of
-from tests.waiting import eventually
+from tests.waiting import PATIENCE, eventually
 
 ROOT = Path(__file__).parents[2]
 KESHA = Image.fromarray(parrot("kesha"))
@@ -59,7 +59,8 @@ DEEDS = {
 
 
 @pytest.fixture
-def decoder() -> Iterator[Decoder]:
+def decoder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Decoder]:
+    monkeypatch.setattr(client, "_ANSWER_S", PATIENCE)  # the child starts slowly on a busy machine
     decoder = Decoder()
     yield decoder
     decoder.close()

@@ -1,7 +1,7 @@
 """The catalogue of pages, by which a browser visits all of them, leaves none out."""
 
 import importlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +13,23 @@ from tests.e2e.catalogue import NO_PAGES, PAGES
 
 #: Nobody listens there: nothing is asked of the application but its routes.
 NOWHERE = "127.0.0.1:9"
+
+#: Where programs send something.
+NO_FORMS = ("/api/", "/oauth/")
+#: Buttons, which are always answered with the way to another page.
+LEADS_ON = {
+    "/users/<uuid:user_id>/block",
+    "/users/<uuid:user_id>/unblock",
+    "/days/<day:day>/close",
+    "/payouts/<uuid:payout_id>/letter",
+    "/tasks/<uuid:task_id>/complete",
+    "/news/read",
+    "/messages/<uuid:letter_id>/replay",
+    "/messages/<uuid:letter_id>/discard",
+    "/messages/replay",
+    "/messages/retry",
+    "/sign-out",
+}
 
 
 @pytest.fixture
@@ -40,6 +57,18 @@ def test_every_page_of_a_service_is_in_the_catalogue(service: str, application: 
     missing = {route for route in routes - listed - set(NO_PAGES) if not route.startswith(folders)}
     assert missing == set(), "each is a new line in PAGES of tests/e2e/catalogue.py"
     assert {page.route for page in PAGES if page.service == service and page.status != 404} <= routes
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_whatever_a_form_is_answered_with_can_be_opened_once_more(
+    service: str, application: Callable[[str], Flask]
+) -> None:
+    """The links to the other language lead there, and so do "reload" and a second visit."""
+    routes: dict[str, set[str]] = defaultdict(set)
+    for rule in application(service).url_map.iter_rules():
+        routes[rule.rule] |= rule.methods or set()
+    forms = {route for route, methods in routes.items() if "POST" in methods and not route.startswith(NO_FORMS)}
+    assert {route for route in forms - LEADS_ON if "GET" not in routes[route]} == set()
 
 
 def test_each_page_has_a_name_of_its_own() -> None:

@@ -1,11 +1,10 @@
 """What pages and the API show, in a fixed number of statements however many tasks there are."""
 
 from tracker_service.queries.history import HistoryItem, history
-from tracker_service.queries.lists import Counts, count_tasks, list_tasks, people_named
+from tracker_service.queries.lists import Counts, count_tasks, list_tasks, list_version, people_named
 from tracker_service.queries.news import News, news
 from tracker_service.queries.own import DayMoney, DoneDay, OwnState, current_day, day_money, done_by_day, own_state
 from tracker_service.queries.reassignments import (
-    Overview,
     Preview,
     Reassigned,
     overview,
@@ -22,7 +21,6 @@ __all__ = [
     "DoneDay",
     "HistoryItem",
     "News",
-    "Overview",
     "OwnState",
     "Preview",
     "Reassigned",
@@ -34,6 +32,7 @@ __all__ = [
     "done_by_day",
     "history",
     "list_tasks",
+    "list_version",
     "news",
     "overview",
     "own_done_tasks",

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from hashlib import blake2b
 from typing import Any, cast
 from uuid import UUID
 
@@ -12,7 +11,10 @@ from sqlalchemy.orm import Session
 
 from chassis import business_clock
 from chassis.db import business_timezone
+from chassis.versions import version_of
+from tracker_service.domain.rights import may_reassign
 from tracker_service.models import OPEN, Balance, CarriedDebt, ClosedDay, Movement, NewsRead, Task
+from tracker_service.queries.reassignments import Overview, overview
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,8 @@ class OwnState:
     news_read_until: datetime | None
     #: Another one whenever something of the person's tasks, money or news has changed.
     version: str
+    #: The whole, for those who may reassign.
+    overview: Overview | None
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,8 @@ def current_day(session: Session) -> date:
 def own_state(session: Session, user_id: UUID, *, role: str, day: date) -> OwnState:
     """Ask for what changes whenever the person's page does: one statement, and no row is read that is not theirs.
 
+    Those who may reassign see figures of the whole on their page, which three more statements bring.
+
     Of the open tasks the sum of a hash of number and version is taken: tasks that come and go are noticed also when
     their number stays the same.
     """
@@ -84,8 +90,9 @@ def own_state(session: Session, user_id: UUID, *, role: str, day: date) -> OwnSt
         select(func.max(CarriedDebt.day)).where(CarriedDebt.user_id == user_id),
     ]
     found = session.execute(select(to_do, *(one.scalar_subquery() for one in newest))).one()
-    told = " ".join(map(str, (user_id, role, day, *found)))
-    return OwnState(found[0], found[3], blake2b(told.encode(), digest_size=9).hexdigest())
+    whole = overview(session) if may_reassign(role) else None
+    version = version_of(user_id, role, day, *found, whole and whole.version)
+    return OwnState(found[0], found[3], version, whole)
 
 
 def day_money(session: Session, user_id: UUID, *, day: date) -> DayMoney:

@@ -7,6 +7,7 @@ from sqlalchemy import Select, and_, func, select
 from sqlalchemy.orm import Session, aliased, joinedload
 
 from chassis.paging import Order, Page, PageRequest, fetch_page
+from chassis.versions import version_of
 from tracker_service.domain.people import Person
 from tracker_service.domain.rights import may_reassign
 from tracker_service.errors import NotYoursToReassign, ReassignmentNotFound
@@ -21,6 +22,12 @@ class Overview:
     #: People among whom an assignee is drawn.
     crowd: int
     latest_run: Reassignment | None
+
+    @property
+    def version(self) -> str:
+        """Return a text that is another one whenever the overview looks different."""
+        run = self.latest_run
+        return version_of(self.open_tasks, self.crowd, run and (run.id, run.done, run.total))
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,12 @@ from chassis.i18n import with_query
 from chassis.identity import current_principal, require_roles
 from chassis.input.sent import load_query
 from chassis.lists import whole_list
+from chassis.live import live_page
 from chassis.paging import Page, PageRequest
 from chassis.runtime import runtime
 from chassis.spreadsheets import csv_response
 from chassis.tables import Sorting
+from chassis.versions import version_of
 from tracker_service import queries
 from tracker_service.domain.wanted import ALL, CREATED, Wanted, within_scope
 from tracker_service.models import DONE, OPEN, Task
@@ -43,14 +45,14 @@ class StatusLink:
 
 @pages.get("/tasks")
 @require_roles(*OVERSEERS)
-def all_tasks() -> tuple[str, int]:
+def all_tasks() -> Response:
     """Everybody's tasks, for managers and administrators."""
     return _list(ALL)
 
 
 @pages.get("/created")
 @require_roles()
-def created_tasks() -> tuple[str, int]:
+def created_tasks() -> Response:
     """The tasks that the person has created."""
     return _list(CREATED)
 
@@ -69,21 +71,33 @@ def created_tasks_csv() -> Response:
     return _csv(CREATED, "created-tasks")
 
 
-def _list(scope: str) -> tuple[str, int]:
+def _list(scope: str) -> Response:
     """Show a list; with a filter that makes no sense, the form with what is wrong, and nothing below it."""
-    page, counts, refusal = Page[Task]([]), None, None
-    sort = request.args.get("sort", "")
     try:
         asked = load_query(PageOfTasksArgs)
         wanted = _wanted(scope, asked)
-        sort = wanted.sort
         with runtime().database.reading() as session:
             page = queries.list_tasks(session, wanted, page=asked["page"])
             counts = queries.count_tasks(session, wanted, shown=page)
     except Invalid as error:
-        refusal = error
-    shown = render_template(
+        sort = request.args.get("sort", "")
+        return Response(_render(scope, Page([]), sort, refusal=error), error.status, mimetype="text/html")
+    version = version_of(queries.list_version(page, counts), current_principal())
+    return live_page(version, lambda: _render(scope, page, wanted.sort, counts=counts, version=version))
+
+
+def _render(
+    scope: str,
+    page: Page[Task],
+    sort: str,
+    *,
+    counts: queries.Counts | None = None,
+    version: str | None = None,
+    refusal: Invalid | None = None,
+) -> str:
+    return render_template(
         "tracker/tasks.html",
+        version=version,
         scope=scope,
         tasks=page,
         counts=counts,
@@ -96,7 +110,6 @@ def _list(scope: str) -> tuple[str, int]:
         csv_url=f"{request.path}.csv?{urlencode(_kept())}",
         errors=translated_errors(refusal),
     )
-    return shown, 200 if refusal is None else refusal.status
 
 
 def _csv(scope: str, name: str) -> Response:

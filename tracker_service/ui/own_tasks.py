@@ -20,7 +20,6 @@ from chassis.live import live_page
 from chassis.paging import PageRequest
 from chassis.runtime import runtime
 from tracker_service import commands, queries
-from tracker_service.domain.rights import may_reassign
 from tracker_service.errors import InvalidTask, KeyUsedOtherwise, NobodyToAssign, TaskIsDone, TaskReassigned
 from tracker_service.models import Task
 from tracker_service.queries import OwnState
@@ -35,7 +34,7 @@ def own_tasks() -> BaseResponse:
     return _own_tasks()
 
 
-@pages.post("/tasks")
+@pages.post("/")
 @require_roles()
 def create_task() -> BaseResponse:
     """Create a task from the form; with its faults, the form comes back as it was filled in."""
@@ -133,7 +132,6 @@ def _render(
         done_days=queries.done_by_day(session, user_id, done_tasks.items),
         money_today=queries.day_money(session, user_id, day=day),
         news=queries.news(session, user_id, read_until=state.news_read_until, now=business_now(session)),
-        overview=queries.overview(session) if may_reassign(principal.role) else None,
         form=request.form,
         form_key=uuid4(),
         refusal=above_the_form(refusal),
