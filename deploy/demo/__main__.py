@@ -32,7 +32,7 @@ _INTERRUPTED = 130
 
 @click.command("demo")
 @click.option("--days", "days", type=click.IntRange(1, 366), default=30, show_default=True, help="How many pass.")
-@click.option("--people", type=click.IntRange(1, 200), default=40, show_default=True, help="How many parrots join.")
+@click.option("--people", type=click.IntRange(2, 200), default=40, show_default=True, help="How many parrots join.")
 def demo(*, days: int, people: int) -> None:
     """Drive a running system through a busy month.
 
@@ -102,7 +102,7 @@ def _what_to_look_at(run: Run, company: Company) -> str:
         ("the dead letters of three kinds", f"{billing}/messages"),
     )
     rows = "\n".join(f"  {what:<36} {where}" for what, where in places)
-    worker = company.joined[0]
+    worker = of_role(list(company.workers.values()), "popug")
     return (
         f"\nWhat to look at, as {company.admin.name} ({company.admin.beak}):\n\n{rows}\n\n"
         f"And as {worker.name} ({worker.beak}):\n\n  {'own tasks, news and money':<36} {tracker}/\n"

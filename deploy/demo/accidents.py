@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any
 from uuid import uuid4
 
 import requests
@@ -66,10 +65,12 @@ class Accidents:
                     self._admin.ask("POST", "billing", f"/api/v1/payouts/{payout['id']}/letter")
         return len(wrong)
 
-    def payout_of_the_unreachable(self) -> Any | None:
-        """Return the payout about which no letter could be sent, once that was given up."""
+    def attempts_to_reach(self) -> int | None:
+        """Return how often a letter to the unreachable was tried; None once one was given up, or if there is none."""
         payouts = self._admin.get("billing", "/api/v1/payouts", user_id=self.unreachable)["items"]
-        return next((payout for payout in payouts if payout["letter"] == "failed"), None)
+        pending = [payout["attempts"] for payout in payouts if payout["letter"] == "pending"]
+        given_up = any(payout["letter"] == "failed" for payout in payouts)
+        return None if given_up else max(pending, default=None)
 
     def _mistype_an_address(self) -> str:
         """Of whoever would be paid most tonight: then there is a letter to be sent."""

@@ -62,8 +62,7 @@ def _close_all_before(admin: Person, day: date) -> None:
 
 
 def _days(admin: Person) -> Iterator[tuple[date, str]]:
-    """Yield the latest days: what is open is among them."""
-    for item in admin.get("billing", "/api/v1/days", limit=200)["items"]:
+    for item in admin.everything("billing", "/api/v1/days"):
         yield date.fromisoformat(item["day"]), item["status"]
 
 

@@ -37,7 +37,7 @@ class Story:
     def tell(self, count: int) -> None:
         """Let so many days pass, and the morning after them begin. Raises DeployError."""
         if mended := self._accidents.mend_those_of_the_last_month():
-            self._stage.tell(f"Of the month before, {mended} wrong e-mail addresses were put right.")
+            self._stage.tell(f"Wrong e-mail addresses of the month before that were put right: {mended}.")
         today = days.begin(self._company.admin, self._clock)
         for plan in plan_days(today, count, self._random):
             self._live(plan)
@@ -47,15 +47,10 @@ class Story:
     def wait_until_a_letter_is_given_up(self) -> None:
         """Let hours pass until the letter to the wrong address has been tried as often as letters are."""
         self._stage.show("a letter is tried once more")
-
-        def given_up() -> bool | None:
-            if self._accidents.payout_of_the_unreachable() is not None:
-                return True
-            before_midnight = self._clock.at(self._clock.now.date(), 23)
-            self._clock.pass_until(min(self._clock.now + _AFTER_A_LETTER, before_midnight))
-            return None
-
-        until("a letter was given up", given_up)
+        attempts = self._accidents.attempts_to_reach
+        while (before := attempts()) is not None:
+            self._clock.pass_until(self._clock.now + _AFTER_A_LETTER)
+            until("a letter was tried once more", lambda before=before: attempts() != before or None)  # type: ignore[misc]
 
     def _live(self, plan: DayPlan) -> None:
         done = self._work(plan)
