@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from uuid import UUID, uuid4
 
 from sqlalchemy import func, select
@@ -26,7 +27,7 @@ def create_user(session: Session, *, name: str, email: str, role: str, external_
     """Register somebody. Raises InvalidUser, EmailTaken."""
     who = person(name, email, role)
     with email_checked(session):
-        return register(session, who, external_id=external_id)
+        return register(session, who, external_id=external_id, at=business_now(session))
 
 
 def update_user(
@@ -94,8 +95,8 @@ def try_lock_admins(session: Session) -> bool:
 # tell real time, whatever the business clock shows: that of a block decides which tokens count no longer.
 
 
-def register(session: Session, who: Person, *, external_id: str | None) -> User:
-    """Add somebody."""
+def register(session: Session, who: Person, *, external_id: str | None, at: datetime) -> User:
+    """Add somebody. `at`: by the business clock, and for each a moment of their own, by which lists are in order."""
     user = User(
         id=uuid4(),
         external_id=external_id,
@@ -103,7 +104,7 @@ def register(session: Session, who: Person, *, external_id: str | None) -> User:
         email=who.email,
         role=who.role,
         status=ACTIVE,
-        created_at=business_now(session),
+        created_at=at,
     )
     session.add(user)
     publish(session, events.user_registered(user, sequence=user.next_sequence(), changed_at=utc_now()))
