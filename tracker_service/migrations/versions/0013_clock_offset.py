@@ -4,8 +4,8 @@ from alembic import op
 
 from chassis.clock_offset import create_clock_offset
 
-revision = "0010"
-down_revision = "0009"
+revision = "0013"
+down_revision = "0012"
 branch_labels = None
 depends_on = None
 

@@ -4,12 +4,12 @@ from alembic import op
 
 from chassis.clock_offset import create_clock_offset
 
-revision = "0009"
-down_revision = "0008"
+revision = "0011"
+down_revision = "0010"
 branch_labels = None
 depends_on = None
 
 
 def upgrade() -> None:
-    """Create the row that says how far, and `business_now()`."""
+    """Create the row that says how far."""
     create_clock_offset(op)

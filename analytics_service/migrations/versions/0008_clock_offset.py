@@ -4,8 +4,8 @@ from alembic import op
 
 from chassis.clock_offset import create_clock_offset
 
-revision = "0012"
-down_revision = "0011"
+revision = "0008"
+down_revision = "0007"
 branch_labels = None
 depends_on = None
 

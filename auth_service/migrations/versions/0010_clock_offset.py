@@ -4,12 +4,12 @@ from alembic import op
 
 from chassis.clock_offset import create_clock_offset
 
-revision = "0007"
-down_revision = "0006"
+revision = "0010"
+down_revision = "0009"
 branch_labels = None
 depends_on = None
 
 
 def upgrade() -> None:
-    """Create the row that says how far."""
+    """Create the row that says how far, and `business_now()`."""
     create_clock_offset(op)
