@@ -2,19 +2,17 @@
 
 from pathlib import Path
 
-from analytics_service import commands, config
-from analytics_service.cli import COMMANDS
-from analytics_service.handlers import HANDLERS
-from chassis.cli import Service, main
+from chassis.cli import main
+from chassis.service import Service
 
 main(
     Service(
         name="analytics",
-        load_settings=config.load,
+        load_settings="analytics_service.config:load",
         app="analytics_service.app:create_app",
-        handlers=HANDLERS,
+        handlers="analytics_service.handlers:HANDLERS",
         migrations=Path(__file__).parent / "migrations",
-        commands=COMMANDS,
-        forget=commands.forget_everything,
+        commands="analytics_service.cli:COMMANDS",
+        forget="analytics_service.commands:forget_everything",
     )
 )

@@ -3,6 +3,7 @@
 from flask import Flask
 
 from analytics_service.api import figures
+from analytics_service.handlers import HANDLERS
 from analytics_service.models import EndedSession, User
 from analytics_service.ui import pages
 from chassis.db import WEB_STATEMENT_TIMEOUT_S, Database
@@ -20,6 +21,7 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
         database=database,
         blueprints=[figures],
         pages=[pages],
+        handlers=HANDLERS,
         find_user=find_user_in(database, User, EndedSession),
         title=N_("Analytics"),
     )

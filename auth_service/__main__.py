@@ -2,18 +2,16 @@
 
 from pathlib import Path
 
-from auth_service import config
-from auth_service.cli import COMMANDS
-from auth_service.jobs import add_jobs
-from chassis.cli import Service, main
+from chassis.cli import main
+from chassis.service import Service
 
 main(
     Service(
         name="auth",
-        load_settings=config.load,
+        load_settings="auth_service.config:load",
         app="auth_service.app:create_app",
-        jobs=add_jobs,
+        jobs="auth_service.jobs:add_jobs",
         migrations=Path(__file__).parent / "migrations",
-        commands=COMMANDS,
+        commands="auth_service.cli:COMMANDS",
     )
 )

@@ -1,17 +1,25 @@
 """What auth does by the clock."""
 
-from apscheduler.schedulers.blocking import BlockingScheduler
+from apscheduler.schedulers.base import BaseScheduler
 
 from auth_service import commands
 from auth_service.models import RequestKey
 from chassis.db import Database, utc_now
+from chassis.errors import N_
 from chassis.request_keys import forget_old_keys
 from chassis.settings import Settings
 
 
-def add_jobs(scheduler: BlockingScheduler, _settings: Settings, database: Database) -> None:
+def add_jobs(scheduler: BaseScheduler, _settings: Settings, database: Database) -> None:
     """Add auth's jobs to its scheduler."""
-    scheduler.add_job(forget_expired, "interval", minutes=10, args=[database], id="forget_expired")
+    scheduler.add_job(
+        forget_expired,
+        "interval",
+        minutes=10,
+        args=[database],
+        id="forget_expired",
+        name=N_("Deletes codes, refusals and keys whose time is over"),
+    )
 
 
 def forget_expired(database: Database) -> None:

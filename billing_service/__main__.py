@@ -2,20 +2,17 @@
 
 from pathlib import Path
 
-from billing_service import config
-from billing_service.cli import COMMANDS
-from billing_service.handlers import HANDLERS
-from billing_service.jobs import add_jobs
-from chassis.cli import Service, main
+from chassis.cli import main
+from chassis.service import Service
 
 main(
     Service(
         name="billing",
-        load_settings=config.load,
+        load_settings="billing_service.config:load",
         app="billing_service.app:create_app",
-        handlers=HANDLERS,
-        jobs=add_jobs,
+        handlers="billing_service.handlers:HANDLERS",
+        jobs="billing_service.jobs:add_jobs",
         migrations=Path(__file__).parent / "migrations",
-        commands=COMMANDS,
+        commands="billing_service.cli:COMMANDS",
     )
 )

@@ -4,6 +4,7 @@ from flask import Flask
 
 from billing_service.api import BLUEPRINTS
 from billing_service.config import BillingSettings
+from billing_service.handlers import HANDLERS
 from billing_service.models import EndedSession, User
 from billing_service.ui import PLACES, pages
 from chassis.db import WEB_STATEMENT_TIMEOUT_S, Database
@@ -21,6 +22,7 @@ def create_app(settings: BillingSettings, database: Database | None = None) -> F
         blueprints=BLUEPRINTS,
         pages=[pages],
         places=PLACES,
+        handlers=HANDLERS,
         find_user=find_user_in(database, User, EndedSession),
         title=N_("Accounts"),
     )

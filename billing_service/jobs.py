@@ -3,7 +3,7 @@
 from datetime import date
 
 import structlog
-from apscheduler.schedulers.blocking import BlockingScheduler
+from apscheduler.schedulers.base import BaseScheduler
 from prometheus_client import Gauge
 
 from billing_service import commands, queries
@@ -11,6 +11,7 @@ from billing_service.config import BillingSettings
 from billing_service.errors import TooManyDays
 from billing_service.mail import Letter, MailError, Post, PostIsAway, open_post
 from chassis.db import Database, utc_now
+from chassis.errors import N_
 from chassis.scheduler import JobWaits, JobWaitsForPerson
 
 PROBLEMS = Gauge("books_problems", "What the robot found wrong with the books when it last looked")
@@ -22,10 +23,18 @@ _LOOK_FOR_LETTERS = 5
 _log = structlog.get_logger(__name__)
 
 
-def add_jobs(scheduler: BlockingScheduler, settings: BillingSettings, database: Database) -> None:
+def add_jobs(scheduler: BaseScheduler, settings: BillingSettings, database: Database) -> None:
     """Add billing's jobs to its scheduler: they look right away, and then again and again."""
     now = utc_now()
-    scheduler.add_job(close_days, "interval", minutes=1, next_run_time=now, args=[database], id="close_days")
+    scheduler.add_job(
+        close_days,
+        "interval",
+        minutes=1,
+        next_run_time=now,
+        args=[database],
+        id="close_days",
+        name=N_("Closes the days that are over, and checks the latest"),
+    )
     scheduler.add_job(
         send_letters,
         "interval",
@@ -33,6 +42,7 @@ def add_jobs(scheduler: BlockingScheduler, settings: BillingSettings, database: 
         next_run_time=now,
         args=[settings, database],
         id="send_letters",
+        name=N_("Sends the letters about payouts"),
     )
 
 

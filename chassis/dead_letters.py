@@ -18,14 +18,19 @@ from messaging.dead_letters import (
     DeadLetterView,
     Decision,
     Selection,
+    Trial,
     decide,
     decide_all,
     list_dead_letters,
     read_dead_letter,
     replay_edited,
+    replay_gradually,
     retry_waiting,
+    stop_gradual_replay,
+    try_out,
+    write_note,
 )
-from messaging.errors import LetterNotDead, LetterUnknown
+from messaging.errors import LetterNotDead, LetterUnknown, ReplayUnderWay
 from messaging.tables import HeldMessage
 
 #: A letter that dies again moves to the end, and is news again.
@@ -40,33 +45,39 @@ class AlreadyDecided(Conflict):
     """Somebody has decided about the letter before: once is enough."""
 
 
+class ReplayGoesOn(Conflict):
+    """One gradual replay at a time."""
+
+
 class InvalidEvent(Invalid):
     """The edited event would die again."""
 
 
 def page_of_letters(page: PageRequest, selection: Selection, state: str) -> Page[DeadLetterView]:
     """Return a page of the letters in this state, a name among STATE_FILTERS."""
-    position = _ORDER.position(page)
+    after, before = _span(_ORDER.position(page))
     with runtime().database.reading() as session:
         found = list_dead_letters(
             session,
             limit=page.limit + 1,
             type=selection.type,
             reason=selection.reason,
+            field=selection.field,
             states=STATE_FILTERS[state],
-            **_span(position),
+            after=after,
+            before=before,
         )
     return _ORDER.page(page, [(letter, (letter.position,)) for letter in found])
 
 
-def _span(position: Position | None) -> dict[str, int]:
-    """Say where the list is read from as `list_dead_letters` understands it, which knows whole numbers only."""
+def _span(position: Position | None) -> tuple[int, int | None]:
+    """Return where the list begins and ends as `list_dead_letters` understands it, which knows whole numbers only."""
     if position is None:
-        return {}
+        return 0, None
     [number] = position.values
     if position.backwards:
-        return {"before": number + position.inclusive}
-    return {"after": number - position.inclusive}
+        return 0, number + position.inclusive
+    return number - position.inclusive, None
 
 
 def letter_story(letter_id: UUID) -> DeadLetterStory:
@@ -85,6 +96,41 @@ def decide_about_all(selection: Selection, decision: Decision) -> int:
     """Write down what who is signed in decides about all dead letters of a selection; return how many there were."""
     with runtime().database.transaction() as session:
         return decide_all(session, selection, decision, by=_actor())
+
+
+def begin_gradually(selection: Selection) -> int:
+    """Have the dead letters of a selection replayed a few at a time; return how many there are. Raises ReplayGoesOn."""
+    try:
+        with runtime().database.transaction() as session:
+            return replay_gradually(session, selection, by=_actor())
+    except ReplayUnderWay as error:
+        raise ReplayGoesOn(N_("A gradual replay is under way: let it end, or stop it.")) from error
+
+
+def stop_gradually() -> bool:
+    """Stop the gradual replay; tell whether there was one."""
+    with runtime().database.transaction() as session:
+        return stop_gradual_replay(session)
+
+
+def note_group(type: str, reason: str, text: str) -> None:
+    """Write a note about a group of dead letters; an empty one takes it away."""
+    with runtime().database.transaction() as session:
+        write_note(session, type, reason, text, by=_actor())
+
+
+def try_letter(letter_id: UUID, changes: Mapping[str, Any] | None = None) -> Trial:
+    """Find out what a replay would do. Raises DeadLetterNotFound, or InvalidEvent for an edited event that is none."""
+    database = runtime().database
+    with _refusals(letter_id):
+        return try_out(
+            database.sessions,
+            letter_id,
+            changes,
+            service=runtime().settings.service,
+            handlers=runtime().handlers,
+            registry=database.registry,
+        )
 
 
 def retry_all() -> int:

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from flask import request
-from marshmallow import Schema, fields, validate
+from marshmallow import Schema, ValidationError, fields, validate
 from werkzeug.exceptions import UnsupportedMediaType
 
 from chassis.dead_letter_counts import count_own
@@ -20,6 +20,7 @@ from chassis.dead_letters import (
     replay_with,
     retry_all,
 )
+from chassis.errors import N_
 from chassis.identity import require_roles
 from chassis.input.bodies import Blueprint
 from chassis.input.fields import BIGGEST_NUMBER, Text
@@ -33,6 +34,7 @@ from messaging.dead_letters import (
     DeadLetterGroup,
     DeadLetterView,
     Decision,
+    FieldIs,
     Outcome,
     Selection,
     State,
@@ -42,6 +44,8 @@ from messaging.dead_letters import (
 messages = Blueprint(
     "messages", __name__, url_prefix="/api/v1/messages", description="Events on their way, and those that died"
 )
+
+_FIELD = "`field=value`: events in which the field has this value, such as `data.task_id=7f0c...`"
 
 
 class OutboxSchema(Schema):
@@ -117,11 +121,22 @@ class DeadLetterCountSchema(Schema):
     open = fields.Integer(metadata={"description": "Those that nobody has replayed or discarded yet"})
 
 
+class EventField(fields.String):
+    """A field of an event and its value, `data.task_id=...`."""
+
+    def _deserialize(self, value: Any, *_context: Any, **_options: Any) -> Any:
+        try:
+            return FieldIs.parse(Text().deserialize(value))
+        except ValueError as error:
+            raise ValidationError(N_("Write it as field=value, such as data.task_id=...")) from error
+
+
 class DeadLetterArgs(PageArgs):
     """Which dead letters are wanted."""
 
     type = Text(load_default=None)
     reason = Text(load_default=None)
+    field = EventField(load_default=None, metadata={"description": _FIELD})
     state = fields.String(
         load_default="open",
         validate=validate.OneOf([*STATE_FILTERS]),
@@ -133,16 +148,17 @@ class DeadLetterArgs(PageArgs):
 
 
 class SelectionSchema(Schema):
-    """Which dead letters a decision is about; without a field, all."""
+    """Which dead letters a decision is about; without any of these, all."""
 
     type = Text(load_default=None)
     reason = Text(load_default=None)
+    field = EventField(load_default=None, metadata={"description": _FIELD})
 
 
 class SelectionOnPage(SelectionSchema):
     """What a page adds: nothing that died after it was shown."""
 
-    up_to = fields.Integer(load_default=None, validate=validate.Range(0, BIGGEST_NUMBER))
+    up_to_position = fields.Integer(load_default=None, data_key="up_to", validate=validate.Range(0, BIGGEST_NUMBER))
 
 
 class RetriedSchema(Schema):
@@ -181,7 +197,8 @@ def get_outbox() -> OutboxStatus:
 @require_roles(Role.ADMIN)
 def get_dead_letters(args: dict[str, Any]) -> Page[DeadLetterView]:
     """The dead letters, in the order they died"""
-    return page_of_letters(args["page"], Selection(args["type"], args["reason"]), args["state"])
+    wanted = Selection(args["type"], args["reason"], field=args["field"])
+    return page_of_letters(args["page"], wanted, args["state"])
 
 
 @messages.get("/dead-letters/count")
@@ -250,7 +267,7 @@ def discard_letter(letter_id: UUID) -> dict[str, Any]:
 @messages.arguments(SelectionSchema)
 @messages.response(202, DecidedAllSchema)
 @require_roles(Role.ADMIN)
-def replay_group(selection: dict[str, str | None]) -> dict[str, Any]:
+def replay_group(selection: dict[str, Any]) -> dict[str, Any]:
     """Have all dead letters of a type or a reason, or all there are, handled once more"""
     return _decide_about_all(selection, Decision.REPLAY)
 
@@ -259,7 +276,7 @@ def replay_group(selection: dict[str, str | None]) -> dict[str, Any]:
 @messages.arguments(SelectionSchema)
 @messages.response(202, DecidedAllSchema)
 @require_roles(Role.ADMIN)
-def discard_group(selection: dict[str, str | None]) -> dict[str, Any]:
+def discard_group(selection: dict[str, Any]) -> dict[str, Any]:
     """Give up all dead letters of a type or a reason, or all there are; they stay on record"""
     return _decide_about_all(selection, Decision.DISCARD)
 
@@ -272,8 +289,7 @@ def retry() -> dict[str, int]:
     return {"requested": retry_all()}
 
 
-def _decide_about_all(selection: dict[str, str | None], decision: Decision) -> dict[str, Any]:
+def _decide_about_all(selection: dict[str, Any], decision: Decision) -> dict[str, Any]:
     if request.get_data() and not request.is_json:
         raise UnsupportedMediaType  # it would go unread, and the decision would be about all letters
-    wanted = Selection(selection["type"], selection["reason"])
-    return {"requested": decide_about_all(wanted, decision), "state": State(decision.value)}
+    return {"requested": decide_about_all(Selection(**selection), decision), "state": State(decision.value)}

@@ -49,6 +49,24 @@ def add_sessions_v1(op: ModuleType) -> None:
     op.create_index("ended_sessions_ended_at_idx", "ended_sessions", ["ended_at"])
 
 
+def create_scheduled_jobs_v1(op: ModuleType) -> None:
+    """Create what `chassis.scheduled_jobs` keeps of each job. A published version never changes."""
+    op.create_table(
+        "scheduled_job",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("words", sa.Text(), nullable=False),
+        sa.Column("every_seconds", sa.Float()),
+        sa.Column("next_run_at", sa.DateTime(timezone=True)),
+        sa.Column("started_at", sa.DateTime(timezone=True)),
+        sa.Column("finished_at", sa.DateTime(timezone=True)),
+        sa.Column("outcome", sa.Text()),
+        sa.Column("detail", sa.Text(), nullable=False, server_default=""),
+        sa.Column("requested_at", sa.DateTime(timezone=True)),
+        sa.Column("requested_by", sa.Text()),
+        sa.PrimaryKeyConstraint("name", name="scheduled_job_pkey"),
+    )
+
+
 def alembic_config(url: str, migrations: Path) -> Config:
     """Return what alembic wants to know: the owner's URL and the folder with env.py and versions/."""
     config = Config()

@@ -4,6 +4,7 @@ from alembic import context
 from sqlalchemy import MetaData, pool, text
 
 from chassis.migrate import URL
+from chassis.scheduled_jobs import metadata as jobs_metadata
 from messaging.database import new_engine
 from messaging.tables import metadata as messaging_metadata
 
@@ -12,14 +13,14 @@ _LOCK = 0x0A7E5
 
 
 def run_migrations(metadata: MetaData) -> None:
-    """Run each migration in a transaction. The metadata is the service's; messaging's tables come on top."""
+    """Run each migration in a transaction. The metadata is the service's; the others come on top."""
     engine = new_engine(context.config.attributes[URL], poolclass=pool.NullPool)
     with engine.connect() as connection:
         connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _LOCK})
         connection.commit()
         context.configure(
             connection=connection,
-            target_metadata=[metadata, messaging_metadata],
+            target_metadata=[metadata, messaging_metadata, jobs_metadata],
             transaction_per_migration=True,
         )
         with context.begin_transaction():

@@ -18,6 +18,8 @@ from chassis.runtime import runtime
 
 #: Every service has these pages, about its own messages.
 _MESSAGES = "/messages"
+#: auth has this one, over all services, and one about their events below it.
+_CONSOLE = "/operations"
 #: The first page of auth, which is that of all services: the brand leads there.
 _HOME = "/"
 
@@ -70,13 +72,13 @@ def home_link() -> Link:
 
 
 def navigation() -> list[Link]:
-    """Return the links that the person who is signed in may follow: to the services, and to their messages."""
+    """Return the links that the person who is signed in may follow: to the services, and to the operators' console."""
     principal = principal_or_none()
     if principal is None:
         return []
     services = ["tracker", "billing", "analytics", "auth"] if principal.role is Role.ADMIN else ["tracker", "billing"]
     settings = runtime().settings
-    here = None if _about_messages() or home_link().here else settings.service
+    here = None if _is_for_operators() or home_link().here else settings.service
     links = [
         Link(
             translate(SERVICE_NAMES[service]),
@@ -87,17 +89,17 @@ def navigation() -> list[Link]:
         for service in services
     ]
     if principal.role is Role.ADMIN:
-        links.append(messages_link(here=_about_messages()))
+        links.append(operations_link(here=_is_for_operators()))
     return links
 
 
 def place_links() -> list[Link]:
-    """Return the second row: the service's places that the person may visit, or everybody's messages."""
+    """Return the second row: the service's places that the person may visit, or the operators'."""
     principal = principal_or_none()
     if principal is None or home_link().here:
         return []
-    if _about_messages():
-        return _messages_of_each() if principal.role is Role.ADMIN else []
+    if _is_for_operators():
+        return _for_operators() if principal.role is Role.ADMIN else []
     return [
         Link(translate(place.text), url_for(place.endpoint), request.endpoint in (place.endpoint, *place.also))
         for place in runtime().places
@@ -105,36 +107,35 @@ def place_links() -> list[Link]:
     ]
 
 
-def messages_link(*, here: bool = False) -> Link:
-    """Return the link to this service's messages, or to those of the one with the most dead letters if it has none."""
+def operations_link(*, here: bool = False) -> Link:
+    """Return the link to the console of all services, or, while auth does not answer, to this service's messages."""
+    counts = runtime().dead_letter_counts.latest()
+    url = _MESSAGES if counts["auth"] is None else runtime().settings.public_urls["auth"] + _CONSOLE
+    return Link(_("Operations"), url, here, _dead_letters_badge(counts), key="g o")
+
+
+def _is_for_operators() -> bool:
+    return request.path.startswith((_MESSAGES, _CONSOLE))
+
+
+def _for_operators() -> list[Link]:
+    """Return the console, the events, and the messages of each service."""
     settings = runtime().settings
     counts = runtime().dead_letter_counts.latest()
-    most = max(counts, key=lambda service: counts[service] or 0)
-    elsewhere = not counts[settings.service] and counts[most]
-    return Link(
-        _("Messages"),
-        f"{settings.public_urls[most]}{_MESSAGES}" if elsewhere else _MESSAGES,
-        here,
-        _dead_letters_badge(counts),
-        key="g m",
-    )
-
-
-def _about_messages() -> bool:
-    return request.path.startswith(_MESSAGES)
-
-
-def _messages_of_each() -> list[Link]:
-    settings = runtime().settings
-    counts = runtime().dead_letter_counts.latest()
+    console = settings.public_urls["auth"] + _CONSOLE
+    here = settings.service if request.path.startswith(_MESSAGES) else None
     return [
-        Link(
-            translate(name),
-            settings.public_urls[service] + _MESSAGES,
-            service == settings.service,
-            _dead_letters_badge({service: counts[service]}),
-        )
-        for service, name in SERVICE_NAMES.items()
+        Link(_("Overview"), console, request.path == _CONSOLE),
+        Link(_("Events"), f"{console}/events", request.path == f"{_CONSOLE}/events"),
+        *(
+            Link(
+                translate(name),
+                settings.public_urls[service] + _MESSAGES,
+                service == here,
+                _dead_letters_badge({service: counts[service]}),
+            )
+            for service, name in SERVICE_NAMES.items()
+        ),
     ]
 
 

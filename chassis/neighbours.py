@@ -54,11 +54,16 @@ class Neighbours(Generic[T]):
         *,
         about: str,
         threads: int = 1,
+        patience: float | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Take who can be asked, what it is `about` (for the log), and how many at once may ask the same service."""
+        """Take who can be asked, what it is `about` (for the log), and how many at once may ask the same service.
+
+        `patience`: seconds that a page waits for the first answers, if they are worth waiting for.
+        """
         self._about = about
         self._clock = clock
+        self._patience = patience
         self._pools = {name: ThreadPoolExecutor(threads, thread_name_prefix=f"{about}-{name}") for name in services}
         self._lock = threading.Lock()
         self._waiting = dict.fromkeys(self._pools, 0)
@@ -72,7 +77,8 @@ class Neighbours(Generic[T]):
         """
         missing = self.begin(ask, asker)
         if missing:
-            patience = max(question.at for question in missing) + _PATIENCE - self._clock()
+            allowed = _PATIENCE if self._patience is None else self._patience
+            patience = max(question.at for question in missing) + allowed - self._clock()
             wait([question.under_way for question in missing], timeout=max(0.0, patience))
         found = {service: self._fresh((service, asker)) for service in ask}
         return {service: answer.said if answer else None for service, answer in found.items()}
@@ -121,6 +127,11 @@ class Neighbours(Generic[T]):
         with self._lock:
             self._waiting[key[0]] -= 1
             self._answers[key] = _Answer(said, self._clock())
+
+
+def tell_service(url: str, token: str) -> requests.Response:
+    """Send a POST without a body to a service, in the name of the token's holder; return the answer."""
+    return requests.post(url, headers={"Authorization": f"Bearer {token}"}, timeout=_TIMEOUT, allow_redirects=False)
 
 
 def ask_service(url: str, token: str | None = None) -> Any:

@@ -13,6 +13,9 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from chassis.db import Database, utc_now
 from messaging import Event
 
+#: For how long a session goes on without auth's word; a token does not live longer either.
+LIFETIME = timedelta(minutes=5)
+
 
 class Role(StrEnum):
     """What a person is at UberPopug Inc. Everyone except managers and admins can be assigned tasks."""

@@ -12,6 +12,7 @@ import click
 from chassis.db import Database, engine_url
 from chassis.observe import configure_logging
 from chassis.operating import OperatorCommand
+from chassis.service import Service, named
 from chassis.settings import EXCHANGE, Settings, SettingsError
 from messaging import HandlerTable, MessagingError, RabbitBroker, RetryPolicy, stop_at_signal
 from messaging.database import new_engine
@@ -40,10 +41,9 @@ def replay_options(command: F) -> F:
     return command
 
 
-def replay_command(
-    name: str, load_settings: Callable[[], Settings], handlers: HandlerTable, forget: Forget | None
-) -> OperatorCommand:
-    """Return the command of this service. Without `forget` it refuses to rebuild."""
+def replay_command(service: Service) -> OperatorCommand:
+    """Return the command of this service. If it does not `forget`, the command refuses to rebuild it."""
+    name = service.name
 
     @click.command("replay", cls=OperatorCommand)
     @replay_options
@@ -54,18 +54,19 @@ def replay_command(
         The service's consumer pauses meanwhile. After a crash, run it again: it begins anew.
         """
         configure_logging(name, "replay", "WARNING")
-        if options["rebuild"] and forget is None:
+        if options["rebuild"] and service.forget is None:
             raise click.ClickException(
                 f"{name} cannot be rebuilt: not all that it knows follows from events of others."
             )
-        settings = load_settings()
+        settings = service.settings()
         try:
             if options["abandon"]:
                 abandon(Database(settings).sessions)
                 given_up = {"service": name, "abandoned": True}
                 _answer(given_up, f"Given up. {name} goes on with live events.", options)
             else:
-                _carry_out(settings, handlers, forget if options["rebuild"] else None, options)
+                forget = named(service.forget) if options["rebuild"] and service.forget else None
+                _carry_out(settings, named(service.handlers), forget, options)
         except MessagingError as error:
             raise click.ClickException(f"{name}: {error}.") from error
 

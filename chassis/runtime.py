@@ -12,6 +12,7 @@ from chassis.places import Place
 from chassis.sessions import Confirmations
 from chassis.settings import Settings
 from chassis.tokens import TokenVerifier
+from messaging import HandlerTable
 
 EXTENSION = "ates"
 
@@ -29,6 +30,8 @@ class Runtime:
     #: Where a person without a session is sent.
     sign_in_url: str
     dead_letter_counts: DeadLetterCounts
+    #: What the service subscribes to.
+    handlers: HandlerTable
     #: The second row of the bar.
     places: Sequence[Place]
 

@@ -1,25 +1,34 @@
-"""The process that wakes the robots of a service. It decides nothing: what is due stands in the database."""
+"""What wakes the robots of a service. It decides nothing: what is due stands in the database."""
 
 import functools
+import threading
 import time
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import structlog
 from apscheduler.events import EVENT_JOB_MAX_INSTANCES, JobSubmissionEvent
-from apscheduler.schedulers.blocking import BlockingScheduler
+from apscheduler.job import Job
+from apscheduler.schedulers.background import BackgroundScheduler
 from prometheus_client import Counter, Gauge, Histogram
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.orm import Session
 
+from chassis import scheduled_jobs
+from chassis.conditions import WAITING_FOR_PERSON
 from chassis.db import Database, utc_now
-from chassis.observe.probes import WAITING_FOR_PERSON
-from chassis.observe.state import answers, probing_engine
+from chassis.errors import N_
+from chassis.observe.state import answers
+from chassis.scheduled_jobs import Plan
 from chassis.settings import Settings
 from chassis.tracing import Tracing
 from messaging import Health, current_context, delete_handled, delete_published, message_context
+from messaging.database import database_is_away
 from messaging.dead_letters import delete_closed
+from messaging.text import storable
 
 _BUCKETS = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0)
 
@@ -55,13 +64,21 @@ class JobWaitsForPerson(JobWaits):
     """The work goes on when a person has done something. Until then the scheduler is not ready, and says so."""
 
 
-class JobScheduler(BlockingScheduler):  # type: ignore[misc]
+class JobScheduler(BackgroundScheduler):  # type: ignore[misc]
     """A scheduler whose jobs are counted and timed, each run with a correlation id of its own."""
 
-    def __init__(self, service: str, tracing: Tracing, **options: Any) -> None:
-        """Take whose jobs they are; `options` are those of APScheduler."""
+    def __init__(self, service: str, tracing: Tracing, database: Database, **options: Any) -> None:
+        """Take whose jobs they are, and where it is kept how they went; `options` are those of APScheduler."""
         super().__init__(**options)
         self._service = service
+        self._database = database
+        #: Whether the database knows which jobs there are.
+        self._known = False
+        #: Those that are counted: not the heartbeat. A job must not ask the scheduler for them, which holds its locks
+        #: while it waits for jobs to end.
+        self._jobs: dict[str, Job] = {}
+        #: Held while a job runs.
+        self._running: dict[str, threading.Lock] = {}
         self._tracing = tracing
         #: What a person has to do, by the job that waits for it.
         self._asked: dict[str, str] = {}
@@ -72,12 +89,14 @@ class JobScheduler(BlockingScheduler):  # type: ignore[misc]
         self.add_listener(self._skipped, EVENT_JOB_MAX_INSTANCES)
 
     def add_job(self, func: Callable[..., object], *arguments: Any, **options: Any) -> Any:
-        """See APScheduler. The job's id, or the name of its function, labels what is counted."""
+        """See APScheduler. The job's id, or its function's name, labels what is counted; `name` says what it does."""
         name = options.setdefault("id", func.__name__)
+        self._running[name] = threading.Lock()
         for outcome in _OUTCOMES:
             JOBS.labels(self._service, name, outcome)  # 0: a number that first appears as 1 is no increase
         FAILING.labels(self._service, name).set(0)
-        return super().add_job(self._observed(name, func), *arguments, **options)
+        self._jobs[name] = super().add_job(self._observed(name, func), *arguments, **options)
+        return self._jobs[name]
 
     def add_heartbeat(self, is_ready: Callable[[], bool]) -> None:
         """Have the health say every few seconds whether jobs can do their work."""
@@ -89,24 +108,78 @@ class JobScheduler(BlockingScheduler):  # type: ignore[misc]
                 self.health.turn(f"{WAITING_FOR_PERSON}: {' '.join(list(self._asked.values()))}", ready=False)
             else:
                 self.health.turn("running jobs", ready=True)
+            self._look_for_requests()
 
         super().add_job(beat, "interval", seconds=_HEARTBEAT, next_run_time=utc_now(), id="heartbeat")
+
+    def _look_for_requests(self) -> None:
+        """Have the jobs run at once of which somebody asked for a run."""
+        wanted: list[str] = []
+        with self._records() as session:
+            if not self._known:
+                scheduled_jobs.remember_jobs(session, [self._plan(name) for name in sorted(self._jobs)])
+            wanted = scheduled_jobs.requested_runs(session)
+            self._known = True
+        for name in self._jobs.keys() & wanted:
+            job = self._jobs[name]
+            if not self._running[name].locked():
+                threading.Thread(target=job.func, args=job.args, kwargs=job.kwargs, name=f"asked for: {name}").start()
+
+    @contextmanager
+    def _records(self) -> Iterator[Session]:
+        """Yield a session for what is written about jobs. They run, too, when it cannot be written."""
+        try:
+            with self._database.transaction() as session:
+                yield session
+        except DBAPIError as error:
+            if not database_is_away(error):  # that is said by the heartbeat
+                _log.exception("records_of_jobs_failed")
+
+    def _plan(self, name: str) -> Plan:
+        job = self._jobs[name]
+        interval = getattr(job.trigger, "interval", None)
+        return Plan(
+            name=name,
+            words=job.name,
+            every_seconds=interval.total_seconds() if interval else None,
+            next_run_at=getattr(job, "next_run_time", None),  # it has none before the scheduler is started
+        )
+
+    def _remember(self, name: str, started_at: datetime, outcome: str, detail: str) -> None:
+        ran: dict[str, Any] = {
+            "started_at": started_at,
+            "finished_at": utc_now(),
+            "outcome": outcome,
+            "detail": storable(detail),
+        }
+        with self._records() as session:
+            scheduled_jobs.remember_run(session, self._plan(name), **ran)
 
     def _observed(self, name: str, work: Callable[..., object]) -> Callable[..., object]:
         @functools.wraps(work)
         def run(*arguments: Any, **options: Any) -> None:
-            started = time.monotonic()
+            if not self._running[name].acquire(blocking=False):
+                self._count(name, "skipped")
+                return
+            try:
+                run_alone(*arguments, **options)
+            finally:
+                self._running[name].release()
+
+        def run_alone(*arguments: Any, **options: Any) -> None:
+            started, started_at = time.monotonic(), utc_now()
             with message_context(correlation_id=uuid4()):
-                outcome = self._outcome(name, functools.partial(work, *arguments, **options))
+                outcome, detail = self._outcome(name, functools.partial(work, *arguments, **options))
             self._count(name, outcome)
             JOB_SECONDS.labels(self._service, name).observe(time.monotonic() - started)
             if outcome == "done":
                 LAST_DONE.labels(self._service, name).set_to_current_time()
+            self._remember(name, started_at, outcome, detail)
 
         return run
 
-    def _outcome(self, name: str, work: Callable[[], object]) -> str:
-        """Do the work. A failure is logged where it is known what it belongs to; the next run is due in any case."""
+    def _outcome(self, name: str, work: Callable[[], object]) -> tuple[str, str]:
+        """Do the work; return how it went, and why it failed, which is logged too. The next run is due in any case."""
         correlation_id = current_context().correlation_id
         try:
             with (
@@ -118,19 +191,22 @@ class JobScheduler(BlockingScheduler):  # type: ignore[misc]
                 work()
             self._asked.pop(name, None)
         except OperationalError as error:
-            self._say_once("job_waits_for_the_database", name, error=str(error.orig))
+            detail = str(error.orig)
+            self._say_once("job_waits_for_the_database", name, error=detail)
         except JobWaits as error:
+            detail = str(error)
             if isinstance(error, JobWaitsForPerson):
-                self._asked[name] = str(error)
-            self._say_once("job_waits", name, reason=str(error))
-        except Exception:  # noqa: BLE001 (whatever it is, the other jobs go on)
+                self._asked[name] = detail
+            self._say_once("job_waits", name, reason=detail)
+        except Exception as error:  # noqa: BLE001 (whatever it is, the other jobs go on)
+            detail = f"{type(error).__name__}: {error}"
             self._said.pop(name, None)
             _log.exception("job_failed", job=name)
         else:
             if self._said.pop(name, None) is not None:
                 _log.info("job_goes_on", job=name)
-            return "done"
-        return "failed"
+            return "done", ""
+        return "failed", detail
 
     def _say_once(self, what: str, name: str, **why: str) -> None:
         said = f"{what} {why}"
@@ -151,6 +227,7 @@ def build_scheduler(settings: Settings, database: Database, tracing: Tracing | N
     scheduler = JobScheduler(
         settings.service,
         tracing or Tracing(),
+        database,
         timezone=settings.business_timezone,
         job_defaults={
             # By default a job that is more than a second late is dropped without a word.
@@ -159,8 +236,7 @@ def build_scheduler(settings: Settings, database: Database, tracing: Tracing | N
             "max_instances": 1,
         },
     )
-    engine = probing_engine(settings)
-    scheduler.add_heartbeat(lambda: answers(engine))
+    scheduler.add_heartbeat(lambda: answers(settings))
     scheduler.add_job(
         forget_old_messages,
         "interval",
@@ -168,6 +244,7 @@ def build_scheduler(settings: Settings, database: Database, tracing: Tracing | N
         next_run_time=utc_now(),  # or a process that is started anew every hour would never come to it
         args=[settings, database],
         id="forget_old_messages",
+        name=N_("Deletes events and dead letters whose time is over"),
     )
     return scheduler
 

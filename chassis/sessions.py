@@ -22,9 +22,7 @@ import structlog
 
 from chassis.db import utc_now
 from chassis.errors import N_, Unauthorized, Unavailable
-
-#: For how long a session goes on without auth's word; a token does not live longer either.
-LIFETIME = timedelta(minutes=5)
+from chassis.people import LIFETIME
 
 #: For how long auth's word is taken without asking again, and without waiting for the answer.
 _FRESH = timedelta(seconds=20)

@@ -52,6 +52,8 @@ class Settings:
     health_port: int | None
     #: Where people and the other services reach each service, without a slash at the end.
     public_urls: Mapping[str, str]
+    #: Where people reach RabbitMQ's management console, without a slash at the end.
+    rabbitmq_console_url: str
     #: Holds what may be lost and made again, such as the copy of auth's public keys.
     state_dir: Path
     #: The zone in which a business day starts and ends.
@@ -103,6 +105,11 @@ def load_settings(service: str, env: Mapping[str, str] = os.environ) -> Settings
     values: dict[str, Any] = {
         "database_url": read.str(f"{prefix}_DATABASE_URL", validate=_of_scheme("postgresql")),
         "amqp_url": read.str(f"{prefix}_AMQP_URL", validate=_of_scheme("amqp", "amqps")),
+        "rabbitmq_console_url": read.str(
+            "ATES_URL_RABBITMQ",
+            f"http://127.0.0.1:{read.int('ATES_RABBITMQ_MANAGEMENT_PORT', 15672, validate=validate.Range(1, 65535))}",
+            validate=_web_address,
+        ).rstrip("/"),
         "host": read.str("ATES_HOST", "127.0.0.1"),
         "trusted_proxy": read.str("ATES_TRUSTED_PROXY", "", validate=_ip_address_or_nothing),
         "health_port": read.int("ATES_HEALTH_PORT", None, validate=validate.Range(1, 65535)),

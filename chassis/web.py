@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import flask
@@ -22,6 +23,7 @@ from chassis.messages_api import messages
 from chassis.messages_ui import messages_pages
 from chassis.navigation import home_link, navigation, place_links, role_name
 from chassis.observe.requests import init_observation
+from chassis.operations_api import operations
 from chassis.people import FindUser
 from chassis.places import Place
 from chassis.problems import ProblemApi, register_error_handlers
@@ -32,6 +34,7 @@ from chassis.signin import SIGN_IN_PATH, session_cookie, sign_in
 from chassis.static_files import init_static_files
 from chassis.tables import columns
 from chassis.tokens import RemoteKeys, TokenVerifier
+from messaging import HandlerTable
 
 __all__ = ["Runtime", "build_app", "runtime"]
 
@@ -66,6 +69,7 @@ def build_app(
     blueprints: Sequence[flask_smorest.Blueprint],
     pages: Sequence[flask.Blueprint],
     places: Sequence[Place] = (),
+    handlers: HandlerTable = MappingProxyType({}),
     find_user: FindUser,
     title: str,
     sign_in_url: str | None = None,
@@ -73,7 +77,8 @@ def build_app(
 ) -> Flask:
     """Return the application of a service.
 
-    `blueprints` are REST (paths under /api/), `pages` HTML, `places` those of them that the bar leads to. auth, which
+    `blueprints` are REST (paths under /api/), `pages` HTML, `places` those of them that the bar leads to;
+    `handlers` is what the service subscribes to: its web only tries out what they would do. auth, which
     has its own sign-in page and its own keys, names both in `sign_in_url` and `jwks`; the others get the OAuth client
     and auth's published keys.
     """
@@ -88,6 +93,7 @@ def build_app(
         confirmations=None if jwks is not None else Confirmations(settings.public_urls["auth"]),
         sign_in_url=sign_in_url or SIGN_IN_PATH,
         dead_letter_counts=dead_letter_counts(settings, database),
+        handlers=handlers,
         places=places,
     )
     init_observation(app, settings)  # first: it also measures what the others refuse
@@ -97,7 +103,7 @@ def build_app(
     init_static_files(app)
     api = ProblemApi(app)
     api.spec.components.security_scheme("token", _BEARER_TOKEN)
-    for blueprint in (*blueprints, messages, *([demo_clock] if settings.demo else [])):
+    for blueprint in (*blueprints, messages, operations, *([demo_clock] if settings.demo else [])):
         api.register_blueprint(blueprint)
         csrf.exempt(blueprint)  # a bearer token is not sent by browsers on their own
     register_error_handlers(app)

@@ -63,7 +63,7 @@ def topology() -> None:
     url = urlsplit(_variable("ATES_RABBITMQ_URL"))
     management = f"http://{url.hostname}:{_MANAGEMENT_PORT}"
     credentials = (definitions.ADMINISTRATOR, _password("ATES_RABBITMQ_URL"))
-    TopologyKeeper(management, credentials, VHOST, definitions.topologies(SERVICES)).run(stop_at_signal())
+    TopologyKeeper(management, credentials, VHOST, definitions.vhost(VHOST, SERVICES)).run(stop_at_signal())
 
 
 def _variable(name: str) -> str:

@@ -6,7 +6,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import psycopg2
 from psycopg2 import sql
 
-from messaging.database import connect
+from messaging.driver import connect
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from chassis.settings import EXCHANGE, REPOSITORY
-from deploy.subscriptions import subscriptions, unread_types
 from messaging.topology import (
     Binding,
     Topology,
@@ -77,12 +76,16 @@ def as_json(*parts: Definitions) -> str:
 
 def topologies(services: Iterable[str]) -> list[Topology]:
     """Return what is shared, and what the consumers of the services will declare again themselves."""
+    from deploy.subscriptions import unread_types  # loads all of the services' code
+
     shared = shared_topology(EXCHANGE, unread=unread_types())
     return [shared, _unknown_are_dead_letters(), *_consumers(services).values()]
 
 
 def _consumers(services: Iterable[str]) -> dict[str, Topology]:
     """What the consumers of the services will declare again themselves."""
+    from deploy.subscriptions import subscriptions  # loads all of the services' code
+
     heard = subscriptions()
     return {name: consumer_topology(name, heard[name], exchange=EXCHANGE) for name in services if name in heard}
 

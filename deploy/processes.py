@@ -8,8 +8,10 @@ from deploy.databases import ServiceDatabase
 from deploy.programs import Program
 from deploy.settings import CONSUMING_SERVICES, REPOSITORY, SERVICES, Deployment
 
-#: Every kind of process that a service may have.
-KINDS = ("web", "scheduler", "consumer", "relay", "relay-standby")
+#: Every kind of process that a service has. What is due by the clock is done by consumers, and by auth's web.
+KINDS = ("web", "consumer", "relay")
+#: Besides, where they are wanted.
+STANDBYS = "relay-standby"
 
 _HEALTH_PORT = "ATES_HEALTH_PORT"
 
@@ -26,9 +28,10 @@ class Access:
     secret_key: str
 
 
-def all_process_names() -> list[str]:
+def all_process_names(deployment: Deployment) -> list[str]:
     """Return the names of all processes that ought to be there while the system runs."""
-    return [name for kind in KINDS for name in process_names(kind)]
+    kinds = (*KINDS, STANDBYS) if deployment.relay_standbys else KINDS
+    return [name for kind in kinds for name in process_names(kind)]
 
 
 def process_names(kind: str) -> list[str]:
@@ -45,7 +48,7 @@ def has_web_server(name: str) -> bool:
 def process(
     deployment: Deployment, access: Mapping[str, Access], name: str, *, health_port: int | None = None
 ) -> Program:
-    """Return the program of a process that goes on for ever: web, relay, consumer or scheduler of a service."""
+    """Return the program of a process that goes on for ever: web, relay or consumer of a service."""
     service, _, kind = name.partition(".")
     # A standby is the same process: which of the two works is decided by the lock in the database.
     word = kind.removesuffix("-standby")
@@ -59,6 +62,18 @@ def migration(deployment: Deployment, access: Mapping[str, Access], service: str
     own = access[service]
     owner = {f"{service.upper()}_OWNER_DATABASE_URL": own.database.owner_url}
     return _python(deployment, f"{service}.migrate", service, "migrate", environment(deployment, service, own) | owner)
+
+
+def outlining(deployment: Deployment) -> Program:
+    """Return the program that prints what only the code of the services tells: see `deploy.outline`."""
+    return Program(
+        name="outline",
+        command=(sys.executable, "-m", "deploy.outline"),
+        environment=_given(deployment),
+        directory=REPOSITORY,
+        log=deployment.logs_dir / "outline.log",
+        output=deployment.state_dir / "outline.json",
+    )
 
 
 def seeding(deployment: Deployment, access: Mapping[str, Access]) -> Program:
@@ -79,15 +94,7 @@ def environment(deployment: Deployment, service: str, access: Access) -> dict[st
     ports = {variable: str(port) for variable, port in deployment.ports.items()}
     # The demo company may sign in with a click; a real one would find its beaks published on the sign-in page.
     demo = {"ATES_DEMO": deployment.environment.get("ATES_DEMO", "1")}
-    # Without bytecode each of a score of processes would compile the same files at every start; and one port for the
-    # probes of all of them would serve one.
-    unwanted = ("PYTHONDONTWRITEBYTECODE", _HEALTH_PORT)
-    given = {
-        name: value
-        for name, value in deployment.environment.items()
-        if name not in unwanted and not name.endswith(_SECRETS)
-    }
-    return {**given, **ports, **demo, "ATES_STATE_DIR": str(deployment.state_dir), **own}
+    return {**_given(deployment), **ports, **demo, "ATES_STATE_DIR": str(deployment.state_dir), **own}
 
 
 def _python(deployment: Deployment, name: str, service: str, word: str, variables: Mapping[str, str]) -> Program:
@@ -98,3 +105,14 @@ def _python(deployment: Deployment, name: str, service: str, word: str, variable
         directory=REPOSITORY,
         log=deployment.logs_dir / f"{name}.log",
     )
+
+
+def _given(deployment: Deployment) -> dict[str, str]:
+    # Without bytecode each of our processes would compile the same files at every start; and one port for the probes of
+    # all of them would serve one.
+    unwanted = ("PYTHONDONTWRITEBYTECODE", _HEALTH_PORT)
+    return {
+        name: value
+        for name, value in deployment.environment.items()
+        if name not in unwanted and not name.endswith(_SECRETS)
+    }

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import requests
 
-from chassis.observe.probes import WAITING_FOR_PERSON
+from chassis.conditions import WAITING_FOR_PERSON
 
 #: Seconds between two looks: the processes need the processor more than we do.
 _EVERY = 0.5
@@ -40,4 +40,4 @@ class Readiness:
             answer = requests.get(f"{self._address_of(name)}/readyz", timeout=2)
         except requests.RequestException:
             return False
-        return answer.ok or WAITING_FOR_PERSON in answer.text
+        return answer.ok or answer.json()["doing"].startswith(WAITING_FOR_PERSON)

@@ -27,6 +27,8 @@ class Run:
     people: Sequence[Mapping[str, str]]
     #: How often a process was started again since the system runs, by name; those that never were are not there.
     restarts: Mapping[str, int] = field(default_factory=dict)
+    #: How often in a row a process has ended soon after its start, by name; of those that do so again and again now.
+    ending_again_and_again: Mapping[str, int] = field(default_factory=dict)
 
 
 def run_file(state_dir: Path) -> Path:

@@ -37,6 +37,8 @@ class Deployment:
     postgres_port: int
     amqp_port: int
     management_port: int
+    #: Whether a second relay of each service stands by for the first.
+    relay_standbys: bool
     #: The environment it was read from, handed on to the processes.
     environment: Mapping[str, str]
 
@@ -59,7 +61,7 @@ class Deployment:
 
 def load_deployment(environment: Mapping[str, str] | None = None) -> Deployment:
     """Read the environment, and `.env` in the repository for what it does not say. Raises DeployError naming a
-    variable that is no port."""
+    variable that is unusable."""
     if environment is None:
         Env().read_env(str(REPOSITORY / ".env"), recurse=False)
         environment = os.environ
@@ -71,6 +73,7 @@ def load_deployment(environment: Mapping[str, str] | None = None) -> Deployment:
         postgres_port=_port(environment, _POSTGRES, 5433),
         amqp_port=_port(environment, _AMQP, 5672),
         management_port=_port(environment, _MANAGEMENT, 15672),
+        relay_standbys=_flag(environment, "ATES_RELAY_STANDBYS"),
         environment=MappingProxyType(dict(environment)),
     )
 
@@ -80,3 +83,10 @@ def _port(environment: Mapping[str, str], variable: str, default: int) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 65535:
         raise DeployError(f"{variable} is {text!r}; it must be a port number from 1 to 65535.")
     return int(text)
+
+
+def _flag(environment: Mapping[str, str], variable: str) -> bool:
+    text = environment.get(variable) or "0"
+    if text not in ("0", "1"):
+        raise DeployError(f"{variable} is {text!r}; it must be 0 or 1.")
+    return text == "1"

@@ -2,7 +2,6 @@
 
 import signal
 import subprocess
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,9 +14,16 @@ from deploy.logs import rotate_if_large
 from deploy.programs import Identity, Program, end_session, identity_of, start
 
 #: Seconds between two looks at the programs.
-_TICK = 0.1
+_TICK = 0.2
 #: Seconds until what has failed on our own side, as on a full disk, is tried again.
 _RETRY = 1.0
+#: Seconds; a program that lived for so long has not died early.
+_DEATHS_GROWN_UP = 5.0
+#: Seconds until the next start of one that died late, early for the first time, the second, ... and ever after. What it
+#: lacks may be back in a moment; and one that will never live must not take the processor from all others.
+_AFTER_DEATHS = (0.0, 0.5, 1.0, 2.0, 3.0, 3.0, 3.0, 5.0, 10.0, 20.0, 30.0)
+#: Early ends in a row from which on people are to know of it.
+_AGAIN_AND_AGAIN = 5
 #: Seconds between two looks at the sizes of the logs.
 _LOGS_EVERY = 5.0
 
@@ -34,6 +40,7 @@ class _Backoff:
     grown_up: float
     #: Seconds after a late end, the first early one, the second, ... and ever after.
     delays: tuple[float, ...]
+    #: So many in a row.
     early_ends: int = 0
 
     def next_delay(self, lived: float) -> float:
@@ -48,7 +55,7 @@ class _Kept:
     #: Where it tells whether it is alive, if it does.
     livez: str | None
     hangs: _Backoff
-    deaths: _Backoff = field(default_factory=lambda: _Backoff(5.0, (0.0, 0.5, 1.0, 2.0, 3.0)))
+    deaths: _Backoff = field(default_factory=lambda: _Backoff(_DEATHS_GROWN_UP, _AFTER_DEATHS))
     process: subprocess.Popen[bytes] | None = None
     watch: Watch | None = None
     has_hung: bool = False
@@ -76,7 +83,8 @@ class Supervisor:
         self._say = say
         self._patience = patience
         self._attempts = Attempts(say)
-        self._stop = threading.Event()
+        #: No Event: a signal's handler that sets it may have interrupted somebody who holds its lock.
+        self._stop = False
         self._watched: list[Callable[[], bool]] = []
 
     def stop_on_signals(self) -> None:
@@ -91,7 +99,7 @@ class Supervisor:
 
     def request_stop(self) -> None:
         """Have `run` return and every wait end with StopRequested. Safe in signal handlers and other threads."""
-        self._stop.set()
+        self._stop = True
 
     def add(
         self,
@@ -115,6 +123,11 @@ class Supervisor:
         self._look_after(kept)
         self._tell_of_change()
 
+    def tell_of_change(self) -> None:
+        """Call `on_change` now, and if that fails, until it succeeds."""
+        self._change_due = time.monotonic()
+        self._tell_of_change()
+
     def running(self) -> dict[str, Identity]:
         """Return the processes that run now, by name."""
         identities = {
@@ -127,6 +140,11 @@ class Supervisor:
     def restarts(self) -> dict[str, int]:
         """Return how often each program was started again, of those that were."""
         return {name: kept.starts - 1 for name, kept in self._kept.items() if kept.starts > 1}
+
+    def ending_again_and_again(self) -> dict[str, int]:
+        """Return how often in a row a program has ended or hung soon after its start; those that go on doing so."""
+        early_ends = {name: kept.deaths.early_ends + kept.hangs.early_ends for name, kept in self._kept.items()}
+        return {name: count for name, count in early_ends.items() if count >= _AGAIN_AND_AGAIN}
 
     def run(self) -> None:
         """Keep everything alive until a stop is requested."""
@@ -155,8 +173,8 @@ class Supervisor:
 
     def _stopping(self) -> bool:
         if any(condition() for condition in self._watched):
-            self._stop.set()
-        return self._stop.is_set()
+            self._stop = True
+        return self._stop
 
     def _tick(self) -> None:
         for kept in list(self._kept.values()):
@@ -166,7 +184,7 @@ class Supervisor:
             self._logs_due = time.monotonic() + _LOGS_EVERY
             for kept in self._kept.values():
                 self._rotate(kept)
-        self._stop.wait(_TICK)
+        time.sleep(_TICK)
 
     def _look_after(self, kept: _Kept) -> None:
         if kept.process is None and time.monotonic() < kept.due:
@@ -190,6 +208,7 @@ class Supervisor:
             code = kept.process.poll()
             if code is None:
                 self._kill_if_hung(kept)
+                self._note_growing_up(kept, now)
                 return
             self._bury(kept, code, now)
         if now >= kept.due and kept.may_start():
@@ -197,6 +216,15 @@ class Supervisor:
             kept.started = now
             kept.starts += 1
             self._change_due = now
+
+    def _note_growing_up(self, kept: _Kept, now: float) -> None:
+        """One that has lived for long enough does not end again and again any more, which people are to know, too."""
+        for backoff in (kept.deaths, kept.hangs):
+            if backoff.early_ends and not kept.has_hung and now - kept.started >= backoff.grown_up:
+                if backoff.early_ends >= _AGAIN_AND_AGAIN:
+                    self._say(f"{kept.program.name} stays alive at last.")
+                    self._change_due = now
+                backoff.early_ends = 0
 
     def _kill_if_hung(self, kept: _Kept) -> None:
         assert kept.process is not None  # noqa: S101 -- the caller has looked
@@ -217,12 +245,14 @@ class Supervisor:
         end_session(kept.process.pid)
         kept.process, kept.has_hung = None, False
         _stop_watching(kept)
-        if backoff is kept.deaths and (backoff.early_ends <= 1 or backoff.early_ends % 20 == 0):
-            self._say_how_it_ended(kept.program, code)
+        if backoff is kept.deaths and (backoff.early_ends <= 1 or backoff.early_ends % _AGAIN_AND_AGAIN == 0):
+            self._say_how_it_ended(kept, code)
 
-    def _say_how_it_ended(self, program: Program, code: int) -> None:
+    def _say_how_it_ended(self, kept: _Kept, code: int) -> None:
         how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-        self._say(f"{program.name} {how}; it is started again. Its log: {program.log}")
+        early = kept.deaths.early_ends
+        again = f", soon after its start, for the {early}th time in a row" if early >= _AGAIN_AND_AGAIN else ""
+        self._say(f"{kept.program.name} {how}{again}; it is started again. Its log: {kept.program.log}")
 
 
 def _stop_watching(kept: _Kept) -> None:

@@ -3,7 +3,9 @@
 import json
 import subprocess
 import threading
+from collections.abc import Mapping
 from contextlib import ExitStack
+from typing import Any
 
 from deploy import definitions
 from deploy.accounts import server_home
@@ -12,7 +14,18 @@ from deploy.errors import DeployError
 from deploy.lock import StateLock
 from deploy.migrations import is_up_to_date
 from deploy.ports import LOOPBACK, pick_free, require_free
-from deploy.processes import Access, all_process_names, has_web_server, migration, process, process_names, seeding
+from deploy.processes import (
+    KINDS,
+    STANDBYS,
+    Access,
+    all_process_names,
+    has_web_server,
+    migration,
+    outlining,
+    process,
+    process_names,
+    seeding,
+)
 from deploy.programs import Program, start, stop
 from deploy.readiness import Readiness
 from deploy.run_file import Run, run_file, targets_file, write_run, write_targets
@@ -45,6 +58,7 @@ class System:
         self.supervisor = Supervisor(on_change=self._write_down)
         self._postgres = self._make_postgres()
         self._rabbitmq = self._make_rabbitmq()
+        self._topology: definitions.Definitions = {}
         self._access: dict[str, Access] = {}
         self._health_ports: dict[str, int] = {}
         self._tasks: list[tuple[Program, subprocess.Popen[bytes]]] = []
@@ -55,26 +69,34 @@ class System:
         run_file(self._deployment.state_dir).unlink(missing_ok=True)
         require_free(self._deployment.ports)
         readiness = Readiness(self._health_address)
-        self._start_servers()
+        self._begin(outlining(self._deployment))
+        self._start_server(self._postgres)
+        self._finish()
+        outline = self._read("outline.json")
+        self._rabbitmq.definitions = definitions.as_json(definitions.users(self._broker_passwords()), outline["vhost"])
+        self._topology = outline["vhost"]
+        self._start_server(self._rabbitmq)
         self._wait_for_server(self._postgres)
         self._access = {service: self._grant(service) for service in SERVICES}
-        self._migrate()
+        self._migrate(outline["migrations"])
         self._begin(seeding(self._deployment, self._access))
-        self._start_processes("web", "scheduler")
+        self._start_processes("web")
         self._wait_for_server(self._rabbitmq)
         self._start_processes("consumer", "relay")
         self._finish()
-        self._wait_for_processes(readiness, "web", "scheduler", "consumer", "relay")
-        write_targets(self._deployment.state_dir, {name: self._health_address(name) for name in all_process_names()})
-        self._people = self._read_people()
-        self._start_processes("relay-standby")  # nobody needs to wait for these; run.json is written with them
+        self._wait_for_processes(readiness)
+        names = all_process_names(self._deployment)
+        write_targets(self._deployment.state_dir, {name: self._health_address(name) for name in names})
+        self._people = self._read("people.json")
+        if self._deployment.relay_standbys:
+            self._start_processes(STANDBYS)  # nobody needs to wait for these
+        self.supervisor.tell_of_change()  # now that it is known who the people are
         return self._run(self._people)
 
     def keep_up(self) -> None:
         """Restart whatever dies, and make again what is deleted in RabbitMQ, until a stop is requested."""
         stop = threading.Event()
-        topologies = definitions.topologies(SERVICES)
-        keeper = TopologyKeeper(self._rabbitmq.management_url, self._rabbitmq.credentials, VHOST, topologies)
+        keeper = TopologyKeeper(self._rabbitmq.management_url, self._rabbitmq.credentials, VHOST, self._topology)
         threading.Thread(target=keeper.run, args=(stop,), name="topology", daemon=True).start()
         try:
             self.supervisor.run()
@@ -106,18 +128,18 @@ class System:
         deployment = self._deployment
         home, account = server_home(deployment.state_dir, "rabbitmq", "rabbitmq")
         epmd_port, distribution_port = self._private_ports
-        names = (definitions.ADMINISTRATOR, *SERVICES)
-        passwords = {name: self._secrets.get(f"rabbitmq.{name}") for name in names}
         return RabbitServer(
             home,
             port=deployment.amqp_port,
             management_port=deployment.management_port,
             private_ports=(epmd_port, distribution_port),
-            password=passwords[definitions.ADMINISTRATOR],
-            definitions=definitions.as_json(definitions.users(passwords), definitions.vhost(VHOST, SERVICES)),
+            password=self._broker_passwords()[definitions.ADMINISTRATOR],
             log=deployment.logs_dir / "rabbitmq.log",
             account=account,
         )
+
+    def _broker_passwords(self) -> dict[str, str]:
+        return {name: self._secrets.get(f"rabbitmq.{name}") for name in (definitions.ADMINISTRATOR, *SERVICES)}
 
     def _grant(self, service: str) -> Access:
         database = create_service_database(
@@ -134,12 +156,11 @@ class System:
             secret_key=self._secrets.get(f"{service}.secret_key"),
         )
 
-    def _start_servers(self) -> None:
-        for server in (self._postgres, self._rabbitmq):
-            server.prepare()
-            for program in server.programs():
-                stage = _EPMD if program.name == "epmd" else _SERVERS
-                self.supervisor.add(program, stage=stage, may_start=server.may_start)
+    def _start_server(self, server: Server) -> None:
+        server.prepare()
+        for program in server.programs():
+            stage = _EPMD if program.name == "epmd" else _SERVERS
+            self.supervisor.add(program, stage=stage, may_start=server.may_start)
 
     def _start_processes(self, *kinds: str) -> None:
         for kind in kinds:
@@ -167,8 +188,8 @@ class System:
         except DeployError as error:
             raise DeployError(f"{error} The end of {server.log}:\n{server.last_words()}") from error
 
-    def _wait_for_processes(self, readiness: Readiness, *kinds: str) -> None:
-        names = [name for kind in kinds for name in process_names(kind)]
+    def _wait_for_processes(self, readiness: Readiness) -> None:
+        names = [name for kind in KINDS for name in process_names(kind)]
         try:
             self.supervisor.wait_for("The start of the services", readiness.all_of(names), timeout=_STEP_TIMEOUT)
         except DeployError as error:
@@ -176,9 +197,9 @@ class System:
             log = self._deployment.logs_dir / f"{name}.log"
             raise DeployError(f"{error} {name} is not ready. The end of {log}:\n{tail(log)}") from error
 
-    def _migrate(self) -> None:
+    def _migrate(self, newest: Mapping[str, list[str]]) -> None:
         for service, access in self._access.items():
-            if not is_up_to_date(service, access.database.owner_url):
+            if not is_up_to_date(newest[service], access.database.owner_url):
                 self._begin(migration(self._deployment, self._access, service))
         self._finish()
 
@@ -203,10 +224,9 @@ class System:
             stop(task, running, grace=0.5)
         self._tasks.clear()
 
-    def _read_people(self) -> list[dict[str, str]]:
-        path = self._deployment.state_dir / "people.json"
-        people: list[dict[str, str]] = json.loads(path.read_text(encoding="utf-8"))
-        return people
+    def _read(self, name: str) -> Any:
+        """Return what a program has written that ended by itself."""
+        return json.loads((self._deployment.state_dir / name).read_text(encoding="utf-8"))
 
     def _write_down(self) -> None:
         """Bring the files up to date that tell who runs: for our successor, and, once all is ready, for people."""
@@ -233,6 +253,7 @@ class System:
             ],
             people=people,
             restarts=self.supervisor.restarts(),
+            ending_again_and_again=self.supervisor.ending_again_and_again(),
         )
 
     def _health_of(self, name: str) -> dict[str, str]:

@@ -12,7 +12,6 @@ from urllib.parse import quote
 import requests
 
 from deploy.console import say
-from messaging.topology import Topology, definitions
 
 #: Seconds between two looks.
 _EVERY = 5.0
@@ -29,22 +28,25 @@ Definitions = dict[str, list[dict[str, Any]]]
 
 
 class TopologyKeeper:
-    """Looks after the topologies of one vhost over RabbitMQ's management interface."""
+    """Looks after the exchanges, queues and bindings of one vhost over RabbitMQ's management interface."""
 
     def __init__(
         self,
         management_url: str,
         credentials: tuple[str, str],
         vhost: str,
-        topologies: list[Topology],
+        wanted: Definitions,
         *,
         say: Callable[[str], object] = say,
     ) -> None:
-        """Take RabbitMQ's console, the administrator's name and password, what is to be there, and who is told."""
+        """Take RabbitMQ's console, the administrator's name and password, what is to be there, and who is told.
+
+        `wanted` has `exchanges`, `queues` and `bindings` of the vhost, as a definitions file of RabbitMQ has them.
+        """
         self._url = f"{management_url}/api"
         self._vhost = quote(vhost, safe="")
         self._credentials = credentials
-        self._wanted: Definitions = definitions(topologies, vhost)
+        self._wanted: Definitions = {kind: wanted[kind] for kind in _KEYS}
         self._say = say
 
     def run(self, stop: threading.Event) -> None:

@@ -15,6 +15,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session, sessionmaker
 
+from messaging.backlog import watch_backlog
 from messaging.dead_letters.mirror import DeadLetterMirror
 from messaging.declaring import OwnTopology
 from messaging.dispatch import HandlerTable
@@ -34,7 +35,7 @@ _log = logging.getLogger(__name__)
 #: Events in one transaction, at most.
 BATCH = 200
 #: Seconds to wait for a message before looking whether to stop.
-_POLL = 0.5
+_POLL = 1.0
 
 
 class Consumer:
@@ -87,17 +88,25 @@ class Consumer:
 
     @contextmanager
     def _mirror(self, stop: threading.Event) -> Iterator[threading.Event]:
-        """Have the dead letters mirrored meanwhile. What is yielded is set while this process does it, and no other."""
+        """Have the dead letters mirrored meanwhile, and the queue looked at.
+
+        What is yielded is set while this process mirrors, and no other.
+        """
         with self._sessions() as session:
             engine = session.get_bind().engine
         mirror = DeadLetterMirror(self._service, self._broker, engine, compare_every=self._compare_every)
-        thread = threading.Thread(target=mirror.run, args=(stop,), name="dead-letters")
-        thread.start()
+        threads = [
+            threading.Thread(target=mirror.run, args=(stop,), name="dead-letters"),
+            threading.Thread(target=watch_backlog, args=(self._service, self._broker, engine, stop), name="backlog"),
+        ]
+        for thread in threads:
+            thread.start()
         try:
             yield mirror.works
         finally:
             stop.set()
-            thread.join()
+            for thread in threads:
+                thread.join()
 
     def _work(self, stop: threading.Event, replay: UUID | None, open_receiver: Callable[[], Receiver]) -> None:
         topology = consumer_topology(self._service, self._handlers, exchange=self._exchange)
@@ -120,22 +129,25 @@ class Consumer:
                 while not stop.is_set():
                     takes_held = holds_place.is_set()
                     patience = min(_POLL, handling.seconds_until_due()) if takes_held else _POLL
-                    self._receive(receiver, handling, own, patience)
-                    if takes_held and not handling.seconds_until_due():
-                        self._handle_held(handling)
+                    deliveries = self._receive(receiver, handling, own, patience)
+                    if takes_held:
+                        if not handling.seconds_until_due():
+                            self._handle_held(handling)
+                    elif not deliveries and self.active.is_set():
+                        handling.patience.until_done(handling.require_turn)
             except Stopped:
                 _log.info("stopped while a server was away: what is not settled comes again")
             finally:
                 self.active.clear()
                 receiver.close()
 
-    def _receive(self, receiver: Receiver, handling: Handling, own: OwnTopology, patience: float) -> None:
+    def _receive(self, receiver: Receiver, handling: Handling, own: OwnTopology, patience: float) -> int:
+        """Bring to their end what has come; return how many that were."""
         deliveries = receiver.receive(self._batch, patience)
         self._report(receiver, own)
-        if not deliveries and self.active.is_set():
-            handling.patience.until_done(handling.require_turn)
         for _, group in groupby(deliveries, key=attrgetter("redelivered")):
             self._process(list(group), handling, receiver)
+        return len(deliveries)
 
     def _report(self, receiver: Receiver, own: OwnTopology) -> None:
         if obstacle := receiver.obstacle():

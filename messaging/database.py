@@ -1,4 +1,4 @@
-"""Connections to Postgres, and what their errors say."""
+"""Connections to Postgres by SQLAlchemy, and what their errors say."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -10,18 +10,7 @@ from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, scoped_session
 
-#: Of libpq (https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS). A server that is gone
-#: without a word is noticed within half a minute: by who waits for it, and by who has sent it something.
-CONNECTION: Mapping[str, int] = MappingProxyType(
-    {
-        "connect_timeout": 5,
-        "keepalives": 1,
-        "keepalives_idle": 10,
-        "keepalives_interval": 5,
-        "keepalives_count": 3,
-        "tcp_user_timeout": 15_000,
-    }
-)
+from messaging.driver import CONNECTION
 
 #: A session, or what stands for the one of the present thread or request: `db.session` of Flask-SQLAlchemy.
 AnySession = Session | scoped_session[Any]
@@ -40,12 +29,6 @@ def new_engine(url: str | URL, *, connect_args: Mapping[str, Any] = MappingProxy
     engine = create_engine(url, hide_parameters=True, connect_args={**CONNECTION, **connect_args}, **options)
     event.listen(engine, "handle_error", _leave_values_out)
     return engine
-
-
-def connect(url: str, **options: Any) -> psycopg2.extensions.connection:
-    """Return a connection of the driver that ends with its server. The options are those of libpq."""
-    connection: psycopg2.extensions.connection = psycopg2.connect(url, **{**CONNECTION, **options})
-    return connection
 
 
 def session_of(session: AnySession) -> Session:

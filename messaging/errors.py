@@ -25,6 +25,7 @@ MessagingError               catch this one to catch them all
     ReplayLost               a replay belongs to another process now
     LetterUnknown            a decision: no dead letter has this id
     LetterNotDead            a decision: somebody decided before
+    ReplayUnderWay           a gradual replay: another one goes on
 """
 
 
@@ -143,6 +144,10 @@ class ReplayStopped(MessagingError):
 
 class ReplayLost(MessagingError):
     """The replay that this process carries out was given up or begun anew by another one."""
+
+
+class ReplayUnderWay(MessagingError):
+    """A gradual replay goes on: two at once could not be told apart by what becomes of their letters."""
 
 
 class LetterUnknown(MessagingError):

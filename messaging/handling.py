@@ -15,9 +15,11 @@ from itertools import groupby
 from operator import attrgetter
 from uuid import UUID, uuid4
 
+from sqlalchemy import exists, func, or_, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from messaging import held, inbox
+from messaging.dead_letters.gradual import Progress, advance_gradual_replay
 from messaging.dispatch import HandlerTable, dispatch, keeps_order
 from messaging.envelope import Event
 from messaging.errors import AttemptsUsedUp, KillsTheProcess, PermanentError, ReplayLost
@@ -26,15 +28,25 @@ from messaging.interruptions import Patience, Paused, contention, is_interruptio
 from messaging.observer import Observer, OutcomeName, tell
 from messaging.received import HeldRow, Received, about
 from messaging.retry import RetryPolicy
+from messaging.tables import GradualReplay, HeldMessage, OngoingReplay
 from messaging.transport import Delivery
 from messaging.unbroken import guard_transactions
 
 _log = logging.getLogger(__name__)
 
-#: Seconds between two looks for what is due, at most.
-_LOOK_EVERY = 0.5
+#: Seconds between two looks for what is due, at most: when that is this process knows of what it has held itself, and
+#: not of what people decide.
+_LOOK_EVERY = 1.0
 #: An event is given up when so many processes have died that had taken it from the table: the first with others.
 _FATAL_STARTS = 3
+#: Asked once a second for ever: one cheap question for what takes three.
+_ANYTHING_TO_DO = select(
+    or_(
+        exists(select(HeldMessage.id).where(HeldMessage.due_at <= func.now())),
+        exists(select(OngoingReplay.run)),
+        exists(select(GradualReplay.id).where(GradualReplay.state == Progress.RUNNING)),
+    )
+)
 
 
 @dataclass
@@ -121,8 +133,10 @@ class Handling:
 
     def _take_due(self, limit: int) -> list[HeldRow]:
         with self.sessions.begin() as session, contention():
-            if inbox.replay_under_way(session) is not None:
+            if not session.scalar(_ANYTHING_TO_DO):
                 return []
+            self._require_turn(inbox.replay_under_way(session))
+            advance_gradual_replay(session)
             return held.take_due(session, self.service, self.process, limit=limit)
 
     def _handle_batch(self, batch: Sequence[Received]) -> None:

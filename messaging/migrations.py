@@ -152,6 +152,62 @@ def one_table_v4(op: ModuleType) -> None:
         op.create_check_constraint(f"held_message_{name}_check", "held_message", condition)
 
 
+def operators_v5(op: ModuleType) -> None:
+    """Create consumer_backlog, gradual_replay, dead_letter_note, and the function that looks into bodies."""
+    op.create_table(
+        "consumer_backlog",
+        sa.Column("id", sa.Integer(), primary_key=True, autoincrement=False),
+        sa.Column("ready", sa.Integer(), nullable=False),
+        sa.Column("consumers", sa.Integer(), nullable=False),
+        sa.Column("measured_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("id = 1", name="consumer_backlog_one_check"),
+    )
+    op.create_table(
+        "gradual_replay",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=True), primary_key=True),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("type", sa.Text()),
+        sa.Column("reason", sa.Text()),
+        sa.Column("field", sa.Text()),
+        sa.Column("up_to_position", sa.BigInteger(), nullable=False),
+        sa.Column("total", sa.Integer(), nullable=False),
+        sa.Column("taken", sa.Integer(), nullable=False, server_default="0"),
+        sa.Column("handled", sa.Integer(), nullable=False, server_default="0"),
+        sa.Column("dead_again", sa.Integer(), nullable=False, server_default="0"),
+        sa.Column("size", sa.Integer(), nullable=False, server_default="0"),
+        sa.Column("step_at", sa.DateTime(timezone=True)),
+        sa.Column("actor_id", sa.Uuid()),
+        sa.Column("actor_name", sa.Text(), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False, server_default=_NOW),
+        sa.Column("ended_at", sa.DateTime(timezone=True)),
+        sa.CheckConstraint("state IN ('running', 'done', 'failed', 'stopped')", name="gradual_replay_state_check"),
+    )
+    op.create_index(
+        "gradual_replay_running",
+        "gradual_replay",
+        ["state"],
+        unique=True,
+        postgresql_where=sa.text("state = 'running'"),
+    )
+    op.create_table(
+        "dead_letter_note",
+        sa.Column("type", sa.Text(), primary_key=True),
+        sa.Column("reason", sa.Text(), primary_key=True),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("actor_id", sa.Uuid()),
+        sa.Column("actor_name", sa.Text(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False, server_default=_NOW),
+    )
+    op.execute("""
+        CREATE FUNCTION held_body(body bytea) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE STRICT COST 1000 AS $$
+        BEGIN
+            RETURN convert_from(body, 'UTF8')::jsonb;
+        EXCEPTION WHEN data_exception OR program_limit_exceeded OR statement_too_complex THEN
+            RETURN NULL;
+        END $$
+    """)
+
+
 def _take_in_letters(connection: sa.Connection) -> None:
     """Give letters their place in the line, and a row of its own to what was edited and had yet to be sent."""
     letters = connection.execute(sa.text("SELECT id, body, reason, state, replacement FROM held_message")).all()

@@ -95,6 +95,11 @@ def publish(session: AnySession, event: Event) -> None:
         session.info.setdefault(_UNWRITTEN, []).append(row)
 
 
+def unwritten_events(session: Session) -> list[str]:
+    """Return the types of the events that this transaction would write when it commits."""
+    return [row["type"] for row in session.info.get(_UNWRITTEN, ())]
+
+
 # Events of a transaction are written together when it commits; those that its last flush brings, at once. Unwritten
 # ones always belong to the innermost transaction: a savepoint begins with those before it written, and one that is
 # rolled back takes its own along.

@@ -14,10 +14,11 @@ from typing import Any, NamedTuple, Self
 import psycopg2
 from psycopg2.extensions import ISOLATION_LEVEL_AUTOCOMMIT
 
-from messaging.database import connect
+from messaging.driver import connect
 from messaging.errors import StorageUnavailable
-from messaging.wakeup import CHANNEL
 
+#: Where a commit with events is announced. The channel is the database's own, so every service may use the same name.
+CHANNEL = "outbox"
 #: Any number will do that nothing else in the service's database locks.
 _LOCK = 0x0B0C5_0001
 

@@ -31,7 +31,7 @@ _WINDOW_BYTES = 64 * 1024 * 1024
 #: Events of the first fetch. Later ones bring up to twice what is in hand, so that the broker is busy meanwhile.
 _FIRST_FETCH = 500
 #: Seconds after which the relay looks into the outbox without being woken.
-_POLL = 0.5
+_POLL = 1.0
 #: Seconds a standby waits before it asks for the lock again.
 _STANDBY = 0.5
 #: Seconds to wait for the last confirms when the relay stops.

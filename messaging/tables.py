@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    DDL,
     BigInteger,
     Boolean,
     CheckConstraint,
@@ -21,6 +22,7 @@ from sqlalchemy import (
     MetaData,
     Text,
     Uuid,
+    event,
     func,
     text,
 )
@@ -165,6 +167,67 @@ class HeldMessage(Base):
     )
 
 
+class ConsumerBacklog(Base):
+    """One row: how the queue of the service's events stood when its consumer last looked.
+
+    A web request asks no broker.
+    """
+
+    __tablename__ = "consumer_backlog"
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    #: Messages that wait to be delivered.
+    ready: Mapped[int] = mapped_column(Integer)
+    #: Who receives from it.
+    consumers: Mapped[int] = mapped_column(Integer)
+    measured_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+
+    __table_args__ = (CheckConstraint("id = 1", name="consumer_backlog_one_check"),)
+
+
+class GradualReplay(Base):
+    """Dead letters that are replayed a few at a time, ever more, as long as none of them dies again."""
+
+    __tablename__ = "gradual_replay"
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    #: One of `dead_letters.Progress`.
+    state: Mapped[str] = mapped_column(Text)
+    #: The selection: see `dead_letters.Selection`.
+    type: Mapped[str | None] = mapped_column(Text)
+    reason: Mapped[str | None] = mapped_column(Text)
+    field: Mapped[str | None] = mapped_column(Text)
+    up_to_position: Mapped[int] = mapped_column(BigInteger)
+    #: Letters of the selection at its beginning, and of them those that were replayed so far.
+    total: Mapped[int] = mapped_column(Integer)
+    taken: Mapped[int] = mapped_column(Integer, server_default="0")
+    #: What became of the steps that are over.
+    handled: Mapped[int] = mapped_column(Integer, server_default="0")
+    dead_again: Mapped[int] = mapped_column(Integer, server_default="0")
+    #: Letters of the latest step, at most, and when it was decided: its actions have this time.
+    size: Mapped[int] = mapped_column(Integer, server_default="0")
+    step_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    actor_id: Mapped[UUID | None] = mapped_column(Uuid)
+    actor_name: Mapped[str] = mapped_column(Text)
+    started_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=_NOW)
+    ended_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+    __table_args__ = (
+        CheckConstraint("state IN ('running', 'done', 'failed', 'stopped')", name="gradual_replay_state_check"),
+        Index("gradual_replay_running", "state", unique=True, postgresql_where=text("state = 'running'")),
+    )
+
+
+class DeadLetterNote(Base):
+    """What somebody has written about the dead letters of one type and reason, for whoever looks next."""
+
+    __tablename__ = "dead_letter_note"
+    type: Mapped[str] = mapped_column(Text, primary_key=True)
+    reason: Mapped[str] = mapped_column(Text, primary_key=True)
+    text: Mapped[str] = mapped_column(Text)
+    actor_id: Mapped[UUID | None] = mapped_column(Uuid)
+    actor_name: Mapped[str] = mapped_column(Text)
+    at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=_NOW)
+
+
 class DeadLetterAction(Base):
     """What happened to a dead letter, and who wanted it. Rows are only ever added."""
 
@@ -185,6 +248,27 @@ class DeadLetterAction(Base):
         Index("dead_letter_action_letter", "letter_id", "id"),
         Index("dead_letter_action_decisions", "at", postgresql_where=text("actor_name IS NOT NULL")),
     )
+
+
+#: What a body says, NULL if it is no JSON that Postgres can keep: so a search can look into all of them.
+HELD_BODY = """
+    CREATE FUNCTION held_body(body bytea) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE STRICT COST 1000 AS $$
+    BEGIN
+        RETURN convert_from(body, 'UTF8')::jsonb;
+    EXCEPTION WHEN data_exception OR program_limit_exceeded OR statement_too_complex THEN
+        RETURN NULL;
+    END $$
+"""
+event.listen(
+    HeldMessage.__table__,
+    "after_create",
+    DDL(HELD_BODY.replace("CREATE", "CREATE OR REPLACE")),  # type: ignore[no-untyped-call]
+)
+event.listen(
+    HeldMessage.__table__,
+    "after_drop",
+    DDL("DROP FUNCTION IF EXISTS held_body"),  # type: ignore[no-untyped-call]
+)
 
 
 def create_tables(engine: Engine) -> None:

@@ -9,8 +9,8 @@ import psycopg2
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-#: The channel is the database's own, so every service may use the same name.
-CHANNEL = "outbox"
+from messaging.outbox_reader import CHANNEL
+
 # One transaction. A notification takes an id of one, so it would wait for the disk, and nobody looks for it there. Not
 # for the whole session: behind a pooler of transactions that is somebody else's a moment later.
 _NOTIFY = f"SET LOCAL synchronous_commit = off; NOTIFY {CHANNEL}"
@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 class Waker:
     """One background thread and connection that turn any number of commits into as few NOTIFY as are needed.
 
-    A lost notification delays and loses nothing: the relay looks by itself twice a second.
+    A lost notification delays and loses nothing: the relay looks by itself every second.
     """
 
     def __init__(self, engine: Engine) -> None:

@@ -4,8 +4,16 @@ from pathlib import Path
 
 from flask import Flask
 
-from chassis.cli import Service, main
+from chassis.cli import main
+from chassis.service import Service
 from chassis.settings import Settings, load_settings
+from messaging import HandlerTable
+
+HANDLERS: HandlerTable = {"auth.user_registered": lambda _session, _event: None}
+
+
+def load() -> Settings:
+    return load_settings("tracker")
 
 
 def create_app(settings: Settings) -> Flask:
@@ -18,9 +26,9 @@ if __name__ == "__main__":
     main(
         Service(
             name="tracker",
-            load_settings=lambda: load_settings("tracker"),
+            load_settings="tests.chassis_house:load",
             app="tests.chassis_house:create_app",
-            handlers={"auth.user_registered": lambda _session, _event: None},
+            handlers="tests.chassis_house:HANDLERS",
             migrations=Path("nowhere"),
         )
     )

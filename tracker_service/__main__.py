@@ -2,18 +2,16 @@
 
 from pathlib import Path
 
-from chassis.cli import Service, main
-from tracker_service import config
-from tracker_service.handlers import HANDLERS
-from tracker_service.jobs import add_jobs
+from chassis.cli import main
+from chassis.service import Service
 
 main(
     Service(
         name="tracker",
-        load_settings=config.load,
+        load_settings="tracker_service.config:load",
         app="tracker_service.app:create_app",
-        handlers=HANDLERS,
-        jobs=add_jobs,
+        handlers="tracker_service.handlers:HANDLERS",
+        jobs="tracker_service.jobs:add_jobs",
         migrations=Path(__file__).parent / "migrations",
     )
 )

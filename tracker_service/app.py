@@ -8,6 +8,7 @@ from chassis.people import find_user_in
 from chassis.settings import Settings
 from chassis.web import build_app
 from tracker_service.api import reassignments, summary, tasks
+from tracker_service.handlers import HANDLERS
 from tracker_service.models import EndedSession, User
 from tracker_service.ui import PLACES, pages
 
@@ -21,6 +22,7 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
         blueprints=[tasks, reassignments, summary],
         pages=[pages],
         places=PLACES,
+        handlers=HANDLERS,
         find_user=find_user_in(database, User, EndedSession),
         title=N_("Tasks"),
     )

@@ -1,17 +1,25 @@
 """What the tracker does by the clock."""
 
-from apscheduler.schedulers.blocking import BlockingScheduler
+from apscheduler.schedulers.base import BaseScheduler
 
 from chassis import request_keys
 from chassis.db import Database, utc_now
+from chassis.errors import N_
 from chassis.settings import Settings
 from tracker_service import commands
 from tracker_service.models import RequestKey
 
 
-def add_jobs(scheduler: BlockingScheduler, _settings: Settings, database: Database) -> None:
+def add_jobs(scheduler: BaseScheduler, _settings: Settings, database: Database) -> None:
     """Add the tracker's jobs to its scheduler."""
-    scheduler.add_job(forget_old_keys, "interval", hours=1, args=[database], id="forget_old_keys")
+    scheduler.add_job(
+        forget_old_keys,
+        "interval",
+        hours=1,
+        args=[database],
+        id="forget_old_keys",
+        name=N_("Forgets keys of requests that are over"),
+    )
     scheduler.add_job(
         look_after_reassignments,
         "interval",
@@ -19,6 +27,7 @@ def add_jobs(scheduler: BlockingScheduler, _settings: Settings, database: Databa
         next_run_time=utc_now(),
         args=[database],
         id="look_after_reassignments",
+        name=N_("Moves on reassignments that stand still, and assigns tasks that wait for somebody"),
     )
 
 

@@ -7,20 +7,17 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from joserfc.jwk import ECKey
-from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from auth_service.commands.tokens import AccessToken, access_token, id_token, revoke_token
 from auth_service.domain.clients import Client
 from auth_service.domain.pkce import proves
-from auth_service.models import AuthorizationCode, RevokedToken, SignIn, User
+from auth_service.models import AuthorizationCode, SignIn, User
 from auth_service.queries.sessions import goes_on
-from chassis.sessions import LIFETIME
+from chassis.people import LIFETIME
 
 #: From the redirect to the exchange a browser needs a moment.
 _LIFETIME = timedelta(seconds=60)
-#: A redeemed code is kept while the token lives that was given for it: if it comes again, that is revoked.
-_KEPT = LIFETIME + timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
@@ -95,12 +92,6 @@ def redeem_code(
     if "openid" in row.scope.split():
         identity = id_token(key, user, entry, issuer=issuer, client_id=client.client_id, nonce=row.nonce, now=now)
     return Redeemed(access, identity, row.scope)
-
-
-def forget_expired(session: Session, *, now: datetime) -> None:
-    """Delete codes and revocations that are about nothing that could still be used."""
-    session.execute(delete(AuthorizationCode).where(AuthorizationCode.expires_at < now - _KEPT))
-    session.execute(delete(RevokedToken).where(RevokedToken.expires_at < now))
 
 
 def _hash(code: str) -> bytes:

@@ -1,28 +1,18 @@
 """Coming in by the beak, and going."""
 
-from datetime import datetime, timedelta
 from uuid import UUID
 
-import structlog
-from sqlalchemy import delete, select, tuple_
 from sqlalchemy.orm import Session
 
 from auth_service import events
 from auth_service.domain.beak import Descriptor
 from auth_service.errors import UnknownBeak, UserIsBlocked
-from auth_service.models import RefusedSignIn, SignIn, User
+from auth_service.models import SignIn, User
 from auth_service.queries.beaks import BeakMemory
 from auth_service.queries.users import has_beak
 from chassis.db import utc_now
-from chassis.errors import ServiceError
 from chassis.people import BLOCKED
 from messaging import publish
-
-#: How long refusals are kept, and how many: a flood of them, held back to 120 a minute, fills so many in 7 hours.
-_REFUSALS_KEPT = timedelta(days=90)
-_MOST_REFUSALS = 50_000
-
-_log = structlog.get_logger(__name__)
 
 
 def sign_in(
@@ -38,22 +28,6 @@ def sign_in(
     session.flush()
     publish(session, events.user_signed_in(entry))
     return entry, user
-
-
-def note_refusal(session: Session, refusal: ServiceError, *, via: str, address: str | None) -> None:
-    """Note why somebody was not let in, and who it was if their beak is known."""
-    _log.info("sign_in_refused", reason=refusal.kind, via=via, address=address)
-    user_id = refusal.user_id if isinstance(refusal, UserIsBlocked) else None
-    session.add(RefusedSignIn(reason=refusal.kind, user_id=user_id, via=via, address=address, refused_at=utc_now()))
-
-
-def forget_refusals(session: Session, *, now: datetime) -> None:
-    """Delete refusals that are old, and the oldest of too many."""
-    session.execute(delete(RefusedSignIn).where(RefusedSignIn.refused_at < now - _REFUSALS_KEPT))
-    line = tuple_(RefusedSignIn.refused_at, RefusedSignIn.id)
-    newest_first = select(*line).order_by(RefusedSignIn.refused_at.desc(), RefusedSignIn.id.desc())
-    first_too_many = newest_first.offset(_MOST_REFUSALS).limit(1).scalar_subquery()
-    session.execute(delete(RefusedSignIn).where(line <= first_too_many))
 
 
 def sign_out(session: Session, sign_in_id: UUID) -> None:

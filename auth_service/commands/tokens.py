@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from auth_service.commands.sign_ins import sign_out
 from auth_service.models import RevokedToken, SignIn, User
-from chassis.sessions import LIFETIME
+from chassis.people import LIFETIME
 from chassis.tokens import ALGORITHM, AUDIENCE, ISSUER
 
 

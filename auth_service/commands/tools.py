@@ -17,6 +17,8 @@ _EXTENSION = "auth"
 #: The services that have something to tell of a person, and how many people may be asked about at once.
 TELLING = ("tracker", "billing")
 _THREADS = 4
+#: Seconds that the console waits for what it is about; 200,000 dead letters are counted in half of one.
+_OVERVIEW_PATIENCE = 2.0
 
 
 @dataclass(frozen=True)
@@ -28,12 +30,17 @@ class Tools:
     clients: Mapping[str, Client]
     #: What the other services tell of a person, for the first page.
     summaries: Neighbours[dict[str, Any]]
+    #: How each service fares, for the console of operators.
+    overviews: Neighbours[dict[str, Any]]
 
 
 def make_tools(settings: Settings, database: Database) -> Tools:
     """Make them; nothing is read from the database yet."""
     summaries = Neighbours[dict[str, Any]](TELLING, about="summary", threads=_THREADS)
-    return Tools(KeyRing(database), BeakMemory(), clients_of(settings.public_urls), summaries)
+    overviews = Neighbours[dict[str, Any]](
+        settings.public_urls, about="overview", threads=_THREADS, patience=_OVERVIEW_PATIENCE
+    )
+    return Tools(KeyRing(database), BeakMemory(), clients_of(settings.public_urls), summaries, overviews)
 
 
 def install_tools(app: Flask, tools: Tools) -> None:

@@ -13,11 +13,11 @@ from flask_babel import gettext as _
 from auth_service import commands, queries
 from auth_service.commands.tools import TELLING
 from auth_service.ui.blueprint import pages
+from auth_service.ui.tokens import token_of
 from chassis import neighbours
-from chassis.db import utc_now
 from chassis.i18n import format_day, format_moment, format_money
 from chassis.identity import Principal, current_principal, require_roles
-from chassis.navigation import messages_link
+from chassis.navigation import operations_link
 from chassis.people import BLOCKED, Role
 from chassis.runtime import runtime
 
@@ -60,23 +60,19 @@ def home() -> str:
     told = _summaries(principal)
     cards = [_tasks(principal.role, told["tracker"]), _accounts(principal.role, told["billing"])]
     if principal.role is Role.ADMIN:
-        cards += [_analytics(), _users(), _messages()]
+        cards += [_analytics(), _users(), _operations()]
     urgent = [figure for card in cards for figure in card.figures if figure.urgent]
     return render_template("auth/home.html", cards=cards, urgent=urgent)
 
 
 def _summaries(principal: Principal) -> dict[str, Summary | None]:
     """Ask each service in the name of the person: with a token of their session, as they could themselves."""
-    tools = commands.tools()
-    with runtime().database.reading() as session:
-        user = queries.user(session, principal.user_id)
-        key = tools.keys.signing_key()
-        token = commands.access_token(key, user, sign_in_id=principal.session_id, now=utc_now()).text
+    token = token_of(principal)
     urls = runtime().settings.public_urls
     ask: dict[str, Callable[[], Summary]] = {
         service: partial(neighbours.ask_service, urls[service] + SUMMARY_PATH, token) for service in TELLING
     }
-    return tools.summaries.latest(ask, (principal.user_id, principal.role))
+    return commands.tools().summaries.latest(ask, (principal.user_id, principal.role))
 
 
 def _tasks(role: Role, told: Summary | None) -> Card:
@@ -155,9 +151,9 @@ def _users() -> Card:
     return Card(_("Users"), _("All users, and what each of them may do."), url_for("auth.list_users"), [figure])
 
 
-def _messages() -> Card:
-    link = messages_link()
-    text = _("What the services tell each other, and what could not be handled.")
+def _operations() -> Card:
+    link = operations_link()
+    text = _("How the services fare, what they tell each other, and what could not be handled.")
     if link.badge is None:
         figure = Figure(_("Dead letters"), "0", link.url)
     else:

@@ -5,7 +5,7 @@ Alive: whoever is not should be started anew. Ready: whoever is not waits for so
 
 import json
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
 from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -14,11 +14,10 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
-from sqlalchemy import Engine
 
-from chassis.observe.state import StoredNumbers, answers, probing_engine
+from chassis.observe.state import StoredNumbers, answers
 from chassis.settings import Settings
-from messaging import Health
+from messaging.health import Health
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -31,9 +30,6 @@ LOST_AFTER = 120.0
 #: Seconds after which one that has not come round is not ready: a server that is frozen, neither there nor away, holds
 #: it up. Longer than any wait for a lock.
 SLOW_AFTER = 15.0
-
-#: So begins what a process says of itself that has started well and goes on when a person has done something.
-WAITING_FOR_PERSON = "waiting for a person"
 
 
 class HealthCheck(Protocol):
@@ -49,19 +45,23 @@ class HealthCheck(Protocol):
 
 
 class WebHealth:
-    """Of a web server: it is alive when it answers at all."""
+    """Of a web server: it is alive when it answers at all, and so are the jobs beside it."""
 
-    def __init__(self, engine: Engine) -> None:
-        """Take the database that requests need."""
-        self._engine = engine
+    def __init__(self, settings: Settings) -> None:
+        """Take the settings, which say where the database is that requests need."""
+        self._settings = settings
+        #: How the jobs fare that this process runs, if it does. Requests do not wait for what they wait for.
+        self.jobs: HealthCheck | None = None
 
     def alive(self) -> tuple[bool, str]:
         """See `HealthCheck`."""
-        return True, "serving"
+        return _together([(True, "serving"), *([self.jobs.alive()] if self.jobs else [])])
 
     def ready(self) -> tuple[bool, str]:
         """See `HealthCheck`."""
-        return (True, "serving") if answers(self._engine) else (False, "waiting for the database")
+        if not answers(self._settings):
+            return False, "waiting for the database"
+        return True, "; ".join(["serving", *([self.jobs.ready()[1]] if self.jobs else [])])
 
 
 class LoopHealth:
@@ -85,6 +85,28 @@ class LoopHealth:
         if seconds > limit:
             return False, f"{doing}, and has not come round for {seconds:.0f} s"
         return True, doing
+
+
+class HealthOfAll:
+    """Of a process with more than one loop: it is as well as all of them together."""
+
+    def __init__(self, parts: Sequence[HealthCheck]) -> None:
+        """Take each of them, what matters most first."""
+        self._parts = parts
+
+    def alive(self) -> tuple[bool, str]:
+        """See `HealthCheck`."""
+        return _together([part.alive() for part in self._parts])
+
+    def ready(self) -> tuple[bool, str]:
+        """See `HealthCheck`."""
+        return _together([part.ready() for part in self._parts])
+
+
+def _together(answers: Sequence[tuple[bool, str]]) -> tuple[bool, str]:
+    """What is amiss is told alone."""
+    amiss = [doing for well, doing in answers if not well]
+    return not amiss, "; ".join(amiss or [doing for _, doing in answers])
 
 
 class _HealthNumbers(Collector):
@@ -115,7 +137,7 @@ class Probes:
         self._own = CollectorRegistry()
         for collector in (
             *collectors,
-            StoredNumbers(settings.service, probing_engine(settings)),
+            StoredNumbers(settings),
             _HealthNumbers(settings.service, health),
         ):
             self._own.register(collector)

@@ -11,7 +11,6 @@ from flask import Flask, Response, g, request
 from prometheus_client import Counter, Histogram
 
 from chassis.observe.probes import Page, Probes, WebHealth
-from chassis.observe.state import probing_engine
 from chassis.settings import Settings
 from chassis.tracing import ROUTE, STATUS, Tracing, load_tracing
 from messaging import message_context
@@ -36,6 +35,8 @@ _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 #: Asked every few seconds by machines; a log line or a span for each would bury the others.
 _QUIET = ("/livez", "/readyz", "/metrics", "/static/")
 
+_HEALTH = "ates.health"
+
 _log = structlog.get_logger(__name__)
 
 
@@ -45,7 +46,8 @@ def init_observation(app: Flask, settings: Settings, tracing: Tracing | None = N
     `tracing` is for who has made one already.
     """
     app.wsgi_app = _Correlation(app.wsgi_app, tracing or load_tracing(settings.service, "web"))  # type: ignore[method-assign]
-    probes = Probes(settings, WebHealth(probing_engine(settings)))
+    app.extensions[_HEALTH] = health = WebHealth(settings)
+    probes = Probes(settings, health)
     for path, page in probes.by_path().items():
         app.add_url_rule(path, view_func=_view(page))
 
@@ -57,6 +59,12 @@ def init_observation(app: Flask, settings: Settings, tracing: Tracing | None = N
     def account_for(response: Response) -> Response:
         _account_for(response, settings.service)
         return response
+
+
+def health_of(app: Flask) -> WebHealth:
+    """Return what the probes of this application tell."""
+    health: WebHealth = app.extensions[_HEALTH]
+    return health
 
 
 def _view(page: Callable[[], Page]) -> Callable[[], Response]:

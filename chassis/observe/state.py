@@ -4,43 +4,43 @@ So a pool that is used up, or a Postgres that takes connections and never answer
 most, and an old number is never shown as the present one.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
+import psycopg2
 import structlog
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
-from sqlalchemy import Engine, NullPool, text
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import Session
 
-from chassis.db import engine_url
 from chassis.settings import Settings
-from messaging import count_waiting, outbox_status
-from messaging.database import new_engine
-from messaging.dead_letters import count_dead_letters
+from messaging.driver import connect
+from messaging.numbers import read_numbers
 
 _log = structlog.get_logger(__name__)
 
 
-def probing_engine(settings: Settings) -> Engine:
-    """Return an engine that connects anew for each question: Postgres has 3 s to let us in and 5 s to answer."""
-    return new_engine(
-        engine_url(settings.database_url),
-        poolclass=NullPool,
-        connect_args={
-            "application_name": f"{settings.service}.probe",
-            "connect_timeout": 3,
-            "options": "-c timezone=UTC -c statement_timeout=5s -c default_transaction_read_only=on",
-        },
+@contextmanager
+def probing_connection(settings: Settings) -> Iterator[psycopg2.extensions.connection]:
+    """Connect for one question: Postgres has 3 s to let us in and 5 s to answer. Raises psycopg2.Error."""
+    connection = connect(
+        settings.database_url.replace("+psycopg2", "", 1),
+        application_name=f"{settings.service}.probe",
+        connect_timeout=3,
+        options="-c timezone=UTC -c statement_timeout=5s -c default_transaction_read_only=on",
     )
-
-
-def answers(engine: Engine) -> bool:
-    """Tell whether the database can be asked now."""
     try:
-        with engine.connect() as connection:
-            connection.execute(text("SELECT 1"))
-    except SQLAlchemyError:
+        connection.autocommit = True
+        yield connection
+    finally:
+        connection.close()
+
+
+def answers(settings: Settings) -> bool:
+    """Tell whether the database of the service can be asked now."""
+    try:
+        with probing_connection(settings) as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except psycopg2.Error:
         return False
     return True
 
@@ -48,10 +48,9 @@ def answers(engine: Engine) -> bool:
 class StoredNumbers(Collector):
     """What the outbox and the dead letters of a service amount to. Left out while the database does not answer."""
 
-    def __init__(self, service: str, engine: Engine) -> None:
-        """Take the service that the numbers are labelled with, and its `probing_engine`."""
-        self._service = service
-        self._engine = engine
+    def __init__(self, settings: Settings) -> None:
+        """Take the settings of the service."""
+        self._settings = settings
 
     def collect(self) -> Iterable[Metric]:
         """See `Collector`."""
@@ -63,17 +62,17 @@ class StoredNumbers(Collector):
         dead = self._gauge("dead_letters_open", "Dead letters that nobody has replayed or discarded yet")
         waiting = self._gauge("events_waiting", "Events that wait for their next attempt, or behind one that does")
         try:
-            with Session(self._engine) as session:
-                outbox, letters, lines = outbox_status(session), count_dead_letters(session), count_waiting(session)
-        except SQLAlchemyError as error:
-            _log.warning("numbers_not_read", error=str(getattr(error, "orig", error)))
+            with probing_connection(self._settings) as connection:
+                numbers = read_numbers(connection)
+        except psycopg2.Error as error:
+            _log.warning("numbers_not_read", error=str(error).strip())
         else:
-            label = (self._service,)
-            pending.add_metric(label, outbox.pending)
-            oldest.add_metric(label, outbox.oldest_pending_seconds or 0)
-            published.add_metric(label, outbox.published_total)
-            dead.add_metric(label, letters)
-            waiting.add_metric(label, lines)
+            label = (self._settings.service,)
+            pending.add_metric(label, numbers.pending)
+            oldest.add_metric(label, numbers.oldest_pending_seconds or 0)
+            published.add_metric(label, numbers.published_total)
+            dead.add_metric(label, numbers.dead_letters)
+            waiting.add_metric(label, numbers.waiting)
         return (pending, oldest, published, dead, waiting)
 
     def _gauge(self, name: str, text_: str) -> GaugeMetricFamily:

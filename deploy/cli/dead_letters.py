@@ -34,9 +34,10 @@ from messaging.dead_letters import (
     list_dead_letters,
     read_dead_letter,
     replay_edited,
+    replay_gradually,
     retry_waiting,
 )
-from messaging.errors import LetterNotDead, LetterUnknown
+from messaging.errors import LetterNotDead, LetterUnknown, ReplayUnderWay
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -154,14 +155,19 @@ def _show_story(name: str, story: DeadLetterStory) -> None:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Send the event in this JSON file, or what it changes, in place of the one dead letter.",
 )
+@click.option("--gradually", is_flag=True, help="1, then 10, 100 and so on, until some die again. Not with ids.")
 @json_option
-def replay_command(*, edited: Path | None, letter_ids: Sequence[UUID], as_json: bool, **about: Any) -> None:
+def replay_command(
+    *, edited: Path | None, gradually: bool, letter_ids: Sequence[UUID], as_json: bool, **about: Any
+) -> None:
     """Have dead letters handled once more.
 
     Those with these ids, those of a --type and --reason, or --all.
     """
+    if gradually and (edited or letter_ids):
+        raise click.UsageError("--gradually is about many: say --type and --reason, or --all.")
     if edited is None:
-        _decide(Decision.REPLAY, letter_ids, as_json=as_json, **about)
+        _decide(Decision.REPLAY, letter_ids, gradually=gradually, as_json=as_json, **about)
     elif len(letter_ids) == 1:
         _replay_edited(letter_ids[0], about["service"], edited, as_json=as_json)
     else:
@@ -214,6 +220,7 @@ def _decide(
     reason: str | None,
     everything: bool,
     as_json: bool,
+    gradually: bool = False,
 ) -> None:
     if sum((bool(letter_ids), bool(type or reason), everything)) != 1:
         raise click.UsageError("Say which dead letters: ids, or --type and --reason, or --all.")
@@ -226,7 +233,11 @@ def _decide(
         decided.append({"service": name, "id": letter_id})
     for name in [] if letter_ids else chosen_services(run, service):
         with _database(run, name) as session, session.begin():
-            count = decide_all(session, Selection(type, reason), decision, by=_operator())
+            chosen, by = Selection(type, reason), _operator()
+            if gradually:
+                count = replay_gradually(session, chosen, by=by)
+            else:
+                count = decide_all(session, chosen, decision, by=by)
         decided.append({"service": name, "requested": count})
     _answer(decided, decision, as_json=as_json)
 
@@ -265,7 +276,7 @@ def _database(run: Run, name: str) -> Iterator[Session]:
     try:
         with open_database(run, name) as session:
             yield session
-    except (LetterUnknown, LetterNotDead) as error:
+    except (LetterUnknown, LetterNotDead, ReplayUnderWay) as error:
         raise DeployError(f"{name}: {error}.") from error
     except PermanentError as error:
         raise DeployError(f"The edited event would die again: {error}") from error

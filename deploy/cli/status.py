@@ -14,6 +14,7 @@ from deploy.cli.running import living, open_database, running_system
 from deploy.errors import DeployError
 from deploy.processes import all_process_names
 from deploy.run_file import Run
+from deploy.settings import load_deployment
 from messaging import outbox_status
 from messaging.dead_letters import dead_letter_groups
 from messaging.errors import UnknownType
@@ -27,7 +28,7 @@ _SERVERS = ("postgres", "rabbitmq")
 @click.command()
 @json_option
 def status(*, as_json: bool) -> None:
-    """Show services and processes. Exits with 1 if one of them is missing, dead or not ready.
+    """Show services and processes. Exits with 1 if one of them is missing, dead, not ready, or ends again and again.
 
     A process that is still starting is not ready. Pending events and dead letters are shown and are no failure, except
     dead letters of a type that no service knows: they exit with 1, too.
@@ -39,9 +40,12 @@ def status(*, as_json: bool) -> None:
     processes += _missing({process["name"] for process in processes})
     for found in processes:
         found["restarts"] = run.restarts.get(found["name"], 0)
+        found["early_ends"] = run.ending_again_and_again.get(found["name"], 0)
     services = [_service(name, run) for name in run.services]
     unknown_types = [unknown for service in services for unknown in service.pop("unknown_types")]
-    working = all(process["running"] and process["ready"] is not False for process in processes)
+    working = all(
+        process["running"] and process["ready"] is not False and not process["early_ends"] for process in processes
+    )
     well = working and all(service["ready"] for service in services) and not unknown_types
     if as_json:
         told = {"well": well, "services": services, "unknown_types": unknown_types, "processes": processes}
@@ -64,8 +68,9 @@ def _process(name: str, pid: int) -> dict[str, Any]:
 
 def _missing(listed: Collection[str]) -> list[dict[str, Any]]:
     """Those that ought to be there and are not in run.json, which names who was alive when it was written."""
+    ours = all_process_names(load_deployment())
     absent = {"pid": None, "running": False, "seconds": None, "memory_mb": None, "ready": None, "doing": "missing"}
-    return [{"name": name} | absent for name in (*_SERVERS, *all_process_names()) if name not in listed]
+    return [{"name": name} | absent for name in (*_SERVERS, *ours) if name not in listed]
 
 
 def _condition(process: Mapping[str, Any], seconds: int | None) -> dict[str, Any]:
@@ -151,6 +156,8 @@ def _show(services: list[dict[str, Any]], processes: list[dict[str, Any]], run: 
 
 def _in_words(process: Mapping[str, Any]) -> str:
     doing: str = f"NOT READY: {process['doing']}" if process["ready"] is False else process["doing"]
+    if process["early_ends"]:
+        doing = f"ENDS AGAIN AND AGAIN, {process['early_ends']} times in a row; {doing}".removesuffix("; ")
     return f"{doing} (restarts: {process['restarts']})".strip() if process["restarts"] else doing
 
 

@@ -14,7 +14,7 @@ from deploy.errors import DeployError, MissingServerError
 from deploy.ports import LOOPBACK
 from deploy.programs import Program, kill, processes_working_in
 from deploy.servers.base import Server
-from messaging.database import connect
+from messaging.driver import connect
 
 ADMINISTRATOR = "postgres"
 

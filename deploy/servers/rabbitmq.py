@@ -60,14 +60,15 @@ class RabbitServer(Server):
         management_port: int,
         private_ports: tuple[int, int],
         password: str,
-        definitions: str,
         log: Path,
         account: str | None,
+        definitions: str = "",
     ) -> None:
         """Take the folder, the ports, the administrator's password and the user to run as (None: the current).
 
         `private_ports` are those of epmd and of Erlang's distribution, free ones that nobody else needs to know.
-        `definitions` is JSON that is loaded at each start; it names the administrator among the users.
+        `definitions` is JSON that is loaded at each start; it names the administrator among the users. It may be set
+        later, before `prepare`.
         """
         super().__init__(log)
         self.port = port
@@ -75,7 +76,7 @@ class RabbitServer(Server):
         self._epmd_port, self._distribution_port = private_ports
         self._home = home
         self._password = password
-        self._definitions = definitions
+        self.definitions = definitions
         self._account = account
 
     @property
@@ -98,7 +99,7 @@ class RabbitServer(Server):
         configuration = _CONFIGURATION.format(
             address=LOOPBACK, amqp=self.port, management=self._management_port, definitions=definitions
         )
-        self._write(definitions, self._definitions)
+        self._write(definitions, self.definitions)
         self._write(self._home / "rabbitmq.conf", configuration)
         self._write(self._home / "enabled_plugins", "[rabbitmq_management].\n")
         _script()

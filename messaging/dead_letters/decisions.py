@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Uuid, and_, case, func, insert, literal, n
 from sqlalchemy.orm import Session
 
 from messaging.dead_letters.rules import revise
+from messaging.dead_letters.search import FieldIs
 from messaging.envelope import CONTENT_TYPE, Event
 from messaging.errors import LetterNotDead, LetterUnknown
 from messaging.held import lock_lines, release
@@ -48,6 +49,7 @@ class Selection:
     reason: str | None = None
     #: Nothing that died later: who decides about a list means what was on it.
     up_to_position: int | None = None
+    field: FieldIs | None = None
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """Return the conditions for a query of HeldMessage."""
@@ -58,6 +60,8 @@ class Selection:
             wanted.append(HeldMessage.reason == self.reason)
         if self.up_to_position is not None:
             wanted.append(HeldMessage.position <= self.up_to_position)
+        if self.field is not None:
+            wanted += self.field.conditions()
         return wanted
 
 
@@ -81,6 +85,19 @@ def decide(session: Session, letter_id: UUID, decision: Decision, *, by: Actor) 
 def decide_all(session: Session, selection: Selection, decision: Decision, *, by: Actor) -> int:
     """Decide about all dead letters of the selection; return how many there were."""
     return _write_down(session, and_(_DEAD, *selection.conditions()), decision, by)
+
+
+def decide_first(session: Session, selection: Selection, decision: Decision, *, limit: int, by: Actor) -> int:
+    """Decide about the dead letters of the selection that died first, at most so many; return how many there were."""
+    first = select(HeldMessage.id).where(_DEAD, *selection.conditions()).order_by(HeldMessage.position).limit(limit)
+    return _write_down(session, and_(_DEAD, HeldMessage.id.in_(first)), decision, by)
+
+
+def count_dead(session: Session, selection: Selection) -> tuple[int, int]:
+    """Return where the newest dead letter of the selection stands, 0 if there is none, and how many there are."""
+    wanted = select(func.coalesce(func.max(HeldMessage.position), 0), func.count())
+    newest, count = session.execute(wanted.where(_DEAD, *selection.conditions())).one()
+    return newest, count
 
 
 def retry_waiting(session: Session, *, by: Actor) -> int:

@@ -42,8 +42,8 @@ _log = logging.getLogger(__name__)
 _LOCK = 0x0B0C5_0002
 #: Messages that are looked at, or sent, together.
 _CHUNK = 500
-#: Seconds between two looks for letters that have died.
-_POLL = 1.0
+#: Seconds between two looks for letters that have died: for who looks into RabbitMQ's console.
+_POLL = 2.0
 #: Seconds without a message after which the queue counts as gone through.
 _PATIENCE = 2.0
 #: Seconds before it tries again after a failure that nobody foresaw.
@@ -150,20 +150,21 @@ class DeadLetterMirror:
         began = time.monotonic()
         with _transaction(connection) as session:
             amiss, expected = mirrored.some_have_to_go(session), mirrored.count_mirrored(session)
-        queue = self._state()
+        queue = self._state(expected)
         if (amiss or queue.ready != expected) and not queue.consumers:  # else somebody has some of it in hands
             self._go_through(connection, queue.ready, all_of_it=not amiss)
         took = time.monotonic() - began
         self._compare_at = time.monotonic() + max(self._compare_every, took / _SHARE)
 
-    def _state(self) -> QueueState:
-        """Return how the queue stands.
+    def _state(self, expected: int) -> QueueState:
+        """Return how the queue stands in which so many messages are expected.
 
         RabbitMQ calls a quorum queue empty, too, whose leader does not answer within a quarter of a second
         (`rabbit_quorum_queue:stat/2`), and what is not there is put back: that it is empty, it has to say twice.
         """
         state = self._broker.queue_state(self._queue)
-        return state if state.ready or state.consumers else self._broker.queue_state(self._queue)
+        plausible = state.ready or state.consumers or not expected
+        return state if plausible else self._broker.queue_state(self._queue)
 
     def _go_through(self, connection: Connection, length: int, *, all_of_it: bool) -> None:
         """Look at so many messages from the head of the queue; unless all of it is wanted, until none has to go."""

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session, defer
 
 from messaging.dead_letters.decisions import Selection
 from messaging.dead_letters.outcomes import Outcome, OutcomeCounts, count_outcomes, outcome_of
+from messaging.dead_letters.search import FieldIs
 from messaging.envelope import MAX_BYTES
 from messaging.errors import LetterUnknown
 from messaging.held.states import OPEN, State
@@ -123,6 +124,7 @@ def list_dead_letters(
     before: int | None = None,
     type: str | None = None,
     reason: str | None = None,
+    field: FieldIs | None = None,
     states: Collection[State] = OPEN,
 ) -> list[DeadLetterView]:
     """Return letters in the order they died, at most `limit`, behind position `after`.
@@ -133,7 +135,7 @@ def list_dead_letters(
     order = HeldMessage.position.asc()
     if before is not None:
         wanted, order = wanted.where(HeldMessage.position < before), HeldMessage.position.desc()
-    fitting = wanted.where(*Selection(type, reason).conditions()).order_by(order).limit(limit)
+    fitting = wanted.where(*Selection(type, reason, field=field).conditions()).order_by(order).limit(limit)
     return [_view(row) for row in session.execute(fitting)]
 
 

@@ -9,19 +9,25 @@ committed. People decide about those that are dead: see `messaging.dead_letters`
     changes.py  hold, take what is due, settle, die
 """
 
-from messaging.held.changes import (
-    Line,
-    begin_alone,
-    block,
-    count_waiting,
-    die,
-    forget_held,
-    hold_until_due,
-    settle,
-    take_due,
-)
-from messaging.held.lines import Standing, lock_lines, look_up, release, take_places
-from messaging.held.rows import event_of
+from typing import TYPE_CHECKING
+
+from messaging.lazily import importer
+
+if TYPE_CHECKING:
+    from messaging.held.changes import (
+        Line,
+        begin_alone,
+        block,
+        count_waiting,
+        die,
+        forget_held,
+        hold_until_due,
+        settle,
+        take_due,
+    )
+    from messaging.held.lines import Standing, lock_lines, look_up, release, take_places
+    from messaging.held.rows import event_of
+
 
 __all__ = [
     "Line",
@@ -40,3 +46,5 @@ __all__ = [
     "take_due",
     "take_places",
 ]
+
+__getattr__ = importer(__name__, __file__)

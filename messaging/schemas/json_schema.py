@@ -4,16 +4,19 @@ https://json-schema.org/draft/2020-12/json-schema-validation
 """
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
-from functools import partial
-from typing import Any
+from datetime import date
+from functools import cached_property
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 import jsonschema_rs
-from jsonschema import Draft202012Validator, FormatChecker
-from jsonschema.exceptions import ValidationError
+from rfc3339_validator import validate_rfc3339
 
-from messaging.errors import SchemaRegistryError
+if TYPE_CHECKING:
+    from jsonschema.exceptions import ValidationError
 
 #: A schema is an object or, where one stands inside another, true (anything) or false (nothing).
 Schema = dict[str, Any]
@@ -63,11 +66,9 @@ _FORMAT_WORDS = {"uuid": "a UUID", "date": "a date", "date-time": "a time"}
 
 def validator(schema: Schema) -> Any:
     """Return a validator that checks formats, too. Building one costs milliseconds: keep it."""
-    formats = FormatChecker(FORMATS)
-    if "date-time" not in formats.checkers:
-        # Without this package jsonschema takes any text for a time, and says nothing.
-        raise SchemaRegistryError("the package rfc3339-validator is missing: times would not be checked")
-    return Draft202012Validator(schema, format_checker=formats)
+    from jsonschema import Draft202012Validator, FormatChecker  # 3 MB, and needed for what does not fit
+
+    return Draft202012Validator(schema, format_checker=FormatChecker(FORMATS))
 
 
 class CompiledValidator:
@@ -78,16 +79,20 @@ class CompiledValidator:
     """
 
     def __init__(self, schema: Schema) -> None:
-        """Take a valid schema."""
-        self._authority = validator(schema)
-        self._compiled = jsonschema_rs.Draft202012Validator(schema, formats=_shared_formats(), validate_formats=True)
+        """Take a schema. Raises ValueError if it is none."""
+        self._schema = schema
+        self._compiled = jsonschema_rs.Draft202012Validator(schema, formats=dict(_FORMATS), validate_formats=True)
 
-    def error(self, data: Any) -> ValidationError | None:
+    def error(self, data: Any) -> "ValidationError | None":
         """Return the first thing in the data that does not fit, None if all does."""
         if self._passes(data):
             return None
         found: ValidationError | None = next(self._authority.iter_errors(data), None)
         return found
+
+    @cached_property
+    def _authority(self) -> Any:
+        return validator(self._schema)
 
     def _passes(self, data: Any) -> bool:
         try:
@@ -96,16 +101,23 @@ class CompiledValidator:
             return False
 
 
-def _shared_formats() -> dict[str, Callable[[str], bool]]:
-    """Return the formats in which the compiled validator is laxer by itself: it takes the year 0 and leap seconds."""
-    return {name: partial(_conforms, FormatChecker.checkers[name][0]) for name in ("date", "date-time")}
-
-
-def _conforms(check: Callable[[object], object], text: str) -> bool:
+def _is_date(text: str) -> bool:
     try:
-        return bool(check(text))
+        return bool(_DATE.fullmatch(text) and date.fromisoformat(text))
     except ValueError:
         return False
+
+
+def _is_time(text: str) -> bool:
+    try:
+        return bool(validate_rfc3339(text.upper()))
+    except ValueError:
+        return False
+
+
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+#: The formats in which the compiled validator is laxer by itself: it takes the year 0 and leap seconds.
+_FORMATS: Mapping[str, Callable[[str], bool]] = MappingProxyType({"date": _is_date, "date-time": _is_time})
 
 
 def as_object(schema: Schema | bool) -> Schema:

@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Self
-
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError, ValidationError
+from typing import TYPE_CHECKING, Any, Self
 
 from messaging.envelope import Event
 from messaging.errors import SchemaInvalid, SchemaRegistryError, UnknownType
 from messaging.schemas.json_schema import CompiledValidator, Schema, as_object, filled, opened
+
+if TYPE_CHECKING:
+    from jsonschema.exceptions import ValidationError
 
 #: Turns the data of one version into that of the next. It gets a copy.
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
@@ -124,13 +124,12 @@ class SchemaRegistry:
 
 def _validator(name: str, schema: Schema) -> CompiledValidator:
     try:
-        Draft202012Validator.check_schema(schema)
-    except SchemaError as error:
-        raise SchemaRegistryError(f"{name}: no JSON Schema: {error.message}") from error
-    return CompiledValidator(schema)
+        return CompiledValidator(schema)
+    except ValueError as error:
+        raise SchemaRegistryError(f"{name}: no JSON Schema: {str(error).splitlines()[0]}") from error
 
 
-def _explain(error: ValidationError) -> str:
+def _explain(error: "ValidationError") -> str:
     where = ".".join(str(part) for part in error.absolute_path)
     message = error.message if len(error.message) <= 300 else f"{error.message[:300]}..."
     return f"data.{where}: {message}" if where else f"data: {message}"

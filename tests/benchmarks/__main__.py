@@ -20,6 +20,7 @@ from tests.benchmarks.relay import (
 )
 from tests.benchmarks.servers import Servers, running_servers
 from tests.benchmarks.trouble import events_in_trouble
+from tests.benchmarks.weight import weight_of_an_idle_system
 from tests.benchmarks.writer import a_request_with_an_event_beside_one_without
 
 BENCHMARKS: dict[str, Callable[[Servers], list[tuple[str, str]]]] = {
@@ -36,22 +37,31 @@ BENCHMARKS: dict[str, Callable[[Servers], list[tuple[str, str]]]] = {
     "reassign": a_run_over_everything,
     "business": latency_from_commit_to_ledger,
 }
+#: Of the system as `make up` starts it, with servers of its own.
+WHOLE: dict[str, Callable[[], list[tuple[str, str]]]] = {"weight": weight_of_an_idle_system}
 
 
 def main() -> None:
     """Run those named, or all."""
     logging.basicConfig(level=logging.ERROR)
     os.environ.setdefault("ATES_LOG_LEVEL", "ERROR")  # of the processes that are measured: their words are not figures
-    chosen = sys.argv[1:] or list(BENCHMARKS)
+    chosen = sys.argv[1:] or [*BENCHMARKS, *WHOLE]
+    for name in [name for name in chosen if name in WHOLE]:
+        _write(WHOLE[name]())
+    chosen = [name for name in chosen if name in BENCHMARKS]
     write = sys.stdout.write
     for name in chosen:
         with running_servers() as servers:  # of its own: what one benchmark leaves to be flushed is not the next one's
             if name == chosen[0]:
                 write(f"{os.cpu_count()} cores, Python {platform.python_version()}, {servers.versions}\n\n")
                 write("| what | figure |\n|---|---|\n")
-            for what, figure in BENCHMARKS[name](servers):
-                write(f"| {what} | {figure} |\n")
-                sys.stdout.flush()
+            _write(BENCHMARKS[name](servers))
+
+
+def _write(rows: list[tuple[str, str]]) -> None:
+    for what, figure in rows:
+        sys.stdout.write(f"| {what} | {figure} |\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -74,18 +74,6 @@ def test_imports_keep_their_direction() -> None:
     assert found.returncode == 0, found.stdout
 
 
-@pytest.mark.parametrize("service", ["tracker", "billing", "analytics"])
-def test_only_the_web_process_imports_the_web_application(service: str) -> None:
-    """Each of a score of processes would take twice the time to start, and a third more memory."""
-    program = f"import runpy, sys; sys.argv[1:] = ['relay']; runpy.run_module('{service}_service', run_name='__main__')"
-    words = [sys.executable, "-X", "importtime", "-c", program]
-    done = subprocess.run(words, cwd=ROOT, env={}, capture_output=True, text=True, check=False)
-    assert f"{service.upper()}_DATABASE_URL" in done.stderr  # it came as far as its settings
-    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
-    assert "messaging.relay" in imported
-    assert imported.isdisjoint({"flask", "waitress", "alembic", f"{service}_service.app"})
-
-
 @pytest.mark.parametrize("module", ["auth_service.app", "auth_service.cli", "auth_service.jobs"])
 def test_pictures_are_decoded_nowhere_but_in_a_process_of_their_own(module: str) -> None:
     program = f"import {module}, sys; print({{'cv2', 'PIL'}} & sys.modules.keys())"

@@ -16,6 +16,8 @@ NOBODY = "nobody"
 #: With each, whether the page was seen already in the first that hears of events, and so has dead letters.
 _SERVICES = [(service, service != CONSUMING_SERVICES[0]) for service in SERVICES]
 
+#: A group of dead letters.
+_GROUP = "type=auth.user_updated.v1&reason=schema-invalid"
 _PART = re.compile(r"<(?:\w+:)?(\w+)>")
 
 _ADMIN: tuple[str, ...] = (Role.ADMIN,)
@@ -81,6 +83,9 @@ PAGES: tuple[Place, ...] = (
     Place("auth", "/users/<uuid:user_id>", _ADMIN, which="blocked"),
     Place("auth", "/sign-ins", _ADMIN),
     Place("auth", "/sign-ins/refused", _ADMIN),
+    Place("auth", "/operations", _ADMIN),
+    Place("auth", "/operations/events", _ADMIN),
+    Place("auth", "/operations", (Role.MANAGER,), status=403),
     Place("auth", "/users", (Role.POPUG,), status=403),
     Place("tracker", "/", _EVERYBODY),
     Place("tracker", "/", (Role.POPUG,), clicks="#news summary"),
@@ -120,6 +125,7 @@ PAGES: tuple[Place, ...] = (
     *(Place(service, "/messages", _ADMIN, again=again) for service, again in _SERVICES),
     *(Place(service, "/messages", _ADMIN, query="state=all", again=again) for service, again in _SERVICES),
     *(Place(service, "/messages/discard", _ADMIN, again=again) for service, again in _SERVICES),
+    *(Place(service, "/messages/note", _ADMIN, query=_GROUP, again=again) for service, again in _SERVICES),
     *(Place(service, "/messages/<uuid:letter_id>", _ADMIN, again=again) for service, again in _SERVICES),
 )
 
@@ -140,6 +146,8 @@ NO_PAGES: Mapping[str, str] = {
     "/users/<uuid:user_id>/beak": "leads to the page with the form",
     "/accounts/<uuid:user_id>/corrections": "leads to the page with the form",
     "/messages/<uuid:letter_id>/edit": "leads to the page with the form",
+    "/messages/<uuid:letter_id>/trial": "leads to the page with the form",
+    "/operations/jobs/<string:service>/<string:job>/run": "leads to the page with the form",
     "/payouts/<uuid:payout_id>.eml": "a file",
     "/tasks.csv": "a file",
     "/created.csv": "a file",

@@ -51,8 +51,9 @@ class RunningSystem:
         environment["SMTP_URL"] = ""  # whatever `.env` says: letters stay in the state folder
         with (self.state_dir / "output").open("wb") as output:
             self._process = subprocess.Popen(
-                # Whoever runs the tests in the background lets them, and so make, ignore SIGINT: not here.
-                command or ("env", "--default-signal=INT", "make", "up"),
+                # Tests that are killed take it along. And whoever runs them in the background lets them, and so make,
+                # ignore SIGINT: not here.
+                ("setpriv", "--pdeathsig=TERM", "--", *(command or ("env", "--default-signal=INT", "make", "up"))),
                 cwd=REPOSITORY,
                 env=environment,
                 stdin=subprocess.DEVNULL,

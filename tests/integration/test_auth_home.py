@@ -98,7 +98,7 @@ def test_an_administrator_sees_everything(house: House, others: Others) -> None:
     others.dead = 2
     house.api().post(f"/users/{house.person('kesha')}/block")
     found = numbers(house, "admin")
-    assert found["Dead letters"] == ("2", f"{TRACKER}/messages")
+    assert found["Dead letters"] == ("2", "http://127.0.0.1:8001/operations")
     assert found["Days over and not closed"] == ("1", f"{BILLING}/days")
     assert found["Blocked users"] == ("1", "/users?status=blocked")
     assert {"All open tasks", "Latest reassignment", "Balance", "Income today"} <= set(found)

@@ -7,8 +7,8 @@ from uuid import UUID
 
 import pytest
 
-from chassis import messages_ui
 from chassis.db import utc_now
+from chassis.messages_ui import parts
 from chassis.settings import Settings
 from messaging import Event
 from messaging.errors import SchemaInvalid
@@ -111,7 +111,7 @@ def test_a_page_does_not_refresh_itself_for_ever(house: House, admin: UUID, monk
     letter = bury(house, priced().to_bytes())
     browser = house.browser(admin)
     browser.post("/messages/replay")
-    monkeypatch.setattr(messages_ui, "utc_now", lambda: utc_now() + timedelta(minutes=3))
+    monkeypatch.setattr(parts, "utc_now", lambda: utc_now() + timedelta(minutes=3))
     for path in ("/messages", f"/messages/{letter}"):
         page = browser.get(path).text
         assert not any(refresh in page for refresh in REFRESHES)

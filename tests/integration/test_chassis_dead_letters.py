@@ -55,7 +55,7 @@ def test_the_number_of_open_letters_is_told_without_a_token(house: House, admin:
     places = page.split('aria-label="Places"')[1]
     assert re.search(r'aria-current="page" class="urgent" title="[^"]*">Tasks <span class="badge bad">2</span>', places)
     assert re.search(
-        r'title="2 dead letters: Tasks 2. No answer from: [^"]*"[^>]*>Messages <span class="badge bad">2\?<', page
+        r'title="2 dead letters: Tasks 2. No answer from: [^"]*"[^>]*>Operations <span class="badge bad">2\?<', page
     )
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import create_engine, pool, text
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 
 from chassis.db import Database, engine_url
+from chassis.scheduled_jobs import metadata as jobs_metadata
 from chassis.settings import DEFAULT_PORTS
 from messaging import delete_published
 from messaging.tables import metadata as messaging_metadata
@@ -22,10 +23,9 @@ def test_the_migrations_make_what_the_models_describe(service: str, migrated: Ca
     models = importlib.import_module(f"{service}_service.models")
     engine = create_engine(engine_url(migrated(service).database_url), poolclass=pool.NullPool)
     with engine.connect() as connection:
-        context = MigrationContext.configure(
-            connection, opts={"target_metadata": [models.Base.metadata, messaging_metadata]}
-        )
-        assert compare_metadata(context, [models.Base.metadata, messaging_metadata]) == []  # type: ignore[arg-type]
+        described = [models.Base.metadata, messaging_metadata, jobs_metadata]
+        context = MigrationContext.configure(connection, opts={"target_metadata": described})
+        assert compare_metadata(context, described) == []  # type: ignore[arg-type]
 
 
 _EVENT = """

@@ -60,13 +60,18 @@ def is_alive(port: int) -> bool:
         return False
 
 
-#: Whom each process needs first.
-WAITS_FOR = {"web": "database", "relay": "database", "consumer": "broker", "scheduler": "database"}
+#: Whom each process needs first; the consumer runs the jobs, too.
+WAITS_FOR = {
+    "web": "waiting for the database",
+    "relay": "waiting for the database",
+    "consumer": "waiting for the broker; waiting for the database",
+    "scheduler": "waiting for the database",
+}
 
 
 def is_waiting(name: str, port: int) -> bool:
     answer = requests.get(f"http://127.0.0.1:{port}/readyz", timeout=30)
-    assert answer.json()["doing"] == f"waiting for the {WAITS_FOR[name]}"
+    assert answer.json()["doing"] == WAITS_FOR[name]
     return answer.status_code == 503
 
 

@@ -21,7 +21,7 @@ from chassis.db import Database, utc_now
 from deploy.ports import LOOPBACK, pick_free
 from deploy.processes import all_process_names
 from deploy.run_file import Run, run_file, write_run
-from deploy.settings import SERVICES
+from deploy.settings import SERVICES, load_deployment
 from messaging import Event, publish
 from tests.integration.operator_house import AWAY, Operator, at_work
 
@@ -166,7 +166,7 @@ def with_processes(operator: Operator, processes: list[dict[str, Any]]) -> None:
 def healthy(pid: int, address: str) -> list[dict[str, Any]]:
     """All that ought to be there, in one process."""
     servers = [{"name": name, "pid": pid} for name in ("postgres", "rabbitmq")]
-    return servers + [{"name": name, "pid": pid, "health": address} for name in all_process_names()]
+    return servers + [{"name": name, "pid": pid, "health": address} for name in all_process_names(load_deployment({}))]
 
 
 @pytest.fixture
@@ -203,6 +203,18 @@ def test_status_tells_how_often_each_process_was_started_again_also_of_one_that_
     assert "restarts" in operator.run("status").output
 
 
+def test_a_process_that_ends_again_and_again_is_not_well_even_while_it_is_ready(operate: Operate, ready: str) -> None:
+    operator = operate()
+    run = json.loads(run_file(operator.state_dir).read_text())
+    early = {"tracker.relay": 7}
+    processes = healthy(os.getpid(), ready)
+    write_run(operator.state_dir, Run(**{**run, "processes": processes, "ending_again_and_again": early}))
+    told = operator.json("status", exit_code=1)
+    assert {one["name"]: one["early_ends"] for one in told["processes"] if one["early_ends"]} == early
+    assert not told["well"]
+    assert "AGAIN AND AGAIN" in operator.run("status").output
+
+
 def test_a_process_that_does_not_answer_is_not_well_however_young_it_is(operate: Operate, ready: str) -> None:
     operator = operate()
     with subprocess.Popen(["sleep", "infinity"]) as young:
@@ -219,7 +231,7 @@ def test_a_process_that_does_not_answer_is_not_well_however_young_it_is(operate:
     assert not told["well"]
 
 
-@pytest.mark.parametrize("name", ["tracker.relay-standby", "rabbitmq"])
+@pytest.mark.parametrize("name", ["tracker.relay", "rabbitmq"])
 def test_a_process_that_was_dead_when_run_json_was_written_is_missing(operate: Operate, ready: str, name: str) -> None:
     operator = operate()
     with_processes(operator, [one for one in healthy(os.getpid(), ready) if one["name"] != name])

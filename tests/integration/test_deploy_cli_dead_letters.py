@@ -159,3 +159,13 @@ def test_what_waits_for_its_next_try_is_tried_at_once(office: Office) -> None:
     assert "next attempt" in office.run("show", waiting["id"]).output
     assert office.json("retry", "--service", "tracker")["requested"] == 1
     assert "Events that get their next attempt now: 2." in office.run("retry").output
+
+
+def test_many_are_replayed_gradually_and_one_such_replay_at_a_time(office: Office) -> None:
+    letters = [office.bury("tracker", priced()) for _ in range(2)]
+    assert office.json("replay", "--all", "--gradually", "--service", "tracker")["requested"] == 2
+    assert {office.state("tracker", letter) for letter in letters} == {State.DEAD}  # until the consumer takes a step
+    again = office.run("replay", "--all", "--gradually", "--service", "tracker")
+    assert again.exit_code == 1
+    assert "a gradual replay is under way" in again.output
+    assert office.run("replay", str(letters[0]), "--gradually").exit_code == 2

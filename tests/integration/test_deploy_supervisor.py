@@ -1,5 +1,6 @@
 """Programs are kept alive, and nothing of them is left in the end."""
 
+import errno
 import os
 import signal
 import socket
@@ -59,6 +60,40 @@ def test_a_program_that_cannot_live_is_tried_for_ever_but_not_in_a_rush(
     keeping(supervisor, lambda: len(changes) == 6, timeout=60)
     *_, last = (later - earlier for earlier, later in pairwise(changes))
     assert last > 2.5
+
+
+def test_a_program_that_ends_again_and_again_is_named_until_it_stays_alive(
+    supervisor: Supervisor, tmp_path: Path, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deploy.supervisor._AFTER_DEATHS", (0.0,))
+    monkeypatch.setattr("deploy.supervisor._DEATHS_GROWN_UP", 1.0)
+    supervisor.add(program(tmp_path, "[ -e mended ] || exit 3; exec sleep 1000"))
+    assert supervisor.ending_again_and_again() == {}
+    keeping(supervisor, lambda: supervisor.ending_again_and_again() != {})
+    assert supervisor.ending_again_and_again()["parrot"] >= 5
+    assert "soon after its start, for the 5th time in a row" in said[-1]
+    (tmp_path / "mended").touch()
+    keeping(supervisor, lambda: supervisor.ending_again_and_again() == {})
+    assert said[-1] == "parrot stays alive at last."
+
+
+def test_no_process_left_for_a_new_program_ends_nothing_and_it_is_started_when_there_is_one(
+    supervisor: Supervisor, tmp_path: Path, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    supervisor.add(program(tmp_path, "exec sleep 1000", "older"))
+    older = supervisor.running()["older"]
+    with monkeypatch.context() as full:
+
+        def refuse(*_: object, **__: object) -> None:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+        full.setattr(subprocess, "Popen", refuse)
+        supervisor.add(program(tmp_path, "exec sleep 1000"))
+        keeping(supervisor, lambda: said != [])
+        assert supervisor.running() == {"older": older}
+    keeping(supervisor, lambda: "parrot" in supervisor.running())
+    assert supervisor.running()["older"] == older
+    assert "Resource temporarily unavailable" in said[0]
 
 
 def test_what_a_dead_program_started_does_not_stay(supervisor: Supervisor, tmp_path: Path) -> None:

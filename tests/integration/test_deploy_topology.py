@@ -37,8 +37,8 @@ def said() -> list[str]:
 @pytest.fixture
 def keeper(vhost: Vhost, said: list[str]) -> Keeper:
     server = vhost.server
-    topologies = definitions.topologies(SERVICES)
-    return Keeper(server.management_url, server.credentials, vhost.name, topologies, say=said.append)
+    wanted = definitions.vhost(vhost.name, SERVICES)
+    return Keeper(server.management_url, server.credentials, vhost.name, wanted, say=said.append)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from chassis.db import Database
-from chassis.observe.state import probing_engine
+from chassis.observe.state import probing_connection
 from deploy.servers import PostgresServer
 from messaging import Event
 from messaging.outbox_reader import OutboxReader
@@ -37,14 +37,16 @@ def notices_a_server_that_is_gone(connection: Any) -> bool:
     return (bool(keeps_alive), idle, unanswered) == (True, 10, 15_000)
 
 
-@pytest.mark.parametrize("connecting", [lambda given: Database(given).engine, probing_engine])
-def test_a_service_notices_a_postgres_that_is_gone_without_a_word(
-    migrated: Callable[..., Any], connecting: Callable[[Any], Engine]
-) -> None:
-    engine = connecting(migrated("tracker"))
+def test_a_service_notices_a_postgres_that_is_gone_without_a_word(migrated: Callable[..., Any]) -> None:
+    engine = Database(migrated("tracker")).engine
     with engine.connect() as connection:
         assert notices_a_server_that_is_gone(connection.connection.dbapi_connection)
     engine.dispose()
+
+
+def test_a_probe_notices_a_postgres_that_is_gone_without_a_word(migrated: Callable[..., Any]) -> None:
+    with probing_connection(migrated("tracker")) as connection:
+        assert notices_a_server_that_is_gone(connection)
 
 
 def test_a_relay_notices_a_postgres_that_is_gone_without_a_word(migrated: Callable[..., Any]) -> None:

@@ -11,9 +11,9 @@ import pytest
 
 from chassis.db import Database
 from chassis.settings import Settings
-from messaging import Event, held, outbox_status
-from messaging.database import connect
-from messaging.dead_letters import State, count_dead_letters, list_dead_letters, mirrored
+from messaging import Event, handled_per_minute, held, outbox_status, published_per_minute
+from messaging.dead_letters import FieldIs, State, count_dead_letters, list_dead_letters, mirrored
+from messaging.driver import connect
 from messaging.inbox import remember, was_handled
 from messaging.outbox import delete_handled, delete_published, list_pending
 from messaging.outbox_reader import OutboxReader
@@ -70,6 +70,15 @@ BATCH = [
 
 HOT = {
     "how much is pending": HotQuery(outbox_status, {"outbox_pending"}, LARGE),
+    "how much was published lately": HotQuery(published_per_minute, {"outbox_pending", "outbox_pkey"}, LARGE),
+    "how much was handled lately": HotQuery(handled_per_minute, {"inbox_handled_at"}, {"outbox", "held_message"}),
+    "letters of a reason by a field of their events": HotQuery(
+        lambda session: list_dead_letters(
+            session, limit=50, type="tracker.task_assigned.v1", reason="schema-invalid", field=FieldIs(("id",), "7")
+        ),
+        {"held_message_open"},
+        LARGE,
+    ),
     "the oldest that is pending": HotQuery(lambda session: list_pending(session, limit=100), {"outbox_pending"}, LARGE),
     "published events whose time is over": HotQuery(
         lambda session: delete_published(session, older_than=timedelta(days=1)), {"outbox_pkey"}, LARGE

@@ -11,9 +11,10 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, scop
 
 from deploy.databases import ServiceDatabase
 from messaging import Event, OutboxNotBound, SchemaRegistry, VersionedAggregate, bind_outbox, create_tables, publish
-from messaging.database import connect, new_engine
+from messaging.database import new_engine
+from messaging.driver import connect
+from messaging.outbox_reader import CHANNEL
 from messaging.tables import OutboxEvent
-from messaging.wakeup import CHANNEL
 
 #: Seconds until a notification counts as lost.
 _PATIENCE = 120

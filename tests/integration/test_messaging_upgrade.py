@@ -66,6 +66,7 @@ class OldHouse:
 
     def upgrade(self) -> None:
         migrations.one_table_v4(self.op)
+        migrations.operators_v5(self.op)
 
 
 def upgraded(house: House, **rows: Any) -> dict[str, Any]:

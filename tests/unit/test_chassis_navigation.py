@@ -74,8 +74,9 @@ def test_a_single_place_makes_no_row(people: People, tmp_path: Path) -> None:
 def test_the_pages_about_messages_lead_to_those_of_each_service(client: FlaskClient, people: People) -> None:
     people.know(role="admin")
     rows = links(client, "/messages/nowhere", "Places")
-    assert rows == [("Users", False), ("Tasks", True), ("Accounts", False), ("Analytics", False)]
-    assert ("Messages", True) in links(client, "/messages/nowhere", "Services")
+    services = [("Users", False), ("Tasks", True), ("Accounts", False), ("Analytics", False)]
+    assert rows == [("Overview", False), ("Events", False), *services]
+    assert ("Operations", True) in links(client, "/messages/nowhere", "Services")
 
 
 def test_who_is_not_signed_in_finds_no_links(people: People, tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ import pytest
 import structlog
 from prometheus_client import REGISTRY
 
+from chassis.conditions import WAITING_FOR_PERSON
 from chassis.db import Database, utc_now
-from chassis.observe.probes import WAITING_FOR_PERSON
 from chassis.scheduler import JobScheduler, JobWaits, JobWaitsForPerson, build_scheduler
 from messaging import current_context
 from tests.chassis_parts import settings

@@ -200,7 +200,7 @@ def test_a_language_that_we_do_not_speak_is_not_kept(client: FlaskClient) -> Non
 
 @pytest.mark.parametrize(
     ("role", "texts"),
-    [("popug", ["Tasks", "Accounts"]), ("admin", ["Tasks", "Accounts", "Analytics", "Users", "Messages"])],
+    [("popug", ["Tasks", "Accounts"]), ("admin", ["Tasks", "Accounts", "Analytics", "Users", "Operations"])],
 )
 def test_the_header_leads_to_what_the_role_may_see(
     client: FlaskClient, people: People, role: str, texts: list[str]

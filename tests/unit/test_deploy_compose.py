@@ -28,6 +28,7 @@ NOT_FOR_COMPOSE = {
     "ATES_AMQP_PORT": "so is RabbitMQ, but for its console",
     "ATES_RABBITMQ_SERVER": "the image says which one runs",
     "ATES_HEALTH_PORT": "each container has a fixed one",
+    "ATES_RELAY_STANDBYS": "compose scales a relay by itself: --scale tracker-relay=2",
     "TRACKER_DATABASE_URL": "made of the password",
     "TRACKER_OWNER_DATABASE_URL": "made of the password",
     "TRACKER_AMQP_URL": "made of the password",

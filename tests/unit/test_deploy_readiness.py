@@ -1,16 +1,18 @@
 """Whether a process has started, as `make up` asks it."""
 
+import json
+
 import pytest
 import requests
 
-from chassis.observe.probes import WAITING_FOR_PERSON
+from chassis.conditions import WAITING_FOR_PERSON
 from deploy.readiness import Readiness
 
 
 def answer(status: int, doing: str) -> requests.Response:
     made = requests.Response()
     made.status_code = status
-    made._content = doing.encode()
+    made._content = json.dumps({"status": "any", "doing": doing}).encode()
     return made
 
 
@@ -20,10 +22,11 @@ def answer(status: int, doing: str) -> requests.Response:
         (200, "running jobs", True),
         (503, "waiting for the database", False),
         (503, f"{WAITING_FOR_PERSON}: 4 days would be closed at once", True),
+        (503, f"waiting for the broker; {WAITING_FOR_PERSON}: 4 days would be closed at once", False),
     ],
 )
 def test_a_process_that_waits_for_a_person_has_started(
     monkeypatch: pytest.MonkeyPatch, status: int, doing: str, started: bool
 ) -> None:
     monkeypatch.setattr(requests, "get", lambda *_, **__: answer(status, doing))
-    assert Readiness(lambda name: f"http://{name}").is_ready("billing.scheduler") is started
+    assert Readiness(lambda name: f"http://{name}").is_ready("billing.consumer") is started

@@ -105,6 +105,7 @@ def test_the_run_file_has_the_keys_of_the_contract_and_is_private(tmp_path: Path
         "processes",
         "people",
         "restarts",
+        "ending_again_and_again",
     }
     assert stat.S_IMODE(run_file(tmp_path).stat().st_mode) == 0o600
     assert read_run(deployment(ATES_STATE_DIR=str(tmp_path))) == run
@@ -116,15 +117,18 @@ def test_who_asks_for_a_system_that_does_not_run_is_told_how_to_start_it(tmp_pat
 
 
 def test_the_table_of_processes_is_complete() -> None:
-    for kind in ("web", "relay", "scheduler"):
+    for kind in ("web", "relay"):
         assert process_names(kind) == [f"{service}.{kind}" for service in SERVICES]
     assert process_names("consumer") == [f"{service}.consumer" for service in SERVICES if service != "auth"]
-    assert set(all_process_names()) == {
-        f"{service}.{kind}"
-        for service in SERVICES
-        for kind in ("web", "relay", "relay-standby", "scheduler", "consumer")
-        if (service, kind) != ("auth", "consumer")
-    }
+    every = {f"{service}.{kind}" for service in SERVICES for kind in ("web", "relay", "consumer")} - {"auth.consumer"}
+    assert set(all_process_names(deployment())) == every
+    with_standbys = all_process_names(deployment(ATES_RELAY_STANDBYS="1"))
+    assert set(with_standbys) == every | {f"{service}.relay-standby" for service in SERVICES}
+
+
+def test_a_flag_that_is_neither_0_nor_1_is_refused_by_the_name_of_its_variable() -> None:
+    with pytest.raises(DeployError, match="ATES_RELAY_STANDBYS is 'yes'"):
+        deployment(ATES_RELAY_STANDBYS="yes")
 
 
 def test_a_process_knows_the_secrets_of_its_own_service_alone_and_never_the_owner() -> None:

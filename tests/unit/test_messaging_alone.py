@@ -99,7 +99,7 @@ def is_documented(package: ModuleType, name: str) -> bool:
         return bool(value.__doc__)
     (source,) = [
         node.module
-        for node in ast.parse(inspect.getsource(package)).body
+        for node in ast.walk(ast.parse(inspect.getsource(package)))
         if isinstance(node, ast.ImportFrom) and node.module and name in [alias.name for alias in node.names]
     ]
     text = inspect.getsource(importlib.import_module(source))

@@ -28,6 +28,8 @@ LEADS_ON = {
     "/messages/<uuid:letter_id>/discard",
     "/messages/replay",
     "/messages/retry",
+    "/messages/replay-gradually",
+    "/messages/replay-gradually/stop",
     "/sign-out",
 }
 
