@@ -96,7 +96,7 @@ def _what_to_look_at(run: Run, company: Company) -> str:
         ("what a reassignment cost", f"{tracker}/reassignments"),
         ("the days, each with its report", f"{billing}/days"),
         ("who is in the red", f"{billing}/accounts"),
-        ("the letter that could not be sent", f"{billing}/payouts"),
+        ("letters that could not be sent", f"{billing}/payouts"),
         ("the management's income", f"{billing}/income"),
         ("the same for the management", f"{analytics}/"),
         ("the dead letters of three kinds", f"{billing}/messages"),
