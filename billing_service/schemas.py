@@ -198,6 +198,7 @@ class PayoutSchema(Schema):
     amount_cents = _cents()
     status = fields.String(required=True, metadata={"description": "`made`: money that was paid stays paid"})
     letter = fields.String(required=True, validate=validate.OneOf([PENDING, SENT, FAILED, UNKNOWN]))
+    attempts = fields.Integer(required=True, metadata={"description": "How often the letter was handed over, or tried"})
     made_at = fields.AwareDateTime(required=True)
 
 

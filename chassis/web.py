@@ -13,6 +13,7 @@ from flask_talisman import Talisman
 from flask_wtf.csrf import CSRFProtect
 from joserfc.jwk import KeySet
 
+from chassis.clock_api import demo_clock
 from chassis.db import Database
 from chassis.dead_letter_counts import dead_letter_counts
 from chassis.i18n import init_i18n
@@ -106,7 +107,7 @@ def build_app(
     init_static_files(app)
     api = ProblemApi(app)
     api.spec.components.security_scheme("token", _BEARER_TOKEN)
-    for blueprint in (*blueprints, messages, operations, trace):
+    for blueprint in (*blueprints, messages, operations, trace, *([demo_clock] if settings.demo else [])):
         api.register_blueprint(blueprint)
         csrf.exempt(blueprint)  # a bearer token is not sent by browsers on their own
     register_error_handlers(app)
