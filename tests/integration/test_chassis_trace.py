@@ -115,6 +115,8 @@ def test_billing_tells_of_the_movements_and_the_letters_that_followed(migrated: 
     answer = house.api(admin).get(f"/trace/{correlation_id}")
     [fee] = of_kind(answer, "ledger")
     assert (fee["state"], fee["cause_id"], fee["amount_cents"] < 0) == ("fee", str(charged.id), True)
+    posted = [event["at"] for event in of_kind(answer, "event") if "transaction_posted" in event["type"]]
+    assert posted == [fee["at"]]  # real time, whatever the business clock of the house shows
     [entry] = house.api(popug).get("/accounts/me/entries").json["items"]
     assert (entry["id"], entry["correlation_id"]) == (fee["id"], str(correlation_id))
 
