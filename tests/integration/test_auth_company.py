@@ -16,6 +16,7 @@ from auth_service.demo.parrot import draw_parrot
 from auth_service.demo.people import PEOPLE
 from auth_service.demo.seed import seed, shut_out
 from auth_service.models import Base
+from chassis.scheduled_jobs import metadata as jobs_metadata
 from messaging.tables import metadata as messaging_metadata
 from tests.integration.auth_house import House
 
@@ -32,7 +33,7 @@ def house(migrated: Callable[..., Any]) -> Iterator[House]:
 def test_the_models_are_what_the_migrations_make(house: House) -> None:
     with house.database.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
-        assert compare_metadata(context, [Base.metadata, messaging_metadata]) == []  # type: ignore[arg-type]
+        assert compare_metadata(context, [Base.metadata, messaging_metadata, jobs_metadata]) == []  # type: ignore[arg-type]
 
 
 def test_the_demo_company_is_registered_once_and_every_photo_signs_in(house: House) -> None:
