@@ -68,6 +68,8 @@ class Settings:
     retention: timedelta
     #: Tries of an event in all before it is dead.
     retry_attempts: int
+    #: Whether this is the demo company: its parrots sign in with a click, and its business clock can be put forward.
+    demo: bool
 
     @property
     def public_url(self) -> str:
@@ -137,6 +139,7 @@ def load_settings(service: str, env: Mapping[str, str] = os.environ) -> Settings
         business_timezone=ZoneInfo(zone),
         retention=timedelta(days=retention_days),
         retry_attempts=retry_attempts,
+        demo=env.get("ATES_DEMO") == "1",
         **values,
     )
 

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -24,6 +25,8 @@ _WAITING = 2
 _PATIENCE_S = 2.0
 #: Seconds for an answer, the start of the child on a busy machine included. It ends its own work sooner.
 _ANSWER_S = 30.0
+#: Seconds without a photo after which the child is ended, which has opencv loaded: more than any photo takes.
+_IDLE_S = 120.0
 _CHILD = (sys.executable, "-m", "auth_service.decoder.process")
 
 _log = structlog.get_logger(__name__)
@@ -39,6 +42,8 @@ class Decoder:
         self._lock = threading.Lock()
         self._child: subprocess.Popen[bytes] | None = None
         self._line: socket.socket | None = None
+        #: By the monotonic clock: when the child last got a photo.
+        self._used_at = 0.0
         atexit.register(self.close)
 
     def look_at(self, photo: bytes, content_type: str) -> Descriptor:
@@ -102,7 +107,23 @@ class Decoder:
                 self._end_child()
             if self._child is None or self._line is None:
                 self._child, self._line = _start()
+                threading.Thread(
+                    target=self._end_when_idle, args=(self._child,), name="decoder idle", daemon=True
+                ).start()
+            self._used_at = time.monotonic()
             socket.send_fds(self._line, [b"."], [end.fileno()])
+
+    def _end_when_idle(self, child: "subprocess.Popen[bytes]") -> None:
+        """Wait until this child has had nothing to do for a while, and end it."""
+        while True:
+            with self._lock:
+                if self._child is not child:
+                    return
+                left = self._used_at + _IDLE_S - time.monotonic()
+                if left <= 0:
+                    self._end_child()
+                    return
+            time.sleep(left)
 
     def _end_child(self) -> None:
         if self._child is not None and self._line is not None:

@@ -11,7 +11,7 @@ from flask_babel import format_decimal
 from flask_babel import gettext as _
 
 from auth_service import commands, queries
-from auth_service.commands.tools import TELLING
+from auth_service.commands.toolbox import TELLING
 from auth_service.ui.blueprint import pages
 from auth_service.ui.tokens import token_of
 from chassis import neighbours

@@ -236,3 +236,17 @@ def children_of(pid: int) -> list[int]:
 def end_children(decoder: Decoder) -> None:
     for child in children_of(pid_of(decoder)):
         os.kill(child, signal.SIGKILL)
+
+
+def test_the_child_ends_when_no_photo_has_come_for_a_while_and_the_next_photo_starts_another(
+    decoder: Decoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoder.look_at(PHOTO, "image/png")
+    first = decoder._child
+    assert first is not None
+    monkeypatch.setattr(client, "_IDLE_S", 0)
+    decoder._end_when_idle(first)
+    assert first.poll() is not None
+    monkeypatch.setattr(client, "_IDLE_S", PATIENCE)
+    decoder.look_at(PHOTO, "image/png")
+    assert decoder._child is not None

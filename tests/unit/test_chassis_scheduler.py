@@ -161,6 +161,38 @@ def test_a_job_that_is_due_while_it_still_runs_is_counted_as_skipped(scheduler: 
         done.set()
 
 
+def test_a_job_that_hangs_and_one_that_raises_keep_neither_others_nor_the_sign_of_life_from_going_on(
+    scheduler: Scheduled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, thread = scheduler
+    released, hanging, beats, runs = threading.Event(), threading.Event(), list[int](), list[int]()
+
+    def hang() -> None:
+        hanging.set()
+        released.wait()
+
+    def beat() -> bool:
+        beats.append(1)
+        return True
+
+    made.remove_job("heartbeat")
+    monkeypatch.setattr("chassis.scheduler._HEARTBEAT", 0.05)
+    made.add_heartbeat(beat)
+    made.add_job(hang, "date", id="hanging")
+    made.add_job(lambda: 1 / 0, "interval", seconds=0.05, id="raising")
+    made.add_job(lambda: runs.append(1), "interval", seconds=0.05, id="sound")
+    thread.start()
+    try:
+        assert hanging.wait(10)
+        seen = len(beats), len(runs)
+        eventually(lambda: len(beats) > seen[0] + 2 and len(runs) > seen[1] + 2)
+        assert made.health.ready
+    finally:
+        released.set()
+        for name in ("raising", "sound"):
+            made.remove_job(name)
+
+
 def test_what_one_run_of_a_job_sets_off_belongs_together(scheduler: Scheduled) -> None:
     made, thread = scheduler
     seen: list[UUID | None] = []
