@@ -17,7 +17,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from analytics_service.domain.balances import post_all
-from analytics_service.models import Account, Base, ClosedDay, IncomeDay, Task
+from analytics_service.models import Account, Base, ClockOffset, ClosedDay, IncomeDay, Task
 
 FEE, REWARD = "fee", "reward"
 
@@ -253,6 +253,7 @@ def _count_into_days(session: Session, postings: Sequence[Posting], crossings: M
 
 
 def forget_everything(session: Session) -> None:
-    """Empty all tables: all in them are conclusions, and a replay of history draws them again."""
+    """Empty all tables but that of the clock: all in them are conclusions, and a replay of history draws them again."""
     for table in Base.metadata.sorted_tables:
-        session.execute(delete(table))
+        if table.name != ClockOffset.__tablename__:
+            session.execute(delete(table))

@@ -1,4 +1,4 @@
-"""Analytics' tables. Every one of them follows from events, in whatever order and however often they were heard.
+"""Analytics' tables. All but the clock's follow from events, in whatever order and however often they were heard.
 
 Two kinds of rows: what billing announced (kept by the highest sequence), and what the movements add up to (each
 movement counted once). Both are kept apart, so that they can be compared.
@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, DateTime, Index, Text, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from chassis.clock_offset import ClockOffsetTable
 from chassis.db import new_metadata
 from chassis.people import EndedSessionReplica, UserReplica
 
@@ -24,6 +25,12 @@ class User(UserReplica, Base):
     """A person as auth last told of them."""
 
     __tablename__ = "users"
+
+
+class ClockOffset(ClockOffsetTable, Base):
+    """How far the business clock of a demonstration is ahead."""
+
+    __tablename__ = "clock_offset"
 
 
 class EndedSession(EndedSessionReplica, Base):

@@ -1,4 +1,4 @@
-"""Auth's settings: those that every service has, and whether this is the demo company."""
+"""Auth's settings: those that every service has, and where the demo parrots are."""
 
 import os
 from collections.abc import Mapping
@@ -11,9 +11,6 @@ from chassis.settings import Settings, load_settings
 @dataclass(frozen=True, kw_only=True)
 class AuthSettings(Settings):
     """The settings of auth."""
-
-    #: Show the demo parrots on the sign-in page. Whoever opens it can then sign in as any of them.
-    demo: bool = False
 
     @property
     def beaks_dir(self) -> Path:
@@ -32,7 +29,4 @@ class AuthSettings(Settings):
 def load(env: Mapping[str, str] = os.environ) -> AuthSettings:
     """Read them from the environment. Raises SettingsError."""
     common = load_settings("auth", env)
-    return AuthSettings(
-        **{field.name: getattr(common, field.name) for field in fields(common)},
-        demo=env.get("ATES_DEMO") == "1",
-    )
+    return AuthSettings(**{field.name: getattr(common, field.name) for field in fields(common)})

@@ -19,6 +19,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
+from chassis.clock_offset import ClockOffsetTable
 from chassis.db import new_metadata
 from chassis.people import ACTIVE
 from chassis.request_keys import RequestKeyTable
@@ -131,6 +132,12 @@ class RefusedSignIn(Base):
     user: Mapped[User | None] = relationship(viewonly=True, lazy="raise")
 
     __table_args__ = (Index("refused_sign_ins_refused_at_idx", "refused_at", "id"),)
+
+
+class ClockOffset(ClockOffsetTable, Base):
+    """How far the business clock of a demonstration is ahead."""
+
+    __tablename__ = "clock_offset"
 
 
 class RequestKey(RequestKeyTable, Base):

@@ -18,6 +18,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from chassis.clock_offset import ClockOffsetTable
 from chassis.db import new_metadata
 from chassis.people import EndedSessionReplica, UserReplica
 from messaging import VersionedAggregate
@@ -51,6 +52,12 @@ class User(UserReplica, Base):
     """A person as auth last told of them."""
 
     __tablename__ = "users"
+
+
+class ClockOffset(ClockOffsetTable, Base):
+    """How far the business clock of a demonstration is ahead."""
+
+    __tablename__ = "clock_offset"
 
 
 class EndedSession(EndedSessionReplica, Base):
@@ -138,6 +145,8 @@ class LedgerTransaction(Base):
     #: Of a correction: why, and which administrator made it.
     note: Mapped[str | None] = mapped_column(Text)
     made_by: Mapped[UUID | None]
+    #: What it shares with all that the same request or job set off; None for movements from before it was kept.
+    correlation_id: Mapped[UUID | None]
 
     __table_args__ = (
         CheckConstraint("kind IN ('fee', 'reward', 'payout', 'correction')", name="kind"),
@@ -205,7 +214,8 @@ class Payout(Base):
     #: when the sender or the connection broke off and it may have been taken.
     letter: Mapped[str] = mapped_column(Text, default=PENDING)
     attempts: Mapped[int] = mapped_column(SmallInteger, default=0)
-    #: When a pending letter is due; until when one that is being sent belongs to its sender.
+    #: When a pending letter is due, by the business clock; until when one that is being sent belongs to its sender, by
+    #: the database's own.
     next_attempt_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     sent_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     #: The address that the letter went to.

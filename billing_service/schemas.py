@@ -75,6 +75,11 @@ class EntrySchema(Schema):
     cause_event_id = fields.UUID(
         required=True, allow_none=True, metadata={"description": "null when a person or the robot did it"}
     )
+    correlation_id = fields.UUID(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Shared by all that the same request or job set off; null for old movements"},
+    )
     note = fields.String(required=True, allow_none=True, metadata={"description": "Why a correction was made"})
 
 
@@ -193,6 +198,7 @@ class PayoutSchema(Schema):
     amount_cents = _cents()
     status = fields.String(required=True, metadata={"description": "`made`: money that was paid stays paid"})
     letter = fields.String(required=True, validate=validate.OneOf([PENDING, SENT, FAILED, UNKNOWN]))
+    attempts = fields.Integer(required=True, metadata={"description": "How often the letter was handed over, or tried"})
     made_at = fields.AwareDateTime(required=True)
 
 

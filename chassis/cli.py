@@ -12,6 +12,7 @@ from types import MappingProxyType
 import click
 
 from chassis.files import keep_files_private
+from chassis.secret_files import read_secret_files
 from chassis.service import Service, named
 
 #: The processes, each a module of `chassis.process`, in words for `--help`.
@@ -29,6 +30,7 @@ PROCESSES: Mapping[str, str] = MappingProxyType(
 def main(service: Service) -> None:
     """Run one process of the service until SIGTERM or SIGINT, or one of its commands; the command line says which."""
     keep_files_private()
+    read_secret_files()
     # structlog imports rich where it is installed, for colours in a terminal: 5 MB in a process that writes JSON.
     sys.modules["rich"] = None  # type: ignore[assignment]
     _CommandLine(service)()

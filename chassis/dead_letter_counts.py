@@ -39,7 +39,7 @@ def count_own(database: Database) -> int:
 def dead_letter_counts(settings: Settings, database: Database) -> DeadLetterCounts:
     """Return the counts over all services: the own number from the database, the others' by REST."""
     ask: dict[str, Callable[[], int]] = {
-        service: _asker(f"{url}{COUNT_PATH}") for service, url in settings.public_urls.items()
+        service: _asker(f"{url}{COUNT_PATH}") for service, url in settings.internal_urls.items()
     }
     ask[settings.service] = lambda: count_own(database)
     return DeadLetterCounts(ask)

@@ -5,6 +5,7 @@ Administrators also see there how many dead letters there are, over all services
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from flask import request, url_for
 from flask_babel import format_decimal, ngettext
@@ -22,6 +23,8 @@ _MESSAGES = "/messages"
 _CONSOLE = "/operations"
 #: The first page of auth, which is that of all services: the brand leads there.
 _HOME = "/"
+#: auth has the page with timelines, of all services.
+_TIMELINES = "/trace"
 
 #: What people call the services, in the order in which they are shown.
 SERVICE_NAMES = {"auth": N_("Users"), "tracker": N_("Tasks"), "billing": N_("Accounts"), "analytics": N_("Analytics")}
@@ -114,8 +117,13 @@ def operations_link(*, here: bool = False) -> Link:
     return Link(_("Operations"), url, here, _dead_letters_badge(counts), key="g o")
 
 
+def timeline_url(what: object) -> str:
+    """Return the page with the timeline of a correlation id, an event, or what events are about; for administrators."""
+    return f"{runtime().settings.public_urls['auth']}{_TIMELINES}?{urlencode({'id': what})}"
+
+
 def _is_for_operators() -> bool:
-    return request.path.startswith((_MESSAGES, _CONSOLE))
+    return request.path.startswith((_MESSAGES, _CONSOLE, _TIMELINES))
 
 
 def _for_operators() -> list[Link]:
@@ -127,6 +135,7 @@ def _for_operators() -> list[Link]:
     return [
         Link(_("Overview"), console, request.path == _CONSOLE),
         Link(_("Events"), f"{console}/events", request.path == f"{_CONSOLE}/events"),
+        Link(_("Timelines"), settings.public_urls["auth"] + _TIMELINES, request.path.startswith(_TIMELINES)),
         *(
             Link(
                 translate(name),

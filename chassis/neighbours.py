@@ -129,6 +129,21 @@ class Neighbours(Generic[T]):
             self._answers[key] = _Answer(said, self._clock())
 
 
+def ask_all(ask: Mapping[str, Callable[[], T]], *, about: str) -> dict[str, T | None]:
+    """Ask all services side by side and wait for their answers; None for one that gives none within its time."""
+    with ThreadPoolExecutor(len(ask), thread_name_prefix=about) as pool:
+        asked = {service: pool.submit(put) for service, put in ask.items()}
+    return {service: _answer_or_none(future, service, about) for service, future in asked.items()}
+
+
+def _answer_or_none(future: Future[T], service: str, about: str) -> T | None:
+    error = future.exception()
+    if error is None:
+        return future.result()
+    _log.warning("neighbour_silent", of=service, about=about, error=repr(error))
+    return None
+
+
 def tell_service(url: str, token: str) -> requests.Response:
     """Send a POST without a body to a service, in the name of the token's holder; return the answer."""
     return requests.post(url, headers={"Authorization": f"Bearer {token}"}, timeout=_TIMEOUT, allow_redirects=False)

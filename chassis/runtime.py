@@ -11,6 +11,7 @@ from chassis.people import FindUser
 from chassis.places import Place
 from chassis.sessions import Confirmations
 from chassis.settings import Settings
+from chassis.timeline.steps import FurtherSteps
 from chassis.tokens import TokenVerifier
 from messaging import HandlerTable
 
@@ -34,6 +35,8 @@ class Runtime:
     handlers: HandlerTable
     #: The second row of the bar.
     places: Sequence[Place]
+    #: What follows from events of this service, on a timeline.
+    further_steps: FurtherSteps
 
 
 def runtime() -> Runtime:

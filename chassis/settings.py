@@ -44,14 +44,17 @@ class Settings:
     #: The role that serves requests: no DDL. Migrations use `<SERVICE>_OWNER_DATABASE_URL`.
     database_url: str
     amqp_url: str
+    #: Where its web server listens.
     host: str
     port: int
     #: The address of the proxy in front that is believed from where a request comes; empty: nobody is.
     trusted_proxy: str
     #: Where a process without a web server answers probes and Prometheus; nowhere if it is None.
     health_port: int | None
-    #: Where people and the other services reach each service, without a slash at the end.
+    #: Where people reach each service, without a slash at the end.
     public_urls: Mapping[str, str]
+    #: Where the other services reach each service: the same, unless a proxy or a network of containers is between.
+    internal_urls: Mapping[str, str]
     #: Where people reach RabbitMQ's management console, without a slash at the end.
     rabbitmq_console_url: str
     #: Holds what may be lost and made again, such as the copy of auth's public keys.
@@ -65,6 +68,8 @@ class Settings:
     retention: timedelta
     #: Tries of an event in all before it is dead.
     retry_attempts: int
+    #: Whether this is the demo company: its parrots sign in with a click, and its business clock can be put forward.
+    demo: bool
 
     @property
     def public_url(self) -> str:
@@ -100,6 +105,10 @@ def load_settings(service: str, env: Mapping[str, str] = os.environ) -> Settings
         name: read.str(f"ATES_URL_{name.upper()}", f"http://127.0.0.1:{port}", validate=_web_address)
         for name, port in ports.items()
     }
+    internal_urls = {
+        name: read.str(f"ATES_INTERNAL_URL_{name.upper()}", url, validate=_web_address)
+        for name, url in public_urls.items()
+    }
     values: dict[str, Any] = {
         "database_url": read.str(f"{prefix}_DATABASE_URL", validate=_of_scheme("postgresql")),
         "amqp_url": read.str(f"{prefix}_AMQP_URL", validate=_of_scheme("amqp", "amqps")),
@@ -109,6 +118,7 @@ def load_settings(service: str, env: Mapping[str, str] = os.environ) -> Settings
             validate=_web_address,
         ).rstrip("/"),
         "host": read.str("ATES_HOST", "127.0.0.1"),
+        "port": read.int("ATES_LISTEN_PORT", ports[service], validate=validate.Range(1, 65535)),
         "trusted_proxy": read.str("ATES_TRUSTED_PROXY", "", validate=_ip_address_or_nothing),
         "health_port": read.int("ATES_HEALTH_PORT", None, validate=validate.Range(1, 65535)),
         "state_dir": read.path("ATES_STATE_DIR", Path("var")),
@@ -124,13 +134,18 @@ def load_settings(service: str, env: Mapping[str, str] = os.environ) -> Settings
         raise SettingsError(f"{service} cannot start: {error}") from error
     return Settings(
         service=service,
-        port=ports[service],
-        public_urls=MappingProxyType({name: url.rstrip("/") for name, url in public_urls.items()}),
+        public_urls=_without_slashes(public_urls),
+        internal_urls=_without_slashes(internal_urls),
         business_timezone=ZoneInfo(zone),
         retention=timedelta(days=retention_days),
         retry_attempts=retry_attempts,
+        demo=env.get("ATES_DEMO") == "1",
         **values,
     )
+
+
+def _without_slashes(urls: Mapping[str, str]) -> Mapping[str, str]:
+    return MappingProxyType({name: url.rstrip("/") for name, url in urls.items()})
 
 
 def _of_scheme(*schemes: str) -> Any:

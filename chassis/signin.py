@@ -82,7 +82,7 @@ def callback() -> Response:
         raise SignInFailed(N_("The sign-in service did not let you in."))
     try:
         with _client() as client:
-            token = client.fetch_token(_auth("/oauth/token"), code=request.args["code"], code_verifier=started.verifier)
+            token = client.fetch_token(_token_endpoint(), code=request.args["code"], code_verifier=started.verifier)
     except requests.RequestException as error:
         raise Unavailable(N_("The sign-in service cannot be reached. Try again in a moment.")) from error
     except (AuthlibBaseError, ValueError) as error:
@@ -165,6 +165,10 @@ def _client() -> "OAuth2Session":
         token_endpoint_auth_method="none",  # noqa: S106 (a public client has no secret)
         default_timeout=_TIMEOUT,
     )
+
+
+def _token_endpoint() -> str:
+    return f"{runtime().settings.internal_urls['auth']}/oauth/token"
 
 
 def _auth(path: str) -> str:

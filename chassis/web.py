@@ -13,6 +13,7 @@ from flask_talisman import Talisman
 from flask_wtf.csrf import CSRFProtect
 from joserfc.jwk import KeySet
 
+from chassis.clock_api import demo_clock
 from chassis.db import Database
 from chassis.dead_letter_counts import dead_letter_counts
 from chassis.i18n import init_i18n
@@ -20,7 +21,7 @@ from chassis.identity import principal_or_none
 from chassis.live import QuietSessions
 from chassis.messages_api import messages
 from chassis.messages_ui import messages_pages
-from chassis.navigation import home_link, navigation, place_links, role_name
+from chassis.navigation import home_link, navigation, place_links, role_name, timeline_url
 from chassis.observe.requests import init_observation
 from chassis.operations_api import operations
 from chassis.people import FindUser
@@ -32,6 +33,8 @@ from chassis.settings import Settings
 from chassis.signin import SIGN_IN_PATH, session_cookie, sign_in
 from chassis.static_files import init_static_files
 from chassis.tables import columns
+from chassis.timeline.api import trace
+from chassis.timeline.steps import FurtherSteps, no_further_steps
 from chassis.tokens import RemoteKeys, TokenVerifier
 from messaging import HandlerTable
 
@@ -73,13 +76,14 @@ def build_app(
     title: str,
     sign_in_url: str | None = None,
     jwks: Callable[[], KeySet] | None = None,
+    further_steps: FurtherSteps = no_further_steps,
 ) -> Flask:
     """Return the application of a service.
 
     `blueprints` are REST (paths under /api/), `pages` HTML, `places` those of them that the bar leads to;
     `handlers` is what the service subscribes to: its web only tries out what they would do. auth, which
     has its own sign-in page and its own keys, names both in `sign_in_url` and `jwks`; the others get the OAuth client
-    and auth's published keys.
+    and auth's published keys. `further_steps` is what a timeline says besides events.
     """
     app = Flask("chassis", root_path=str(_HERE))
     app.config.update(_config(settings, title))
@@ -89,11 +93,12 @@ def build_app(
         database=database,
         find_user=find_user,
         verifier=_verifier(settings, jwks),
-        confirmations=None if jwks is not None else Confirmations(settings.public_urls["auth"]),
+        confirmations=None if jwks is not None else Confirmations(settings.internal_urls["auth"]),
         sign_in_url=sign_in_url or SIGN_IN_PATH,
         dead_letter_counts=dead_letter_counts(settings, database),
         handlers=handlers,
         places=places,
+        further_steps=further_steps,
     )
     init_observation(app, settings)  # first: it also measures what the others refuse
     csrf = _FormProtection(app)
@@ -102,7 +107,7 @@ def build_app(
     init_static_files(app)
     api = ProblemApi(app)
     api.spec.components.security_scheme("token", _BEARER_TOKEN)
-    for blueprint in (*blueprints, messages, operations):
+    for blueprint in (*blueprints, messages, operations, trace, *([demo_clock] if settings.demo else [])):
         api.register_blueprint(blueprint)
         csrf.exempt(blueprint)  # a bearer token is not sent by browsers on their own
     register_error_handlers(app)
@@ -119,6 +124,7 @@ def build_app(
         place_links=place_links,
         role_name=role_name,
         columns=columns,
+        timeline_url=timeline_url,
     )
     return app
 
@@ -177,7 +183,7 @@ def _verifier(settings: Settings, jwks: Callable[[], KeySet] | None) -> TokenVer
         own = jwks
         return TokenVerifier(lambda _key_id: own())
     copy = settings.state_dir / "jwks" / f"{settings.service}.json"
-    return TokenVerifier(RemoteKeys(f"{settings.public_urls['auth']}/.well-known/jwks.json", copy))
+    return TokenVerifier(RemoteKeys(f"{settings.internal_urls['auth']}/.well-known/jwks.json", copy))
 
 
 def _add_docs(app: Flask, title: str) -> None:

@@ -14,7 +14,9 @@ supervisor.py   keeps programs alive
 readiness.py    does a process do its work yet?
 system.py       one running copy: everything from nothing to ready and back
 lock.py         one system per state folder, and the clean-up after one that was killed
+doctor.py       can it be started here? Before the first start, with nothing but Python
 run_file.py     run.json, and prometheus.json for who measures
 compose.py      the same databases and definitions for docker compose
+docker/         what docker-compose.yml mounts: health check, secrets, RabbitMQ's settings, dashboards
 cli/            ./ates
 """

@@ -5,7 +5,8 @@
     python -m deploy.compose topology           goes on: makes again what is deleted in RabbitMQ's console
 
 Who may do what is read from the URLs that the services get: <SERVICE>_DATABASE_URL, <SERVICE>_OWNER_DATABASE_URL
-and <SERVICE>_AMQP_URL; ATES_POSTGRES_URL and ATES_RABBITMQ_URL are those of the administrators.
+and <SERVICE>_AMQP_URL; ATES_POSTGRES_URL and ATES_RABBITMQ_URL are those of the administrators. All are secrets that
+come as files.
 """
 
 import os
@@ -16,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 import click
 
+from chassis.secret_files import read_secret_files
 from deploy import definitions
 from deploy.databases import create_service_database
 from deploy.errors import DeployError
@@ -30,6 +32,7 @@ _MANAGEMENT_PORT = 15672
 @click.group()
 def compose() -> None:
     """Prepare what the containers share."""
+    read_secret_files()
 
 
 @compose.command("definitions")

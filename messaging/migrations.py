@@ -208,6 +208,16 @@ def operators_v5(op: ModuleType) -> None:
     """)
 
 
+def trails_v6(op: ModuleType) -> None:
+    """Create the indexes by which the events of a thread of causes are found. Postgres 14 or newer."""
+    op.execute("""
+        CREATE INDEX outbox_trails ON outbox
+         USING brin (correlation_id uuid_bloom_ops, event_id uuid_bloom_ops, subject text_bloom_ops)
+          WITH (pages_per_range = 32, autosummarize = on)
+    """)
+    op.create_index("held_message_trail", "held_message", [sa.text("(properties ->> 'correlation_id')")])
+
+
 def _take_in_letters(connection: sa.Connection) -> None:
     """Give letters their place in the line, and a row of its own to what was edited and had yet to be sent."""
     letters = connection.execute(sa.text("SELECT id, body, reason, state, replacement FROM held_message")).all()

@@ -19,6 +19,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
+from chassis.clock_offset import ClockOffsetTable
 from chassis.db import new_metadata
 from chassis.people import ACTIVE, BLOCKED, EndedSessionReplica, UserReplica
 from chassis.request_keys import RequestKeyTable
@@ -44,6 +45,12 @@ class User(UserReplica, Base):
     """A person as auth last told of them."""
 
     __tablename__ = "users"
+
+
+class ClockOffset(ClockOffsetTable, Base):
+    """How far the business clock of a demonstration is ahead."""
+
+    __tablename__ = "clock_offset"
 
 
 class EndedSession(EndedSessionReplica, Base):

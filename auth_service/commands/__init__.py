@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from auth_service.commands.refusals import note_refusal
     from auth_service.commands.sign_ins import sign_in, sign_out
     from auth_service.commands.tokens import access_token, claims_of, revoke
-    from auth_service.commands.tools import Tools, install_tools, make_tools, tools
+    from auth_service.commands.toolbox import Tools, install_tools, make_tools, tools
     from auth_service.commands.users import block_user, create_user, unblock_user, update_user
 
 __all__ = [

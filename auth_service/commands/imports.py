@@ -5,6 +5,7 @@ A file is judged by what it makes of everybody together. Nobody waits for it but
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from sqlalchemy import Text, any_, bindparam, cast, func, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -25,6 +26,8 @@ from auth_service.commands.users import (
 from auth_service.domain.person import Person, person
 from auth_service.errors import N_, EmailTaken, LastAdmin, UnreadableImport
 from auth_service.models import User
+from chassis.clock_offset import read_offset
+from chassis.db import utc_now
 from chassis.errors import Busy
 from chassis.people import ACTIVE, BLOCKED, Role
 
@@ -67,9 +70,10 @@ def import_users(session: Session, rows: Sequence[Row]) -> dict[str, int]:
         _free_emails(session, wanted, changing)
         for user in changing:
             _change(session, user, wanted[_external_id(user)])
+        ahead = timedelta(seconds=read_offset(session))
         for new in wanted.values():
             if new.external_id not in known:
-                _create(session, new)
+                _create(session, new, at=utc_now() + ahead)
     if loses_admins:
         _check_admins(session)
     updated = sum(user.version > before[user.id] for user in changing)
@@ -124,8 +128,8 @@ def _change(session: Session, user: User, wanted: _Wanted) -> None:
         unblock(session, user)
 
 
-def _create(session: Session, wanted: _Wanted) -> None:
-    user = register(session, wanted.person, external_id=wanted.external_id)
+def _create(session: Session, wanted: _Wanted, *, at: datetime) -> None:
+    user = register(session, wanted.person, external_id=wanted.external_id, at=at)
     if wanted.status == BLOCKED:
         block(session, user)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from uuid import UUID, uuid4
 
 from sqlalchemy import func, select
@@ -12,6 +13,7 @@ from auth_service import events
 from auth_service.domain.person import Person, person
 from auth_service.errors import EmailTaken, LastAdmin, UserNotFound
 from auth_service.models import EMAIL_INDEX, Beak, User
+from chassis.business_clock import business_now
 from chassis.db import utc_now
 from chassis.people import ACTIVE, BLOCKED, Role
 from messaging import publish
@@ -25,7 +27,7 @@ def create_user(session: Session, *, name: str, email: str, role: str, external_
     """Register somebody. Raises InvalidUser, EmailTaken."""
     who = person(name, email, role)
     with email_checked(session):
-        return register(session, who, external_id=external_id)
+        return register(session, who, external_id=external_id, at=business_now(session))
 
 
 def update_user(
@@ -89,12 +91,12 @@ def try_lock_admins(session: Session) -> bool:
     return locked
 
 
-# What happens to a user who is locked. The caller checks the rules about e-mail addresses and administrators.
+# What happens to a user who is locked. The caller checks the rules about e-mail addresses and administrators. Events
+# tell real time, whatever the business clock shows: that of a block decides which tokens count no longer.
 
 
-def register(session: Session, who: Person, *, external_id: str | None) -> User:
-    """Add somebody."""
-    now = utc_now()
+def register(session: Session, who: Person, *, external_id: str | None, at: datetime) -> User:
+    """Add somebody. `at`: by the business clock, and for each a moment of their own, by which lists are in order."""
     user = User(
         id=uuid4(),
         external_id=external_id,
@@ -102,10 +104,10 @@ def register(session: Session, who: Person, *, external_id: str | None) -> User:
         email=who.email,
         role=who.role,
         status=ACTIVE,
-        created_at=now,
+        created_at=at,
     )
     session.add(user)
-    publish(session, events.user_registered(user, sequence=user.next_sequence(), changed_at=now))
+    publish(session, events.user_registered(user, sequence=user.next_sequence(), changed_at=utc_now()))
     return user
 
 

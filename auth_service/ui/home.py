@@ -11,7 +11,7 @@ from flask_babel import format_decimal
 from flask_babel import gettext as _
 
 from auth_service import commands, queries
-from auth_service.commands.tools import TELLING
+from auth_service.commands.toolbox import TELLING
 from auth_service.ui.blueprint import pages
 from auth_service.ui.tokens import token_of
 from chassis import neighbours
@@ -68,7 +68,7 @@ def home() -> str:
 def _summaries(principal: Principal) -> dict[str, Summary | None]:
     """Ask each service in the name of the person: with a token of their session, as they could themselves."""
     token = token_of(principal)
-    urls = runtime().settings.public_urls
+    urls = runtime().settings.internal_urls
     ask: dict[str, Callable[[], Summary]] = {
         service: partial(neighbours.ask_service, urls[service] + SUMMARY_PATH, token) for service in TELLING
     }

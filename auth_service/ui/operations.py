@@ -80,7 +80,7 @@ def show_jobs(service: str, job: str) -> Response:  # noqa: ARG001 (parts of the
 @require_roles(Role.ADMIN)
 def run_job(service: str, job: str) -> Response:
     """Have a job of a service run now: the service writes the wish down, and its scheduler takes it up."""
-    urls = runtime().settings.public_urls
+    urls = runtime().settings.internal_urls
     if service not in urls:
         raise NotFound(N_("There is no service %(service)s."), service=service)
     _ask_for_run(f"{urls[service]}/api/v1/messages/jobs/{quote(job, safe='')}/run", service, job)
@@ -155,7 +155,7 @@ def _overviews() -> dict[str, Overview | None]:
     settings, database, handlers = runtime().settings, runtime().database, runtime().handlers
     ask: dict[str, Callable[[], Overview]] = {
         service: partial(neighbours.ask_service, url + OVERVIEW_PATH, token)
-        for service, url in settings.public_urls.items()
+        for service, url in settings.internal_urls.items()
     }
     ask[settings.service] = lambda: dict(OverviewSchema().dump(service_overview(database, handlers)))
     return commands.tools().overviews.latest(ask, principal.user_id)

@@ -1,14 +1,15 @@
 """Letters about payouts: sent after the payout was committed, again when it fails, until all attempts are used up.
 
 Nothing is sent inside a transaction. A sender claims a letter for a while and commits, sends it, and commits what came
-of it. A claim that ran out tells that the sender died with the letter: whether it was taken, nobody knows.
+of it. A claim that ran out tells that the sender died with the letter: whether it was taken, nobody knows. A letter is
+due by the business clock; a claim runs out by real time, whatever is done to the clock of a demonstration.
 """
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from billing_service import events
@@ -45,7 +46,7 @@ def claim_letter(session: Session, lease: timedelta) -> Claim | None:
             payout.next_attempt_at = now + _UNTIL_KNOWN
             session.flush()
             continue
-        payout.letter, payout.next_attempt_at = SENDING, now + lease
+        payout.letter, payout.next_attempt_at = SENDING, session.scalars(select(func.now())).one() + lease
         return Claim(letter_about(payout, user), payout.next_attempt_at)
     return None
 
@@ -81,7 +82,7 @@ def recover_letters(session: Session, *, repeatable: bool) -> None:
     """Put an end to claims that ran out. `repeatable`: such a letter can be sent once more without harm."""
     session.execute(
         update(Payout)
-        .where(Payout.letter == SENDING, Payout.next_attempt_at <= BUSINESS_NOW)
+        .where(Payout.letter == SENDING, Payout.next_attempt_at <= func.now())
         .values(
             letter=PENDING if repeatable else UNKNOWN,
             last_error=_SENDER_DIED,

@@ -15,7 +15,7 @@ from billing_service.commands.books import Books
 from billing_service.commands.direct import execute
 from billing_service.domain.ledger import Side, Transaction
 from billing_service.models import BANK_ACCOUNT, COMPANY_ACCOUNT
-from messaging import Event, caused_by, publish
+from messaging import Event, caused_by, current_context, publish
 
 _ACCOUNTS: Mapping[Side, UUID] = MappingProxyType({Side.COMPANY: COMPANY_ACCOUNT, Side.BANK: BANK_ACCOUNT})
 
@@ -28,15 +28,16 @@ _POST = text(
         FROM unnest(
             CAST(:ids AS uuid[]), CAST(:kinds AS text[]), CAST(:user_ids AS uuid[]), CAST(:task_ids AS uuid[]),
             CAST(:assignment_nos AS int[]), CAST(:cause_event_ids AS uuid[]), CAST(:notes AS text[]),
-            CAST(:made_by AS uuid[]), CAST(:cents AS bigint[]), CAST(:other_ids AS uuid[]), CAST(:events_after AS int[])
+            CAST(:made_by AS uuid[]), CAST(:correlation_ids AS uuid[]), CAST(:cents AS bigint[]),
+            CAST(:other_ids AS uuid[]), CAST(:events_after AS int[])
         ) WITH ORDINALITY AS wanted (
-            id, kind, user_id, task_id, assignment_no, cause_event_id, note, made_by, cents, other_id, events_after,
-            place
+            id, kind, user_id, task_id, assignment_no, cause_event_id, note, made_by, correlation_id, cents, other_id,
+            events_after, place
         ) JOIN accounts account ON account.user_id = wanted.user_id
     ), posted AS (
         INSERT INTO ledger_transactions
-            (id, kind, business_day, posted_at, task_id, assignment_no, cause_event_id, note, made_by)
-        SELECT id, kind, CAST(:day AS date), :now, task_id, assignment_no, cause_event_id, note, made_by
+            (id, kind, business_day, posted_at, task_id, assignment_no, cause_event_id, note, made_by, correlation_id)
+        SELECT id, kind, CAST(:day AS date), :now, task_id, assignment_no, cause_event_id, note, made_by, correlation_id
         FROM wanted ORDER BY place
         ON CONFLICT DO NOTHING
         RETURNING id
@@ -100,6 +101,11 @@ class Movement:
         """Return the id of the event that caused it."""
         return None if self.cause is None else self.cause.id
 
+    @property
+    def correlation_id(self) -> UUID | None:
+        """Return what it shares with all that the same request or job set off."""
+        return current_context().correlation_id if self.cause is None else self.cause.correlation_id
+
     def context(self) -> AbstractContextManager[None]:
         """Return a context in which events are tied to the cause."""
         return nullcontext() if self.cause is None else caused_by(self.cause)
@@ -153,6 +159,7 @@ def _as_columns(books: Books, movements: Sequence[Movement]) -> dict[str, Any]:
         "cause_event_ids": [_text(movement.cause_event_id) for movement in movements],
         "notes": [movement.note for movement in movements],
         "made_by": [_text(movement.made_by) for movement in movements],
+        "correlation_ids": [_text(movement.correlation_id) for movement in movements],
         "cents": [movement.transaction.employee.amount_cents for movement in movements],
         "other_ids": [str(_ACCOUNTS[movement.transaction.other.side]) for movement in movements],
         "events_after": [movement.events_after for movement in movements],

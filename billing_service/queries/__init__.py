@@ -18,6 +18,7 @@ from billing_service.queries.payouts import PayoutView, letter_is_due, payout_le
 from billing_service.queries.reports import DayReport, Due, ReportLine, day_report, due_payouts, statements
 from billing_service.queries.rules import pricing_rules
 from billing_service.queries.summary import Books, books, letters_in_trouble
+from billing_service.queries.trace import steps_of_events
 from billing_service.queries.verify import Problem, verify, verify_day
 
 __all__ = [
@@ -53,6 +54,7 @@ __all__ = [
     "pricing_rules",
     "robot_run",
     "statements",
+    "steps_of_events",
     "verify",
     "verify_day",
 ]

@@ -43,6 +43,8 @@ class EntryView:
     task: TaskWords | None
     assignment_no: int | None
     cause_event_id: UUID | None
+    #: None for a movement from before it was kept.
+    correlation_id: UUID | None
     #: Why a correction was made.
     note: str | None
 
@@ -91,5 +93,6 @@ def _view(entry: LedgerEntry, transaction: LedgerTransaction, task: Task | None)
         task=None if task is None else TaskWords(task.task_id, task.title, task.jira_id, task.description),
         assignment_no=transaction.assignment_no,
         cause_event_id=transaction.cause_event_id,
+        correlation_id=transaction.correlation_id,
         note=transaction.note,
     )

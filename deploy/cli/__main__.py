@@ -2,12 +2,15 @@
 
 import click
 
+from chassis.secret_files import read_secret_files
 from deploy.cli.books import close_day, verify
 from deploy.cli.dead_letters import dead_letters
+from deploy.cli.doctor import doctor
 from deploy.cli.letters import letters
 from deploy.cli.outbox import outbox
 from deploy.cli.replay import replay
 from deploy.cli.status import status
+from deploy.cli.trace import trace
 from deploy.cli.users import users
 from deploy.errors import DeployError
 
@@ -28,7 +31,9 @@ def ates() -> None:
     """
 
 
+ates.add_command(doctor)
 ates.add_command(status)
+ates.add_command(trace)
 ates.add_command(outbox)
 ates.add_command(dead_letters)
 ates.add_command(replay)
@@ -38,4 +43,5 @@ ates.add_command(letters)
 ates.add_command(verify)
 
 if __name__ == "__main__":
+    read_secret_files()
     ates(prog_name="ates")

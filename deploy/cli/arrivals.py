@@ -133,6 +133,10 @@ def _pages(outbox: Session, wanted: Subscription, after: int) -> Iterator[Sequen
 def _busy(run: Run, services: Collection[str]) -> set[str]:
     """Return those that have a replay under way, or events in their queues."""
     rabbitmq = run.rabbitmq
+    if not rabbitmq:
+        raise DeployError(
+            "Events are missing, and whether RabbitMQ has them is not known: ATES_RABBITMQ_URL is not set"
+        )
     try:
         answer = requests.get(
             f"{rabbitmq['management']}/api/queues/{VHOST}",

@@ -1,6 +1,7 @@
 """The running system, as the commands reach it: its databases, and its services' own commands."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -12,9 +13,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from chassis.db import engine_url
+from deploy.cli.containers import run_in_containers
 from deploy.errors import DeployError
 from deploy.programs import Identity, environment_of, identity_of
-from deploy.run_file import Run, read_run
+from deploy.run_file import Run, read_run, run_file
 from deploy.settings import REPOSITORY, SERVICES, load_deployment
 from messaging.database import new_engine
 
@@ -29,8 +31,10 @@ def service_option(command: F) -> F:
 
 
 def running_system() -> Run:
-    """Return what runs. Raises DeployError saying what to do if nothing does."""
+    """Return what runs here, or in containers beside us. Raises DeployError saying what to do if nothing does."""
     deployment = load_deployment()
+    if not run_file(deployment.state_dir).exists() and (containers := run_in_containers(os.environ)):
+        return containers
     run = read_run(deployment)
     if not any(living(process["pid"]) for process in run.processes):
         raise DeployError(
@@ -56,13 +60,20 @@ def open_database(run: Run, service: str) -> Iterator[Session]:
     """Yield a session with the service's database. Raises DeployError if it cannot be asked."""
     engine = new_engine(engine_url(run.databases[service]), connect_args={"connect_timeout": 3})
     try:
-        with Session(engine) as session:
+        with asking_databases(service), Session(engine) as session:
             yield session
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def asking_databases(service: str) -> Iterator[None]:
+    """Let what keeps the service's database from answering become a DeployError."""
+    try:
+        yield
     except SQLAlchemyError as error:
         why = str(getattr(error, "orig", error)).strip()
         raise DeployError(f"The database of {service} cannot be asked, see `./ates status`: {why}") from error
-    finally:
-        engine.dispose()
 
 
 def ask_service(run: Run, service: str, *words: str) -> Any:
@@ -84,7 +95,12 @@ def ask_service(run: Run, service: str, *words: str) -> Any:
 
 
 def service_environment(run: Run, service: str) -> dict[str, str]:
-    """Return what the service's own processes were told; our environment may name another time zone."""
+    """Return what the service's own processes were told; our environment may name another time zone.
+
+    In a container ours is the one that they have.
+    """
+    if not run.processes:
+        return dict(os.environ)
     for process in run.processes:
         if process["name"].startswith(f"{service}.") and living(process["pid"]):
             return environment_of(process["pid"])

@@ -3,12 +3,14 @@
 import os
 import time
 from collections.abc import Collection, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 import requests
 
+from deploy.cli.needs import Need, needs_of_books, needs_of_processes, needs_of_services
 from deploy.cli.output import json_option, print_json, print_table
 from deploy.cli.running import living, open_database, running_system
 from deploy.errors import DeployError
@@ -28,12 +30,32 @@ _SERVERS = ("postgres", "rabbitmq")
 @click.command()
 @json_option
 def status(*, as_json: bool) -> None:
-    """Show services and processes. Exits with 1 if one of them is missing, dead, not ready, or ends again and again.
+    """Show services and processes. Exits with 1 if one is missing, dead or not ready, or if something needs a person.
 
-    A process that is still starting is not ready. Pending events and dead letters are shown and are no failure, except
-    dead letters of a type that no service knows: they exit with 1, too.
+    A process that is still starting is not ready. A person is needed by dead letters, an event that has been pending
+    for more than a minute, a day that is over and not closed, a letter that was not delivered, and a process that is
+    started again and again. Beside docker compose, which looks after its containers itself, no processes are shown; the
+    command is `docker compose run --rm databases python -m deploy.cli status`.
     """
     run = running_system()
+    processes = _processes(run) if run.processes else []
+    services = [_service(name, run) for name in run.services]
+    unknown_types = [unknown for service in services for unknown in service.pop("unknown_types")]
+    needs = [*needs_of_services(services), *needs_of_processes(processes), *_needs_of_books(run)]
+    working = all(process["running"] and process["ready"] is not False for process in processes)
+    well = working and all(service["ready"] for service in services) and not unknown_types and not needs
+    if as_json:
+        told = {"well": well, "services": services, "unknown_types": unknown_types, "processes": processes}
+        told["needs_person"] = [asdict(need) for need in needs]
+        print_json(told | {"rabbitmq": run.rabbitmq.get("management")})
+    else:
+        _show(services, processes, run)
+        _show_unknown(unknown_types)
+        _show_needs(needs)
+    raise SystemExit(0 if well else 1)
+
+
+def _processes(run: Run) -> list[dict[str, Any]]:
     processes = [_process(process["name"], process["pid"]) for process in run.processes]
     for found, process in zip(processes, run.processes, strict=True):
         found |= _condition(process, found["seconds"])
@@ -41,19 +63,14 @@ def status(*, as_json: bool) -> None:
     for found in processes:
         found["restarts"] = run.restarts.get(found["name"], 0)
         found["early_ends"] = run.ending_again_and_again.get(found["name"], 0)
-    services = [_service(name, run) for name in run.services]
-    unknown_types = [unknown for service in services for unknown in service.pop("unknown_types")]
-    working = all(
-        process["running"] and process["ready"] is not False and not process["early_ends"] for process in processes
-    )
-    well = working and all(service["ready"] for service in services) and not unknown_types
-    if as_json:
-        told = {"well": well, "services": services, "unknown_types": unknown_types, "processes": processes}
-        print_json(told | {"rabbitmq": run.rabbitmq["management"]})
-    else:
-        _show(services, processes, run)
-        _show_unknown(unknown_types)
-    raise SystemExit(0 if well else 1)
+    return processes
+
+
+def _needs_of_books(run: Run) -> list[Need]:
+    try:
+        return list(needs_of_books(run))
+    except DeployError:
+        return []  # that billing is not well is said already
 
 
 def _process(name: str, pid: int) -> dict[str, Any]:
@@ -136,6 +153,9 @@ def _show(services: list[dict[str, Any]], processes: list[dict[str, Any]], run: 
             for service in services
         ],
     )
+    if not processes:
+        print("The processes are containers: docker compose ps")
+        return
     print_table(
         "Processes",
         ("process", "pid", "running", "for, s", "memory, MB", "doing"),
@@ -159,6 +179,13 @@ def _in_words(process: Mapping[str, Any]) -> str:
     if process["early_ends"]:
         doing = f"ENDS AGAIN AND AGAIN, {process['early_ends']} times in a row; {doing}".removesuffix("; ")
     return f"{doing} (restarts: {process['restarts']})".strip() if process["restarts"] else doing
+
+
+def _show_needs(needs: list[Need]) -> None:
+    if needs:
+        print("NEEDS A PERSON")  # no table: what is to be done has to fit into a line, to be copied
+    for need in needs:
+        print(f"  {need.where}: {need.detail}. See {need.remedy}")
 
 
 def _show_unknown(unknown_types: list[dict[str, Any]]) -> None:

@@ -1,14 +1,27 @@
 #!/bin/sh
-# Puts into `.env` what docker-compose.yml requires: a password for every account, a key for every service, each of 192
-# random bits. What is there already stays: the databases know it. For people with Docker alone, so in plain sh.
+# Makes the files that docker-compose.yml mounts as secrets: a password for every account and a key for every service,
+# each of 192 random bits. What is there already stays: the servers know it. For people with Docker alone, so in plain sh.
+#
+# The folder is closed to others and the files in it are not: whoever runs in a container is another user than you are.
 set -eu
-cd "$(dirname "$0")/../.."
-file=${1:-.env}
+folder=${1:-"$(dirname "$0")/../../secrets"}
+mkdir -p "$folder"
+chmod 700 "$folder"
+cd "$folder"
 
-umask 077
-touch "$file"
-chmod 600 "$file"
-[ -z "$(tail -c 1 "$file")" ] || echo >>"$file"
-for name in $(grep -o '\${[A-Z_]*:?' docker-compose.yml | tr -d '${:?' | sort -u); do
-    grep -q "^$name=." "$file" || echo "$name=$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n')" >>"$file"
+random() { od -An -N24 -tx1 /dev/urandom | tr -d ' \n'; }
+keep() { [ -s "$1" ] || printf '%s\n' "$2" >"$1"; } # name, content
+
+keep postgres_password "$(random)"
+keep ates_postgres_url "postgresql://postgres:$(cat postgres_password)@postgres:5432/postgres"
+keep ates_rabbitmq_url "amqp://ates:$(random)@broker:5672/ates"
+keep rabbitmq_erlang_cookie "$(random)"
+keep grafana_password "$(random)"
+[ -e smtp_url ] || : >smtp_url # letters stay files without one
+for service in auth tracker billing analytics; do
+    keep "${service}_database_url" "postgresql://${service}_app:$(random)@postgres:5432/ates_$service"
+    keep "${service}_owner_database_url" "postgresql://${service}_owner:$(random)@postgres:5432/ates_$service"
+    keep "${service}_amqp_url" "amqp://$service:$(random)@broker:5672/ates"
+    keep "${service}_secret_key" "$(random)"
 done
+chmod 444 ./*

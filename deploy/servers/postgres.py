@@ -37,6 +37,8 @@ SETTINGS = {
     # The statement, and the details of an error, hold values: names, addresses, sums.
     "log_min_error_statement": "panic",
     "log_error_verbosity": "terse",
+    # So it is known afterwards how long the handling of an event took: chassis.timeline.
+    "track_commit_timestamp": "on",
     # Who holds a lock and is gone must let go of it soon.
     "tcp_keepalives_idle": "30",
     "tcp_keepalives_interval": "10",

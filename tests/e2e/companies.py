@@ -112,6 +112,7 @@ def busy_company(run: Run) -> Company:
         "task_id": _tasks(popug, "open")[0]["id"],
         "done task_id": _tasks(popug, "done")[0]["id"],
         "run_id": run_id,
+        "correlation_id": popug.get("billing", "/api/v1/accounts/me/entries", day=closed)["items"][0]["correlation_id"],
         "day": tomorrow,
         "closed day": closed,
         "payout_id": eventually(lambda: popug.get("billing", "/api/v1/payouts")["items"])[0]["id"],

@@ -1,7 +1,7 @@
 """Letters about payouts: each once, again when it was refused, given up in the end, and never twice by itself."""
 
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from email import message_from_bytes, policy
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import structlog
 from apscheduler.schedulers.blocking import BlockingScheduler
+from sqlalchemy import text
 
 from billing_service import commands
 from billing_service.domain.retries import ATTEMPTS, wait_after
@@ -25,10 +26,14 @@ def house(migrated: Callable[..., Any]) -> Iterator[House]:
     house.dispose()
 
 
-def recover(house: House, *, at: datetime, repeatable: bool = False) -> None:
-    house.clock.set(at)
+def recover(house: House) -> None:
     with house.database.transaction() as session:
-        commands.recover_letters(session, repeatable=repeatable)
+        commands.recover_letters(session, repeatable=False)
+
+
+def let_claims_run_out(house: House) -> None:
+    with house.database.transaction() as session:
+        session.execute(text("UPDATE payouts SET next_attempt_at = now() WHERE letter = 'sending'"))
 
 
 def test_the_job_sends_every_letter_once_as_a_file(house: House) -> None:
@@ -77,18 +82,32 @@ def test_a_letter_whose_sender_died_is_of_unknown_fate_and_not_sent_again(house:
     paid(house, 100)
     with pytest.raises(KeyboardInterrupt):
         send(house, Box(KeyboardInterrupt()))
-    recover(house, at=NOON + LEASE / 2)
+    recover(house)
     assert letters(house) == [("sending", 0)]
-    recover(house, at=NOON + LEASE)
+    let_claims_run_out(house)
+    recover(house)
     assert letters(house) == [("unknown", 0)]
     assert not send(house, Box(), NOON + timedelta(days=1))
+
+
+def test_a_sender_keeps_its_letter_whatever_the_business_clock_is_put_forward_to(house: House) -> None:
+    paid(house, 100)
+    with house.database.transaction() as session:
+        claim = commands.claim_letter(session, LEASE)
+    assert claim
+    house.clock.set(NOON + timedelta(days=30))
+    recover(house)
+    assert letters(house) == [("sending", 0)]
+    with house.database.transaction() as session:
+        commands.finish_letter(session, claim)
+    assert letters(house) == [("sent", 1)]
 
 
 def test_a_letter_whose_sender_died_is_sent_again_where_that_does_no_harm(house: House) -> None:
     paid(house, 100)
     with pytest.raises(KeyboardInterrupt):
         send(house, Box(KeyboardInterrupt()))
-    house.clock.set(NOON + LEASE)
+    let_claims_run_out(house)
     send_letters(house.settings, house.database)
     assert letters(house) == [("sent", 1)]
     assert len(list(house.settings.letters_dir.iterdir())) == 1
@@ -97,9 +116,9 @@ def test_a_letter_whose_sender_died_is_sent_again_where_that_does_no_harm(house:
 def test_a_sender_that_comes_back_after_its_time_tells_what_it_knows_and_undoes_nothing(house: House) -> None:
     paid(house, 100)
     with house.database.transaction() as session:
-        claim = commands.claim_letter(session, LEASE)
+        claim = commands.claim_letter(session, timedelta())
     assert claim
-    recover(house, at=NOON + LEASE)
+    recover(house)
     with house.database.transaction() as session:
         commands.finish_letter(session, claim)
     assert letters(house) == [("sent", 1)]

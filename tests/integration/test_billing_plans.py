@@ -8,7 +8,8 @@ import pytest
 
 from billing_service import commands, queries
 from chassis.paging import PageRequest
-from tests.integration.billing_house import DAY, House
+from messaging.trail import MadeEvent
+from tests.integration.billing_house import DAY, NOON, House
 from tests.plans import HotQuery, fill, id_of, second_page
 
 #: A month of 400 people with 50,000 movements. The last day, `DAY`, is open.
@@ -51,6 +52,14 @@ PEOPLE = 402
 CLOSED_DAY = DAY - timedelta(days=15)
 PAGE = PageRequest()
 SOMEBODY = id_of("user7")
+#: A movement and a payout were told of.
+MADE = [
+    MadeEvent(SOMEBODY, type, "account", 1, None, {name: str(id_of(what))}, NOON, NOON)
+    for type, name, what in (
+        ("billing.transaction_posted.v1", "transaction_id", "7"),
+        ("billing.payout_made.v1", "payout_id", "payout7"),
+    )
+]
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +131,11 @@ HOT = {
         {"ledger_entries_business_day_idx"},
         LEDGER,
         sorts=PEOPLE,
+    ),
+    "what followed from events, on a timeline": HotQuery(
+        lambda session: list(queries.steps_of_events(session, MADE)),
+        {"ledger_entries_transaction_id_account_id_key", "payouts_pkey"},
+        {*LEDGER, "payouts"},
     ),
     "the check of every minute": HotQuery(
         lambda session: queries.verify_day(session, DAY - timedelta(days=1)),

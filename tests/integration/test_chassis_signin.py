@@ -104,6 +104,16 @@ def test_a_person_signs_in_and_is_back_on_the_page_that_was_wanted(client: Flask
     assert auth.asked[0]["redirect_uri"] == query["redirect_uri"]
 
 
+def test_a_browser_goes_to_auths_public_address_and_the_service_asks_at_the_internal_one(
+    address: str, auth: Auth, people: People, tmp_path: Path
+) -> None:
+    apart = settings(tmp_path, ATES_URL_AUTH="https://auth.example.org", ATES_INTERNAL_URL_AUTH=address)
+    client = demo_app(apart, people, jwks=None).test_client()
+    assert client.get("/sign-in").headers["Location"].startswith("https://auth.example.org/oauth/authorize?")
+    come_back(client, begin(client, auth))
+    assert client.get("/").text == "hello Kesha, popug"
+
+
 def test_nobody_is_led_to_another_site_after_the_sign_in(client: FlaskClient, auth: Auth) -> None:
     query = begin(client, auth, "/sign-in?next=//evil.example/")
     assert come_back(client, query).headers["Location"] == "/"

@@ -254,8 +254,8 @@ def test_events_of_unknown_types_are_named_and_nothing_is_well_until_somebody_de
         operator.databases["analytics"],
         f"{letter} '{uuid4()}', 'a.b.v1', 'schema-invalid')",
     )
-    told = operator.json("status")
-    assert (told["well"], told["unknown_types"], told["services"][0]["dead_letters"]) == (True, [], 1)
+    told = operator.json("status", exit_code=1)
+    assert (told["unknown_types"], told["services"][0]["dead_letters"]) == ([], 1)
 
     execute(
         operator.databases["analytics"],
@@ -270,7 +270,58 @@ def test_events_of_unknown_types_are_named_and_nothing_is_well_until_somebody_de
     assert "a.b.v1" not in shown
 
 
-@pytest.mark.parametrize("words", ["status", "outbox", "dead-letters list", "close-day", "verify"])
+def test_what_needs_a_person_is_said_with_what_to_do_though_every_process_is_at_work(
+    operate: Operate, ready: str
+) -> None:
+    operator = operate("billing")
+    run = json.loads(run_file(operator.state_dir).read_text())
+    # What billing was told stands in the environment of a process of its own.
+    others = [one for one in healthy(os.getpid(), ready) if one["name"] != "billing.web"]
+    told_of = {"services": {"billing": ready}, "processes": [*run["processes"], *others]}
+    write_run(operator.state_dir, Run(**{**run, **told_of, "ending_again_and_again": {"billing.relay": 5}}))
+    database = operator.databases["billing"]
+    execute(database, "INSERT INTO days (day) SELECT current_date - n FROM generate_series(0, 5) n")
+    execute(
+        database,
+        "INSERT INTO outbox (event_id, type, subject, sequence, correlation_id, body, created_at) VALUES"
+        f" ('{uuid4()}', 'a.b.v1', 'x', 1, '{uuid4()}', '{{}}', now() - interval '2 minutes')",
+    )
+    execute(
+        database,
+        "INSERT INTO held_message (state, body, content_type, headers, id, type, reason) VALUES"
+        f" ('dead', '', '', '{{}}', '{uuid4()}', 'a.b.v1', 'schema-invalid')",
+    )
+    told = operator.json("status", exit_code=1)
+    shown = operator.run("status").output
+    assert {(need["what"], need["where"]) for need in told["needs_person"]} == {
+        ("dead-letters", "billing"),
+        ("old-pending-event", "billing"),
+        ("restarts", "billing.relay"),
+        ("day-not-closed", "billing"),
+    }
+    assert "NEEDS A PERSON" in shown
+    assert "See ./ates close-day --from" in shown
+
+
+def test_beside_containers_the_databases_of_the_environment_are_asked_and_no_process_is_missed(
+    operate: Operate, ready: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operator = operate(*SERVICES)
+    run_file(operator.state_dir).unlink()
+    for service, database in operator.databases.items():
+        url = database.engine.url.render_as_string(hide_password=False)
+        monkeypatch.setenv(f"{service.upper()}_OWNER_DATABASE_URL", url)
+        monkeypatch.setenv(f"ATES_INTERNAL_URL_{service.upper()}", ready)
+        for name, value in (("DATABASE_URL", url), ("AMQP_URL", "amqp://nobody@x/y"), ("SECRET_KEY", "k" * 16)):
+            monkeypatch.setenv(f"{service.upper()}_{name}", value)
+    told = operator.json("status")
+    assert (told["well"], told["processes"], told["needs_person"]) == (True, [], [])
+    assert [service["pending"] for service in told["services"]] == [0, 0, 0, 0]
+    assert "docker compose ps" in operator.run("status").output
+    assert operator.json("outbox")["pending"] == 0
+
+
+@pytest.mark.parametrize("words", ["status", "outbox", "dead-letters list", "close-day", "verify", "trace x"])
 def test_without_a_running_system_every_command_says_what_to_do(operate: Operate, words: str) -> None:
     operator = operate()
     processes = [{"name": "billing.web", "pid": 2**22}]  # above any that the system gives

@@ -11,7 +11,7 @@ import pytest
 
 from chassis.db import Database
 from chassis.settings import Settings
-from messaging import Event, handled_per_minute, held, outbox_status, published_per_minute
+from messaging import Event, handled_per_minute, held, outbox_status, published_per_minute, trail
 from messaging.dead_letters import FieldIs, State, count_dead_letters, list_dead_letters, mirrored
 from messaging.driver import connect
 from messaging.inbox import remember, was_handled
@@ -25,7 +25,8 @@ from tests.plans import HotQuery, Plans, fill, id_of
 COMPANY = """
     INSERT INTO outbox (event_id, type, subject, sequence, correlation_id, body, created_at, published_at)
         SELECT md5('event' || n)::uuid, 'tracker.task_assigned.v1', md5('task' || n % 5000), n, md5('cause' || n)::uuid,
-               convert_to(repeat('x', 600), 'UTF8'), timestamptz '2026-11-01' + n * interval '1 second',
+               convert_to('{"data": {"x": "' || repeat('x', 600) || '"}}', 'UTF8'),
+               timestamptz '2026-11-01' + n * interval '1 second',
                CASE WHEN n <= 99800 THEN timestamptz '2026-11-02' END
         FROM generate_series(1, 100000) n;
     INSERT INTO inbox SELECT md5('event' || n)::uuid, timestamptz '2026-11-01' + n * interval '1 second'
@@ -126,6 +127,33 @@ HOT = {
     "how many messages the queue should hold": HotQuery(mirrored.count_mirrored, {"held_message_mirrored"}, LARGE),
     "a batch that is handled": HotQuery(
         lambda session: remember(session, [UUID(int=number) for number in range(1, 51)]), set(), LARGE
+    ),
+    "what was made of a thread of causes": HotQuery(
+        lambda session: trail.events_made(session, id_of("cause7"), limit=100),
+        {"outbox_trails", "outbox_pkey"},
+        LARGE,
+        sorts=100,
+    ),
+    "which events of a thread were handled": HotQuery(
+        lambda session: trail.events_handled(session, [id_of("event7"), id_of("event8")]), {"inbox_pkey"}, LARGE
+    ),
+    "what is in trouble of a thread": HotQuery(
+        lambda session: trail.events_held(session, id_of("cause7"), [id_of("held7")], limit=100),
+        {"held_message_trail", "held_message_pkey"},
+        LARGE,
+        sorts=100,
+    ),
+    "the threads of an event": HotQuery(
+        lambda session: trail.threads_of(session, str(id_of("event7")), limit=50),
+        {"outbox_trails", "held_message_trail", "held_message_pkey"},
+        LARGE,
+        sorts=100,
+    ),
+    "the threads of an aggregate": HotQuery(
+        lambda session: trail.threads_of(session, id_of("task7").hex, limit=50),
+        {"outbox_trails"},
+        LARGE,
+        sorts=1000,
     ),
     "whether an event was handled": HotQuery(
         lambda session: was_handled(session, id_of("event7")), {"inbox_pkey"}, LARGE

@@ -3,16 +3,15 @@
 import csv
 import io
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID, uuid4
 
 import pytest
-import time_machine
 
-from chassis.db import utc_now
 from messaging import Event
+from tests.business_clock import BusinessClock
 from tests.integration.tracker_house import Api, House
 
 
@@ -109,14 +108,15 @@ def test_words_are_found_in_the_description_and_as_they_are_now(house: House) ->
 
 
 def test_days_are_those_of_the_company(house: House) -> None:
-    midnight = utc_now().astimezone(house.settings.business_timezone).replace(hour=0, minute=0, second=0, microsecond=0)
+    midnight = datetime(2026, 11, 21, tzinfo=house.settings.business_timezone)
+    clock = BusinessClock(house.settings, house.database, midnight)
     for title, moment in (
         ("The day before", midnight - timedelta(seconds=1)),
         ("The day", midnight),
         ("The day after", midnight + timedelta(days=1)),
     ):
-        with time_machine.travel(moment, tick=False):
-            house.api(house.person("popug")).create(title)
+        clock.set(moment)
+        house.api(house.person("popug")).create(title)
     day, after = midnight.date(), midnight.date() + timedelta(days=1)
     boss = house.api(house.person("admin"))
     assert titles(boss.get(f"/tasks?scope=all&from={day}&to={day}")) == ["The day"]

@@ -75,7 +75,7 @@ def test_the_pages_about_messages_lead_to_those_of_each_service(client: FlaskCli
     people.know(role="admin")
     rows = links(client, "/messages/nowhere", "Places")
     services = [("Users", False), ("Tasks", True), ("Accounts", False), ("Analytics", False)]
-    assert rows == [("Overview", False), ("Events", False), *services]
+    assert rows == [("Overview", False), ("Events", False), ("Timelines", False), *services]
     assert ("Operations", True) in links(client, "/messages/nowhere", "Services")
 
 

@@ -25,6 +25,7 @@ from messaging import Event, Health, PendingEvent, message_context
 from tests.chassis_parts import People, demo_app, settings
 
 HOUR = 3600.0
+OBSERVABILITY = REPOSITORY / "deploy" / "docker" / "observability"
 
 
 @pytest.fixture
@@ -248,12 +249,25 @@ def test_every_metric_is_explained_to_the_operator_and_none_that_is_not_there(cl
     assert explained == of_ours(client)
 
 
+def named_metrics(expression: str) -> set[str]:
+    """The metrics that an expression of Prometheus names."""
+    bare = re.sub(r"\{[^}]*\}|\b(?:by|or|unless) \([^)]*\)|\[[^\]]*\]", "", expression)
+    named = set(re.findall(r"\b[a-z]+_[a-z_]+\b(?!\()", bare)) - {"histogram_quantile", "min_over_time"}
+    return {name.removesuffix("_bucket") for name in named if not name.startswith("process_")}
+
+
 def test_the_alerts_are_about_metrics_that_exist(client: FlaskClient) -> None:
-    page = (REPOSITORY / "docs" / "operation.md").read_text()
-    rules = yaml.safe_load(page.partition("### Alerts")[2].split("```")[1].removeprefix("yaml"))["groups"][0]["rules"]
+    rules = yaml.safe_load((OBSERVABILITY / "alerts.yml").read_text())["groups"][0]["rules"]
     ours = of_ours(client)
+    assert len(rules) > 10
     for rule in rules:
-        named = set(re.findall(r"\b[a-z]+_[a-z_]+\b(?!\()", re.sub(r"\{[^}]*\}", "", rule["expr"])))
-        found = {name.removesuffix("_bucket") for name in named - {"histogram_quantile", "min_over_time"}}
-        assert found <= ours, rule["alert"]
-        assert found or "up" in rule["expr"]
+        named = named_metrics(rule["expr"])
+        assert named <= ours, rule["alert"]
+        assert named or "up" in rule["expr"]
+
+
+def test_the_dashboard_shows_metrics_that_exist(client: FlaskClient) -> None:
+    panels = json.loads((OBSERVABILITY / "dashboard.json").read_text())["panels"]
+    shown = {metric for panel in panels for target in panel["targets"] for metric in named_metrics(target["expr"])}
+    assert shown <= of_ours(client)
+    assert {"outbox_pending", "dead_letters_open", "health_ready"} <= shown

@@ -171,13 +171,13 @@ def test_a_job_that_hangs_and_one_that_raises_keep_neither_others_nor_the_sign_o
         hanging.set()
         released.wait()
 
-    def is_ready() -> bool:
+    def beat() -> bool:
         beats.append(1)
         return True
 
     made.remove_job("heartbeat")
     monkeypatch.setattr("chassis.scheduler._HEARTBEAT", 0.05)
-    made.add_heartbeat(is_ready)
+    made.add_heartbeat(beat)
     made.add_job(hang, "date", id="hanging")
     made.add_job(lambda: 1 / 0, "interval", seconds=0.05, id="raising")
     made.add_job(lambda: runs.append(1), "interval", seconds=0.05, id="sound")

@@ -31,6 +31,22 @@ def test_a_port_moves_the_public_address_with_it_unless_that_is_given() -> None:
     assert settings.public_urls["billing"] == "https://billing.popug"
 
 
+def test_services_reach_each_other_where_people_do_unless_it_is_said_otherwise() -> None:
+    settings = load_settings(
+        "tracker",
+        {**GOOD, "ATES_URL_AUTH": "https://auth.popug", "ATES_INTERNAL_URL_BILLING": "http://billing-web:8000/"},
+    )
+    assert settings.internal_urls["auth"] == "https://auth.popug"
+    assert settings.internal_urls["billing"] == "http://billing-web:8000"
+    assert settings.public_urls["billing"] == "http://127.0.0.1:8003"
+
+
+def test_a_web_server_listens_where_people_reach_it_unless_it_is_said_otherwise() -> None:
+    settings = load_settings("tracker", {**GOOD, "ATES_PORT_TRACKER": "9002", "ATES_LISTEN_PORT": "8000"})
+    assert (settings.port, settings.public_url) == (8000, "http://127.0.0.1:9002")
+    assert load_settings("tracker", {**GOOD, "ATES_PORT_TRACKER": "9002"}).port == 9002
+
+
 def test_every_missing_variable_is_named_at_once() -> None:
     with pytest.raises(SettingsError) as refusal:
         load_settings("tracker", {})
@@ -47,6 +63,8 @@ def test_every_missing_variable_is_named_at_once() -> None:
         ("ATES_PORT_TRACKER", "eight thousand"),
         ("ATES_PORT_TRACKER", "70000"),
         ("ATES_URL_AUTH", "auth.popug"),
+        ("ATES_INTERNAL_URL_AUTH", "auth-web:8000"),
+        ("ATES_LISTEN_PORT", "0"),
         ("BUSINESS_TIMEZONE", "Europe/Popugville"),
         ("ATES_RETENTION_DAYS", "0"),
         ("ATES_RETRY_ATTEMPTS", "0"),

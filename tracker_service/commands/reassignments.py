@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
+from chassis.business_clock import business_now
 from chassis.db import utc_now
 from chassis.people import BLOCKED
 from messaging import publish
@@ -188,15 +189,14 @@ def _start_run(
         open_tasks = open_tasks.where(Task.assignee_id == only_assignee_id)
     total, upper_bound = session.execute(open_tasks).one()
     waits = only_assignee_id is None and _lock_turn(session) is not None
-    now = utc_now()
     run = Reassignment(
         id=run_id,
         requested_by=requested_by,
         only_assignee_id=only_assignee_id,
         total=total,
         upper_bound=upper_bound,
-        started_at=now,
-        asked_at=now,
+        started_at=business_now(session),
+        asked_at=utc_now(),
     )
     session.add(run)
     session.flush()
@@ -233,7 +233,7 @@ def _ask(session: Session, run: Reassignment) -> None:
 
 
 def _finish(session: Session, run: Reassignment) -> None:
-    now = utc_now()
+    now = business_now(session)
     run.status, run.finished_at = FINISHED, now
     publish(session, events.reassignment_finished(run, sequence=run.next_sequence(), finished_at=now))
     if run.only_assignee_id is None:
@@ -259,7 +259,7 @@ def _assign(session: Session, run: Reassignment, task_numbers: Sequence[int], as
     """Assign all in one statement, and tell of each."""
     drawn = {"task_numbers": list(task_numbers), "assignee_ids": [str(assignee) for assignee in assignees]}
     assigned = session.execute(_ASSIGN, drawn).all()
-    now = utc_now()
+    now = business_now(session)
     told = []
     for row in sorted(assigned, key=lambda row: row.id):
         event = events.task_assigned(

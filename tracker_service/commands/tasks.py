@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from chassis.db import utc_now
+from chassis.business_clock import business_now
 from chassis.errors import ServiceError
 from messaging import publish
 from tracker_service import events
@@ -53,7 +53,7 @@ def create_task(
 
 
 def _create(session: Session, words: TaskText, creator_id: UUID, random: Random) -> Task:
-    now = utc_now()
+    now = business_now(session)
     task = Task(
         public_id=uuid4(),
         title=words.title,
@@ -118,7 +118,7 @@ def update_task(
     )
     before = {word: getattr(task, word) for word, now in vars(words).items() if getattr(task, word) != now}
     if before:
-        now = utc_now()
+        now = business_now(session)
         task.title, task.jira_id, task.description = words.title, words.jira_id, words.description
         after = {word: getattr(words, word) for word in before}
         session.add(TaskEdit(task_number=task.id, edited_by=editor_id, edited_at=now, before=before, after=after))
@@ -138,7 +138,7 @@ def complete_task(session: Session, task_id: UUID, *, by: UUID, unless_changed: 
     if task.status == DONE:
         raise TaskIsDone
     _check_unchanged(task, unless_changed)
-    now = utc_now()
+    now = business_now(session)
     task.status, task.completed_at = DONE, now
     publish(session, events.task_completed(task, sequence=task.next_sequence(), completed_at=now))
     return task

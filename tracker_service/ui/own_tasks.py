@@ -10,7 +10,7 @@ from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as BaseResponse
 
-from chassis.db import utc_now
+from chassis.business_clock import business_now
 from chassis.errors import ServiceError
 from chassis.i18n import format_money
 from chassis.identity import Principal, current_principal, require_roles
@@ -86,7 +86,7 @@ def read_news() -> BaseResponse:
     """Take the news that were shown for read, in every tab and on every device."""
     until = load_sent(NewsReadSchema, request.form)["until"]
     with runtime().database.transaction() as session:
-        commands.read_news(session, current_principal().user_id, until=until, now=utc_now())
+        commands.read_news(session, current_principal().user_id, until=until, now=business_now(session))
     return redirect(url_for("tracker.own_tasks"), 303)
 
 
@@ -131,7 +131,7 @@ def _render(
         done_tasks=done_tasks,
         done_days=queries.done_by_day(session, user_id, done_tasks.items),
         money_today=queries.day_money(session, user_id, day=day),
-        news=queries.news(session, user_id, read_until=state.news_read_until, now=utc_now()),
+        news=queries.news(session, user_id, read_until=state.news_read_until, now=business_now(session)),
         form=request.form,
         form_key=uuid4(),
         refusal=above_the_form(refusal),

@@ -1,13 +1,13 @@
 """The pages of runs, for managers and administrators."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 from flask import redirect, render_template, url_for
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response
 
-from chassis.db import utc_now
+from chassis.business_clock import business_now
 from chassis.identity import current_principal, require_roles
 from chassis.input.sent import load_query
 from chassis.live import live_page
@@ -65,11 +65,12 @@ def show_reassignment(run_id: UUID) -> Response:
 def _render(session: Session, run: Reassignment, version: str) -> str:
     role, page = current_principal().role, load_query(RunsArgs)["page"]
     report = queries.reassigned(session, run.id, role=role, page=page) if run.status == FINISHED else None
+    charges_come = _charges_come(run, now=business_now(session))
     return render_template(
-        "tracker/reassignment.html", run=run, version=version, report=report, charges_come=_charges_come(run)
+        "tracker/reassignment.html", run=run, version=version, report=report, charges_come=charges_come
     )
 
 
-def _charges_come(run: Reassignment) -> bool:
-    late = run.finished_at is not None and run.finished_at < utc_now() - _CHARGES_COME_WITHIN
+def _charges_come(run: Reassignment, *, now: datetime) -> bool:
+    late = run.finished_at is not None and run.finished_at < now - _CHARGES_COME_WITHIN
     return run.charged < run.done and not late
