@@ -6,12 +6,11 @@ of the service remains; no token is kept.
 
 import hashlib
 import re
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import requests
 from authlib.common.errors import AuthlibBaseError
 from authlib.common.security import generate_token
-from authlib.integrations.requests_client import OAuth2Session
 from flask import Blueprint, current_app, redirect, request
 from itsdangerous import BadData, URLSafeTimedSerializer
 from werkzeug.wrappers import Response
@@ -20,6 +19,9 @@ from chassis.errors import N_, ServiceError, Unauthorized, Unavailable
 from chassis.identity import end_page_session, holder_of, principal_or_none, start_page_session
 from chassis.runtime import runtime
 from chassis.settings import DEFAULT_PORTS
+
+if TYPE_CHECKING:
+    from authlib.integrations.requests_client import OAuth2Session
 
 SIGN_IN_PATH = "/sign-in"
 
@@ -151,7 +153,9 @@ def _sealed() -> URLSafeTimedSerializer:
     )
 
 
-def _client() -> OAuth2Session:
+def _client() -> "OAuth2Session":
+    from authlib.integrations.requests_client import OAuth2Session  # 130 modules, for who signs in
+
     settings = runtime().settings
     return OAuth2Session(
         settings.service,
