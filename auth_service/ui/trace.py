@@ -154,7 +154,7 @@ def _ask(path: str, schema: type[Schema], own: Callable[[Session], T]) -> dict[s
         with database.reading() as session:
             return own(session)
 
-    ask = {service: asked(url) for service, url in settings.public_urls.items()}
+    ask = {service: asked(url) for service, url in settings.internal_urls.items()}
     return neighbours.ask_all({**ask, settings.service: looked_up}, about="trace")
 
 

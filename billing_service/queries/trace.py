@@ -1,7 +1,7 @@
 """What follows from events of billing, for the timeline of a request or a job: movements, and letters about payouts."""
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import select
@@ -17,14 +17,13 @@ _SERVICE = "billing"
 def steps_of_events(session: Session, made: Sequence[MadeEvent]) -> Iterator[Step]:
     """Yield the movements and the letters that these events tell of.
 
-    They stand at the real moments of their events: what the books say is business time, of which a demonstration has
-    another.
+    They have the moments of their events, which are of the same transaction: postings go by the clock of the business,
+    and that of a demonstration is ahead.
     """
     posted = _moments(made, "billing.transaction_posted.", "transaction_id")
     paid = _moments(made, "billing.payout_made.", "payout_id")
     movements = (
-        select(LedgerTransaction.id, LedgerTransaction.kind, LedgerEntry.amount_cents)
-        .add_columns(LedgerTransaction.cause_event_id)
+        select(LedgerTransaction.id, LedgerTransaction.kind, LedgerTransaction.cause_event_id, LedgerEntry.amount_cents)
         .join(LedgerEntry, LedgerEntry.transaction_id == LedgerTransaction.id)
         .where(LedgerTransaction.id.in_(posted), LedgerEntry.balance_after_cents.is_not(None))
     )
@@ -39,8 +38,9 @@ def steps_of_events(session: Session, made: Sequence[MadeEvent]) -> Iterator[Ste
             amount_cents=row.amount_cents,
         )
     for payout in session.scalars(select(Payout).where(Payout.id.in_(paid))):
+        took = None if payout.sent_at is None else max(payout.sent_at - payout.made_at, timedelta())
         yield Step(
-            at=paid[payout.id] + ((payout.sent_at or payout.made_at) - payout.made_at),
+            at=paid[payout.id] + (took or timedelta()),
             service=_SERVICE,
             what=What.LETTER,
             id=payout.id,
@@ -51,4 +51,5 @@ def steps_of_events(session: Session, made: Sequence[MadeEvent]) -> Iterator[Ste
 
 
 def _moments(made: Sequence[MadeEvent], type: str, name: str) -> dict[UUID, datetime]:
+    """Return when each thing was told of, by its id."""
     return {UUID(event.data[name]): event.made_at for event in made if event.type.startswith(type)}

@@ -67,7 +67,7 @@ def put_together(steps: Iterable[Step]) -> Story:
 
 
 def _place(step: Step, first: Mapping[str, Step]) -> tuple[datetime, bool]:
-    """Movements have the moment of their transaction's beginning: those that no event caused follow the request."""
+    """Movements have the moment of the event that tells of them: those that no event caused follow the request."""
     request = first.get(step.service)
     if step.what is What.LEDGER and step.cause_id is None and request is not None:
         return max(step.at, request.at), True

@@ -12,6 +12,8 @@ from chassis.timeline.api import TRACE_PATH
 from tests.integration.auth_house import House
 
 TRACKER, BILLING = (f"http://127.0.0.1:{port}" for port in (8002, 8003))
+#: Where people reach the tracker; other services go another way.
+FOR_PEOPLE = "https://tasks.uberpopug.example"
 CORRELATION_ID, TASK, EVENT, MOVEMENT = (str(uuid4()) for _ in range(4))
 CREATED = {
     "at": "2026-11-28T12:00:00Z",
@@ -67,7 +69,7 @@ def others(monkeypatch: pytest.MonkeyPatch) -> Others:
 
 @pytest.fixture
 def house(migrated: Callable[..., Any], others: Others) -> Iterator[House]:
-    house = House(migrated("auth"))
+    house = House(migrated("auth", ATES_URL_TRACKER=FOR_PEOPLE, ATES_INTERNAL_URL_TRACKER=TRACKER))
     yield house
     house.close()
 
@@ -101,7 +103,7 @@ def test_the_services_are_asked_twice_and_their_steps_stand_in_a_table_and_in_a_
     rows = [" ".join(re.sub("<[^>]*>", " ", group).split()) for group in picture.split("<g ")[1:]]
     labels = [row.partition(" ms ")[2] for row in rows]
     assert labels == ["request or job", "task_created", "fee −$16.82"]
-    assert f"{TRACKER}/tasks/{TASK}" in table
+    assert f"{FOR_PEOPLE}/tasks/{TASK}" in table
 
 
 def test_a_service_that_is_away_is_named_and_the_others_are_shown(house: House, others: Others) -> None:

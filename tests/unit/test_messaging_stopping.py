@@ -3,10 +3,14 @@
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from chassis.settings import REPOSITORY
+from tests.waiting import eventually
 
 #: Its main thread waits for the event, as our loops do between two rounds.
 LISTENS = """
@@ -27,22 +31,35 @@ database.execute("WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n
 """
 
 
-def ended(program: str, number: signal.Signals) -> tuple[int, str]:
-    with subprocess.Popen(
-        [sys.executable, "-c", program], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        process.send_signal(number)
-        rest = process.stdout.read()
-    return process.returncode, rest
+@contextmanager
+def running(program: str) -> Iterator["subprocess.Popen[str]"]:
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            yield process
+        finally:
+            process.kill()
+
+
+def ticks(process: "subprocess.Popen[str]") -> int:
+    """Return how many hundredths of a second of a processor it has used."""
+    return int(Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[11])
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_comes_to_an_orderly_end(number: signal.Signals) -> None:
-    assert ended(LISTENS, number) == (0, "orderly\n")
+    with running(LISTENS) as process:
+        process.send_signal(number)
+        said, _ = process.communicate()
+    assert (process.returncode, said) == (0, "orderly\n")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_ends_also_while_its_main_thread_hears_nothing(number: signal.Signals) -> None:
-    assert ended(IS_DEAF, number) == (0, "")
+    with running(IS_DEAF) as process:
+        before = ticks(process)
+        eventually(lambda: ticks(process) > before + 20)  # by then it is inside the library
+        process.send_signal(number)
+        assert process.wait() == 0
