@@ -25,7 +25,7 @@ from deploy.settings import REPOSITORY, load_deployment
 #: Requests under way at once: more would only wait for each other in the services.
 _AT_ONCE = 8
 #: A month as short as that does not wait for nine attempts to deliver a letter.
-_SHORT = 10
+_SHORT = 20
 #: As a shell has it of a program that SIGINT has ended.
 _INTERRUPTED = 130
 
