@@ -1,5 +1,5 @@
 #!/bin/bash
-# The health check of a container: is its process ready, as /readyz says? In bash, so that it costs some ms and not 100.
+# The health check of a container: is its process ready, as /readyz says? In bash, so that it starts no interpreter every few seconds.
 #
 # A process that does not come to its work any more, as /livez says or nobody answers, is ended: after 12 checks in a row, and
 # after 36 if it has never been alive. Docker starts it anew. As many seconds as `make up` has patience, see deploy/liveness.py.
