@@ -14,7 +14,7 @@ import time_machine
 from sqlalchemy import func, select
 
 from auth_service import commands
-from auth_service.commands import beaks, sign_ins
+from auth_service.commands import beaks, forgetting
 from auth_service.decoder import Decoder
 from auth_service.demo.parrot import draw_parrot
 from auth_service.domain.beak import Descriptor
@@ -218,7 +218,7 @@ def test_refusals_are_forgotten_when_they_are_old(house: House) -> None:
 
 
 def test_of_too_many_refusals_the_latest_are_kept(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sign_ins, "_MOST_REFUSALS", 3)
+    monkeypatch.setattr(forgetting, "_MOST_REFUSALS", 3)
     for number in range(5):
         show(house, address=f"192.0.2.{number}")
     forget_expired(house.database)
