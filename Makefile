@@ -16,8 +16,9 @@ demo: ## A month of the company's life in the running system; ARGS="--days 7 --p
 	@deploy/bootstrap.sh run
 	@exec .venv/bin/python -m deploy.demo $(ARGS)
 
+# Four workers, whatever the cores: tests wait more than they compute.
 test: env ## Run every test, against real Postgres, RabbitMQ and a real browser
-	.venv/bin/python -m pytest --numprocesses auto --maxprocesses 4 --no-loadscope-reorder $(ARGS)
+	.venv/bin/python -m pytest --numprocesses 4 --no-loadscope-reorder $(ARGS)
 
 test-compose: env ## Build the image, and try docker-compose.yml with Docker, each container killed in turn
 	deploy/docker/secrets.sh

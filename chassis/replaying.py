@@ -54,7 +54,7 @@ def replay_command(service: Service) -> OperatorCommand:
         The service's consumer pauses meanwhile. After a crash, run it again: it begins anew.
         """
         configure_logging(name, "replay", "WARNING")
-        if options["rebuild"] and service.forget is None:
+        if options["rebuild"] and not service.forget:
             raise click.ClickException(
                 f"{name} cannot be rebuilt: not all that it knows follows from events of others."
             )
