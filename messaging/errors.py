@@ -23,9 +23,9 @@ MessagingError               catch this one to catch them all
     ReplayRefused            a replay cannot begin, or be given up
     ReplayStopped            a replay ended before its time
     ReplayLost               a replay belongs to another process now
+    ReplayUnderWay           a gradual replay: another one goes on
     LetterUnknown            a decision: no dead letter has this id
     LetterNotDead            a decision: somebody decided before
-    ReplayUnderWay           a gradual replay: another one goes on
 """
 
 

@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -58,7 +59,8 @@ def start(secrets: dict[str, str], state: Path, tmp_path_factory: pytest.TempPat
         mounted = tmp_path_factory.mktemp(name)
         for secret in container["secrets"]:
             (mounted / secret).write_text(secrets[secret])
-        environment = of_the_image() | told(container) | {"PATH": os.environ["PATH"]}
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # `python` is the one of the tests
+        environment = of_the_image() | told(container) | {"PATH": path}
         environment |= {"ATES_SECRETS_DIR": str(mounted), "ATES_STATE_DIR": str(state)} | other
         command = [word.replace("/definitions/", f"{state}/") for word in container["command"]]
         with (mounted / "output").open("wb") as output:

@@ -67,6 +67,7 @@ class OldHouse:
     def upgrade(self) -> None:
         migrations.one_table_v4(self.op)
         migrations.operators_v5(self.op)
+        migrations.trails_v6(self.op)
 
 
 def upgraded(house: House, **rows: Any) -> dict[str, Any]:

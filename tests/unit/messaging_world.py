@@ -83,6 +83,7 @@ class World:
         self._replace("messaging.handling.inbox", MemoryInbox)
         self._replace("messaging.handling.held", MemoryHeld)
         self._replace("messaging.handling._LOOK_EVERY", 0)
+        self._replace("messaging.handling.advance_gradual_replay", lambda session: None)
         always = Flag()
         always.set()
         self._replace("messaging.consumer.Consumer._mirror", lambda consumer, stop: nullcontext(always))
