@@ -172,7 +172,7 @@ class Consumer:
 
     def _handle_held(self, handling: Handling) -> None:
         batch: list[Received] = []
-        for row in handling.take_due(self._batch):
+        for row in handling.take_due(self._batch, subscribed=self.active.is_set()):
             try:
                 batch.append(self._read(row.delivery, row))
             except PermanentError as error:

@@ -80,9 +80,12 @@ class Handling:
         """Return after how many seconds something held may be due."""
         return max(0.0, self._look_at - time.monotonic())
 
-    def take_due(self, limit: int) -> list[HeldRow]:
-        """Return what is held and due, with what follows it in the line."""
-        rows = self.patience.until_done(partial(self._take_due, limit))
+    def take_due(self, limit: int, *, subscribed: bool) -> list[HeldRow]:
+        """Return what is held and due, with what follows it in the line.
+
+        A replay that is under way is waited for, but not by a consumer that has yet to subscribe: it never would.
+        """
+        rows = self.patience.until_done(partial(self._take_due, limit, subscribed=subscribed))
         self._look_at = time.monotonic() + (0 if len(rows) >= limit else _LOOK_EVERY)
         return rows
 
@@ -131,11 +134,14 @@ class Handling:
             _log.error("dead letter %s (%s): %s", died, error.reason, error, extra=about(delivery, event))
         tell(self.observer.outcome, "duplicate" if died is None else "dead", event)
 
-    def _take_due(self, limit: int) -> list[HeldRow]:
+    def _take_due(self, limit: int, *, subscribed: bool) -> list[HeldRow]:
         with self.sessions.begin() as session, contention():
             if not session.scalar(_ANYTHING_TO_DO):
                 return []
-            self._require_turn(inbox.replay_under_way(session))
+            replay = inbox.replay_under_way(session)
+            if replay is not None and not subscribed:
+                return []
+            self._require_turn(replay)
             advance_gradual_replay(session)
             return held.take_due(session, self.service, self.process, limit=limit)
 

@@ -1,6 +1,7 @@
 """What a replay means to the live consumers, and what becomes of events that fail in it."""
 
 import threading
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 
@@ -88,6 +89,18 @@ def test_a_pause_is_no_death_and_costs_no_attempt(house: House) -> None:
     house.wait_for_effects(1)
     eventually(lambda: house.outcomes == {"waiting": 1, "done": 1})  # it was held, since it came again and again
     assert house.dead_letters() == []
+
+
+def test_a_consumer_that_starts_during_a_replay_subscribes_all_the_same(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    always = threading.Event()
+    always.set()  # so it looks for what is due before it is connected to the broker
+    monkeypatch.setattr(Consumer, "_mirror", lambda consumer, stop: nullcontext(always))
+    with house.sessions.begin() as session:
+        begin(session, "a replay that was cut short")
+    consumer = house.consumer()
+    assert consumer.active.is_set()
 
 
 def test_an_event_that_fails_in_a_replay_is_tried_again_afterwards_and_keeps_its_place(house: House) -> None:
