@@ -1,6 +1,6 @@
 """REST under /api/v1/messages, the same in every service: how far the outbox is, and what could not be handled.
 
-A decision about dead letters is written down and answered with 202: the dead-letter desk carries it out.
+A decision about dead letters is written down and answered with 202: the consumer carries it out.
 """
 
 from typing import Any

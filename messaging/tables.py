@@ -194,7 +194,7 @@ class ConsumerBacklog(Base):
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     #: Messages that wait to be delivered.
     ready: Mapped[int] = mapped_column(Integer)
-    #: Who receives from it.
+    #: Consumers that are subscribed to it.
     consumers: Mapped[int] = mapped_column(Integer)
     measured_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
 

@@ -36,7 +36,7 @@ class Backlog:
 
     #: Messages that waited to be delivered.
     ready: int
-    #: Who received from it.
+    #: Consumers that were subscribed to it.
     consumers: int
     measured_at: datetime
 

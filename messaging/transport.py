@@ -70,7 +70,7 @@ class QueueState:
 
     #: Messages that wait to be delivered; those in somebody's hands are not counted.
     ready: int
-    #: Who receives from it.
+    #: Consumers that are subscribed to it.
     consumers: int
 
 

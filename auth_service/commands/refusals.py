@@ -1,4 +1,4 @@
-"""Who was not let in, and why."""
+"""Sign-ins that were refused, and why."""
 
 import structlog
 from sqlalchemy.orm import Session

@@ -1,6 +1,7 @@
 """What goes wrong in the month, on purpose, so that there is something to look at."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 from uuid import uuid4
 
@@ -166,5 +167,7 @@ class Accidents:
 
     def _wait_for_dead_letters(self, before: Mapping[str, int]) -> None:
         for service, count in before.items():
-            look = lambda service=service, count=count: self._dead_letters(service) > count or None  # noqa: E731
-            until(f"{service} had a dead letter", look)
+            until(f"{service} had a dead letter", partial(self._has_more_dead_letters, service, count))
+
+    def _has_more_dead_letters(self, service: str, than: int) -> bool | None:
+        return self._dead_letters(service) > than or None

@@ -26,7 +26,7 @@ _WRONG, _END_OF_WRONG = "=?utf-8?q?", "=0A?="
 
 @dataclass(frozen=True)
 class Company:
-    """Who there is."""
+    """The people of the company, by what they do in the demonstration."""
 
     admin: Person
     manager: Person

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import Executor
 from datetime import date, timedelta
+from functools import partial
 from random import Random
 
 from chassis.formats import format_money
@@ -47,10 +48,12 @@ class Story:
     def wait_until_a_letter_is_given_up(self) -> None:
         """Let hours pass until the letter to the wrong address has been tried as often as letters are."""
         self._stage.show("a letter is tried once more")
-        attempts = self._accidents.attempts_to_reach
-        while (before := attempts()) is not None:
+        while (before := self._accidents.attempts_to_reach()) is not None:
             self._clock.pass_until(self._clock.now + _AFTER_A_LETTER)
-            until("a letter was tried once more", lambda before=before: attempts() != before or None)  # type: ignore[misc]
+            until("a letter was tried once more", partial(self._was_tried_again, before))
+
+    def _was_tried_again(self, before: int) -> bool | None:
+        return self._accidents.attempts_to_reach() != before or None
 
     def _live(self, plan: DayPlan) -> None:
         done = self._work(plan)

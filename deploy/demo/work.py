@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from concurrent.futures import Executor
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -65,7 +66,7 @@ class Office:
     def wait_until_paid(self, task_ids: Sequence[str]) -> None:
         """Wait until the rewards of these tasks, and so all that was posted before, stand in the books."""
         for task_id in task_ids[-2:]:
-            until("billing has paid for a task", lambda task_id=task_id: self._paid(task_id))  # type: ignore[misc]
+            until("billing has paid for a task", partial(self._paid, task_id))
 
     def _words(self) -> dict[str, str]:
         self._number += 1

@@ -204,7 +204,7 @@ def test_every_press_and_every_completion_ends_in_one_of_the_two_orders(house: H
         assert UUID((assignments or told)[-1].data["assignee_id"]) == task.assignee_id
         assert all(e.data["assignee_id"] == str(task.assignee_id) for e in completions)
 
-    # Whoever got 200 is paid. Whoever got a refusal had lost the task, or it was completed before.
+    # A completion with 200 is paid. A refused one came after a reassignment or after another completion.
     assert len(outcome.clicks) == COMPLETIONS
     done = {click.task_id: click.who for click in outcome.clicks if click.status == 200}
     assert done == {task_id: task.assignee_id for task_id, task in tasks.items() if task.status == DONE}
