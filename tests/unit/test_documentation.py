@@ -9,11 +9,19 @@ import pytest
 
 from chassis.settings import REPOSITORY
 from deploy.cli.__main__ import ates
+from deploy.settings import SERVICES
 from messaging import errors
 
 DOCUMENTS = sorted([*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/**/*.md"), REPOSITORY / "messaging" / "README.md"])
+HOUSES = [f"{service}_service" for service in SERVICES]
 _CODE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+#: The names of all modules of ours.
+MODULES = {
+    path.name
+    for folder in (*HOUSES, "messaging", "chassis", "deploy", "tests")
+    for path in (REPOSITORY / folder).rglob("*.py")
+}
 _FILE = re.compile(r"`((?:tests|deploy|docs|chassis|messaging|\w+_service|event_schemas)/[\w./-]*\w/?)(?:::\w+)?`")
 
 
@@ -77,6 +85,16 @@ def test_every_file_that_is_named_is_there(document: Path) -> None:
     text = _CODE.sub("", document.read_text(encoding="utf-8"))
     missing = [name for name in _FILE.findall(text) if not (REPOSITORY / name).exists()]
     assert [name for name in missing if named(document) not in ("CHANGELOG.md", "docs/recipes.md")] == []
+
+
+#: Decisions and the changelog tell of files that were there once.
+OF_TODAY = [one for one in DOCUMENTS if one.parent.name != "decisions" and one.name != "CHANGELOG.md"]
+
+
+@pytest.mark.parametrize("document", OF_TODAY, ids=named)
+def test_every_module_that_is_named_without_its_folder_is_there(document: Path) -> None:
+    text = _CODE.sub("", document.read_text(encoding="utf-8"))
+    assert set(re.findall(r"`(\w+\.py)`", text)) - MODULES == set()
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=named)
