@@ -12,7 +12,16 @@ from prometheus_client import REGISTRY
 
 from chassis.conditions import WAITING_FOR_PERSON
 from chassis.db import Database, utc_now
-from chassis.scheduler import JobScheduler, JobWaits, JobWaitsForPerson, build_scheduler
+from chassis.scheduler import (
+    FAILING,
+    JOB_SECONDS,
+    JOBS,
+    LAST_DONE,
+    JobScheduler,
+    JobWaits,
+    JobWaitsForPerson,
+    build_scheduler,
+)
 from messaging import current_context
 from tests.chassis_parts import settings
 from tests.waiting import eventually
@@ -25,12 +34,15 @@ EVERY_SERVICE_HAS = ["forget_old_messages", "heartbeat"]
 
 @pytest.fixture
 def scheduler(tmp_path: Path) -> Iterator[Scheduled]:
+    for counted in (JOBS, JOB_SECONDS, FAILING, LAST_DONE):
+        counted.clear()  # the whole process counts in them, whichever tests ran in it before
     given = settings(tmp_path)
     made = build_scheduler(given, Database(given))
     thread = threading.Thread(target=made.start)
     yield made, thread
-    made.shutdown()
-    thread.join()
+    if thread.ident is not None:  # a test that failed may not have come to start it
+        made.shutdown()
+        thread.join()
 
 
 def jobs(made: JobScheduler) -> list[str]:
