@@ -103,6 +103,9 @@ class OutcomeSchema(Schema):
     under_way = fields.Integer()
     handled = fields.Integer()
     dead_again = fields.Integer()
+    behind = fields.Integer(
+        metadata={"description": "Those that wait behind an earlier event of their aggregate, when their step is over"}
+    )
 
 
 class GradualReplaySchema(Schema):

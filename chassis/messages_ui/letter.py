@@ -135,7 +135,7 @@ def _letter(
 def _letter_is_under_way(story: DeadLetterStory) -> bool:
     """Tell whether the consumer has yet to do what was decided."""
     if story.letter.state is State.REPLAYED:
-        return story.outcome is Outcome.UNDER_WAY
+        return story.outcome in (Outcome.UNDER_WAY, Outcome.BEHIND)
     return story.letter.state in LIVING
 
 

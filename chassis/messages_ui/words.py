@@ -59,5 +59,6 @@ def told_outcome(counts: OutcomeCounts) -> str:
         (counts.handled, _("%(num)s handled", num=format_decimal(counts.handled))),
         (counts.dead_again, _("%(num)s dead again", num=format_decimal(counts.dead_again))),
         (counts.under_way, _("%(num)s under way", num=format_decimal(counts.under_way))),
+        (counts.behind, _("%(num)s behind another event", num=format_decimal(counts.behind))),
     ]
     return ", ".join(text for count, text in parts if count)

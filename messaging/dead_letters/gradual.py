@@ -1,7 +1,8 @@
 """Replaying many dead letters a few at a time: 1, 10, 100, ..., as long as none of them dies again.
 
 Whoever wants it writes it down; the consumer takes the steps. Each begins when the one before is over: all its letters
-were handled. With the first that dies again it ends, and what is left stays as it was.
+were handled, or wait behind another event, which may be for ever. With the first that dies again it ends, and what is
+left stays as it was.
 """
 
 from dataclasses import dataclass
@@ -46,7 +47,7 @@ class GradualReplayView:
     #: Letters that there were, and those of them that were replayed so far.
     total: int
     taken: int
-    #: What became of these.
+    #: What became of these; `behind` are those that had to wait behind another event when their step was over.
     outcome: OutcomeCounts
     actor_name: str
     started_at: datetime
@@ -89,6 +90,8 @@ def latest_gradual_replay(session: Session) -> GradualReplayView | None:
     if run is None:
         return None
     step = _outcome_of_step(session, run)
+    handled, dead_again = run.handled + step.handled, run.dead_again + step.dead_again
+    behind = run.taken - handled - dead_again - step.under_way
     return GradualReplayView(
         state=Progress(run.state),
         type=run.type,
@@ -96,7 +99,7 @@ def latest_gradual_replay(session: Session) -> GradualReplayView | None:
         field=run.field,
         total=run.total,
         taken=run.taken,
-        outcome=OutcomeCounts(step.under_way, run.handled + step.handled, run.dead_again + step.dead_again),
+        outcome=OutcomeCounts(step.under_way, handled, dead_again, behind),
         actor_name=run.actor_name,
         started_at=run.started_at,
         ended_at=run.ended_at,
@@ -133,7 +136,7 @@ def _take_step(session: Session, run: GradualReplay) -> int:
 
 
 def _outcome_of_step(session: Session, run: GradualReplay) -> OutcomeCounts:
-    nothing = OutcomeCounts(0, 0, 0)
+    nothing = OutcomeCounts(0, 0, 0, 0)
     if run.step_at is None:
         return nothing
     return count_outcomes(session, [run.step_at]).get((run.step_at, run.actor_name), nothing)

@@ -1,4 +1,4 @@
-"""What became of letters that somebody had replayed: handled, dead again, or still under way."""
+"""What became of letters that somebody had replayed: handled, dead again, still under way, or behind another."""
 
 from collections import Counter
 from collections.abc import Collection
@@ -11,8 +11,8 @@ from uuid import UUID
 from sqlalchemy import ARRAY, ColumnElement, DateTime, Uuid, any_, bindparam, case, cast, func, select
 from sqlalchemy.orm import Session, aliased
 
-from messaging.held.states import Action
-from messaging.tables import DeadLetterAction, InboxEvent
+from messaging.held.states import Action, State
+from messaging.tables import DeadLetterAction, HeldMessage, InboxEvent
 
 #: What people decide when they have a letter replayed, as it is or edited.
 REPLAYS = (Action.REPLAY_REQUESTED, Action.EDITED)
@@ -24,6 +24,8 @@ class Outcome(StrEnum):
     UNDER_WAY = "under_way"
     HANDLED = "handled"
     DEAD_AGAIN = "dead_again"
+    #: It waits behind an earlier event of its aggregate, perhaps until somebody decides about that.
+    BEHIND = "behind"
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class OutcomeCounts:
     under_way: int
     handled: int
     dead_again: int
+    behind: int
 
 
 def outcome_of(session: Session, letter_id: UUID) -> Outcome | None:
@@ -78,4 +81,10 @@ def _outcome() -> ColumnElement[Any]:
         .exists()
     )
     handled = select(InboxEvent.event_id).where(InboxEvent.event_id == sent).exists()
-    return case((died, Outcome.DEAD_AGAIN.value), (handled, Outcome.HANDLED.value), else_=Outcome.UNDER_WAY.value)
+    behind = select(HeldMessage.id).where(HeldMessage.id == sent, HeldMessage.state == State.BLOCKED).exists()
+    return case(
+        (died, Outcome.DEAD_AGAIN.value),
+        (handled, Outcome.HANDLED.value),
+        (behind, Outcome.BEHIND.value),
+        else_=Outcome.UNDER_WAY.value,
+    )

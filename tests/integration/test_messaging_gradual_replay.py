@@ -3,17 +3,20 @@
 import pytest
 from sqlalchemy.orm import Session
 
-from messaging import Event, PermanentError
+from messaging import Event, PermanentError, SchemaRegistry
 from messaging.dead_letters import (
+    Decision,
+    FieldIs,
     GradualReplayView,
     Progress,
     Selection,
+    decide,
     latest_gradual_replay,
     replay_gradually,
     stop_gradual_replay,
 )
 from messaging.errors import ReplayUnderWay
-from tests.integration.messaging_house import House
+from tests.integration.messaging_house import SCHEMA, SOLD, House
 from tests.integration.messaging_letters import ADA, Moody, bury, sold
 from tests.waiting import eventually
 
@@ -80,3 +83,28 @@ def test_one_at_a_time(house: House, moody: Moody) -> None:
     assert progress(house).state == Progress.STOPPED
     assert begin(house, Selection(type="nothing.of_this.v1")) == 0
     assert progress(house).state == Progress.DONE
+
+
+def test_it_goes_on_when_a_letter_has_to_wait_behind_one_that_stays_dead(house: House) -> None:
+    house.keeps_order = True
+    mended = house.registry
+    house.registry = SchemaRegistry({SOLD: {1: {**SCHEMA, "required": ["n", "size"]}}})
+    house.consumer()
+    hopeless = sold(data={"n": "many", "colour": "green"}, subject="apples", sequence=1)
+    apple, pear, plum = (
+        sold(data={"n": n, "colour": "red"}, subject=subject, sequence=n)
+        for n, subject in ((2, "apples"), (3, "pears"), (4, "plums"))
+    )
+    bury(house, hopeless, apple, pear, plum)
+    house.stop_last()
+    house.registry = mended
+    house.consumer()
+    assert begin(house, Selection(field=FieldIs.parse("data.colour=red"))) == 3
+    eventually(lambda: progress(house).state == Progress.DONE)
+    end = progress(house)
+    assert (end.taken, end.outcome.handled, end.outcome.behind, end.outcome.under_way) == (3, 2, 1, 0)
+    assert [effect.n for effect in house.effects()] == [3, 4]
+    with house.sessions.begin() as session:
+        decide(session, hopeless.id, Decision.DISCARD, by=ADA)
+    house.wait_for_effects(3)
+    assert house.sequences("apples") == [2]
