@@ -8,7 +8,6 @@ from uuid import UUID
 
 from flask import request
 from marshmallow import Schema, ValidationError, fields, validate
-from werkzeug.exceptions import UnsupportedMediaType
 
 from chassis.dead_letter_counts import count_own
 from chassis.dead_letters import (
@@ -290,6 +289,4 @@ def retry() -> dict[str, int]:
 
 
 def _decide_about_all(selection: dict[str, Any], decision: Decision) -> dict[str, Any]:
-    if request.get_data() and not request.is_json:
-        raise UnsupportedMediaType  # it would go unread, and the decision would be about all letters
     return {"requested": decide_about_all(Selection(**selection), decision), "state": State(decision.value)}

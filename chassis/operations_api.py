@@ -11,6 +11,7 @@ from chassis.errors import N_, NotFound
 from chassis.identity import current_principal, require_roles
 from chassis.input.bodies import Blueprint
 from chassis.input.fields import Text
+from chassis.input.text import is_text
 from chassis.lists import lists
 from chassis.messages_api import DeadLetterSchema, SelectionSchema
 from chassis.overview import gradual_replay_words, job_words, service_overview
@@ -208,7 +209,7 @@ def get_overview() -> dict[str, Any]:
 def run_job(name: str) -> dict[str, Any]:
     """Have a job run now, and not when it is due; asking again before it has run changes nothing"""
     with runtime().database.transaction() as session:
-        job = request_run(session, name, by=current_principal().name)
+        job = request_run(session, name, by=current_principal().name) if is_text(name) else None
         if job is None:
             raise JobNotFound(N_("There is no job %(name)s."), name=name)
         return job_words(job)

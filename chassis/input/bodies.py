@@ -10,6 +10,7 @@ from webargs.core import is_json, missing
 from webargs.flaskparser import FlaskParser
 from webargs.multidictproxy import MultiDictProxy
 from werkzeug.datastructures import MultiDict
+from werkzeug.exceptions import UnsupportedMediaType
 
 from chassis.errors import N_, Invalid
 from messaging.strict_json import read_json
@@ -51,10 +52,17 @@ class _Parser(FlaskParser):
 
     def _raw_load_json(self, req: Request) -> Any:
         body = req.get_data(cache=True)
-        return load_json(body) if body and is_json(req.mimetype) else missing
+        if not body:
+            return missing
+        if not is_json(req.mimetype):
+            raise UnsupportedMediaType  # it would go unread, and a selection that is not read is one of all there are
+        return load_json(body)
 
 
 class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
-    """flask-smorest's blueprint: 400 for a body that is no JSON, 422 for BeyondLimits and for an unknown filter."""
+    """flask-smorest's blueprint: 400 for a body that is no JSON, 422 for BeyondLimits and for an unknown filter.
+
+    What does not call itself JSON is answered with 415.
+    """
 
     ARGUMENTS_PARSER = _Parser()

@@ -134,9 +134,12 @@ def test_a_selection_that_is_not_understood_is_not_taken_for_all(house: House, a
     api = house.api(admin)
     assert api.post(f"{LETTERS}/discard", {"reasn": "too-large"}).status_code == 422
     client, headers = house.app.test_client(), api._headers
-    for sent in ({"data": {"reason": "too-large"}}, {"data": '{"reason": "too-large"}'}):
-        answer = client.post(f"/api/v1{LETTERS}/discard", headers=headers, **sent)
-        assert answer.status_code == 415
+    for what in ("replay", "discard", "gradual-replay"):
+        for sent in ({"data": {"reason": "too-large"}}, {"data": '{"reason": "too-large"}'}):
+            answer = client.post(f"/api/v1{LETTERS}/{what}", headers=headers, **sent)
+            assert answer.status_code == 415
+    note = {"type": PRICED, "text": "Ask Rio"}
+    assert client.put(f"/api/v1{LETTERS}/note", headers=headers, data=note).status_code == 415
     assert states(house) == {letter: State.DEAD}
 
 

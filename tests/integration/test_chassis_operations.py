@@ -109,7 +109,8 @@ def test_a_run_is_asked_for_once(house: House, admin: UUID) -> None:
     first, second = (api.post("/messages/jobs/sweep/run") for _ in range(2))
     assert (first.status_code, first.json["requested_by"]) == (202, "Ara")
     assert first.json["requested_at"] == second.json["requested_at"]
-    assert api.post("/messages/jobs/sing/run").status_code == 404
+    for unknown in ("sing", "%00", "s%1Bing"):
+        assert api.post(f"/messages/jobs/{unknown}/run").status_code == 404
 
 
 def test_a_trial_tells_what_a_replay_would_do_and_does_nothing(house: House, admin: UUID) -> None:
