@@ -56,10 +56,11 @@ class Watch:
     def _ask(self) -> str | None:
         # urllib: requests takes ten times the work for each of some hundred questions in a minute.
         try:
-            with urlopen(self._url, timeout=self._patience.every):  # noqa: S310 -- an address of ours
-                return None
-        except HTTPError as error:
-            with error:
-                return f"{self._url} answers {error.read().decode(errors='replace').strip()}"
-        except (OSError, HTTPException):
+            try:
+                with urlopen(self._url, timeout=self._patience.every):  # noqa: S310 -- an address of ours
+                    return None
+            except HTTPError as error:
+                with error:
+                    return f"{self._url} answers {error.read().decode(errors='replace').strip()}"
+        except (OSError, HTTPException):  # also in the midst of what is wrong
             return f"{self._url} does not answer"

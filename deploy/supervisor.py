@@ -17,8 +17,8 @@ from deploy.programs import Identity, Program, end_session, identity_of, start
 _TICK = 0.2
 #: Seconds until what has failed on our own side, as on a full disk, is tried again.
 _RETRY = 1.0
-#: Seconds; a program that lived for so long has not died early.
-_DEATHS_GROWN_UP = 5.0
+#: Seconds; a program that lived for so long has not died early. Longer than any of ours takes to come to what kills it.
+_DEATHS_GROWN_UP = 60.0
 #: Seconds until the next start of one that died late, early for the first time, the second, ... and ever after. What it
 #: lacks may be back in a moment; and one that will never live must not take the processor from all others.
 _AFTER_DEATHS = (0.0, 0.5, 1.0, 2.0, 3.0, 3.0, 3.0, 5.0, 10.0, 20.0, 30.0)

@@ -12,8 +12,8 @@ _DEAF_FOR = 4.0
 def stop_at_signal() -> threading.Event:
     """Return an event that is set at SIGTERM and SIGINT. To be called first of all, so that neither is ever missed.
 
-    A process whose main thread cannot hear of it for 4 seconds is ended at once: what it has not committed has no
-    effect and comes again.
+    A process whose main thread cannot hear of it for 4 seconds is ended at once, with 128 and the signal's number as
+    its exit code: what it has not committed has no effect and comes again.
     """
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -28,7 +28,7 @@ def stop_at_signal() -> threading.Event:
 
 def _end_if_deaf(arrivals: int, stop: threading.Event) -> None:
     """Wait for one of the signals: the interpreter writes the number of each at once, whatever the main thread does."""
-    while os.read(arrivals, 1)[0] not in (signal.SIGTERM, signal.SIGINT):
+    while (number := os.read(arrivals, 1)[0]) not in (signal.SIGTERM, signal.SIGINT):
         pass
     if not stop.wait(_DEAF_FOR):
-        os._exit(0)
+        os._exit(128 + number)

@@ -170,6 +170,7 @@ def test_letters_are_found_by_a_field_of_their_events_among_bodies_of_any_kind(h
     assert found(f"data.task_id%3D{event.data['task_id']}") == [str(wanted)]
     assert found('data.title%3DКеша "1717"') == [str(odd)]
     assert found("data.fee_cents%3D9") == []
+    assert found(f"{'.'.join('a' * 110)}%3D1717") == []
     assert api.get(f"{LETTERS}?field=1717").status_code == 422
     assert api.post(f"{LETTERS}/discard", {"field": "data.fee_cents=1717"}).json["requested"] == 1
 

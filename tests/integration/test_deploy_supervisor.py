@@ -77,6 +77,26 @@ def test_a_program_that_ends_again_and_again_is_named_until_it_stays_alive(
     assert said[-1] == "parrot stays alive at last."
 
 
+def test_a_program_that_ends_some_seconds_after_each_start_ends_again_and_again(
+    supervisor: Supervisor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class FastClock:
+        """At each look six seconds have passed."""
+
+        now = 0.0
+
+        def monotonic(self) -> float:
+            return self.now
+
+        def sleep(self, seconds: float) -> None:
+            time.sleep(seconds)
+            self.now += 6
+
+    monkeypatch.setattr("deploy.supervisor.time", FastClock())
+    supervisor.add(program(tmp_path, "exit 3"))
+    keeping(supervisor, lambda: supervisor.ending_again_and_again() != {}, timeout=600)
+
+
 def test_no_process_left_for_a_new_program_ends_nothing_and_it_is_started_when_there_is_one(
     supervisor: Supervisor, tmp_path: Path, said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

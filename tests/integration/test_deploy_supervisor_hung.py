@@ -31,9 +31,13 @@ def impatient(said: list[str]) -> Iterator[Supervisor]:
 
 
 def add_parrot(supervisor: Supervisor, folder: Path) -> None:
-    """A program that says that it is alive unless there is a file `hung`, and that is never ready."""
+    """A program that says that it is alive unless there is a file `hung`, and that is never ready.
+
+    With a file `stuck` beside it, it falls silent after the head of its answer.
+    """
     (port,) = pick_free(1)
     script = f"""
+import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -42,6 +46,8 @@ class Probes(BaseHTTPRequestHandler):
         alive = self.path == "/livez" and not Path("hung").exists()
         self.send_response(200 if alive else 503)
         self.end_headers()
+        while Path("stuck").exists() and not alive:
+            time.sleep(0.1)
         self.wfile.write(b"serving" if alive else b"has not come round")
 
 HTTPServer(("127.0.0.1", {port}), Probes).serve_forever()
@@ -72,6 +78,18 @@ def test_one_that_says_nothing_any_more_is_killed_and_started_again(
     first = impatient.running()["parrot"]
     keeping(impatient, lambda: "GET /livez" in (tmp_path / "parrot.log").read_text())
     os.kill(first.pid, signal.SIGSTOP)
+    keeping(impatient, lambda: impatient.running().get("parrot", first) != first)
+    assert "does not answer" in said[0]
+
+
+def test_one_that_falls_silent_in_the_midst_of_its_answer_is_killed_and_started_again(
+    impatient: Supervisor, tmp_path: Path, said: list[str]
+) -> None:
+    add_parrot(impatient, tmp_path)
+    first = impatient.running()["parrot"]
+    keeping(impatient, lambda: "GET /livez" in (tmp_path / "parrot.log").read_text())
+    (tmp_path / "stuck").touch()
+    (tmp_path / "hung").touch()
     keeping(impatient, lambda: impatient.running().get("parrot", first) != first)
     assert "does not answer" in said[0]
 
