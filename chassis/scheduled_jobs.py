@@ -65,9 +65,10 @@ def request_run(session: Session, name: str, *, by: str) -> ScheduledJob | None:
     return session.get(ScheduledJob, name)
 
 
-def requested_runs(session: Session) -> list[str]:
-    """Return the names of the jobs of which somebody has asked for a run that is not over."""
-    return list(session.scalars(select(ScheduledJob.name).where(ScheduledJob.requested_at.is_not(None))))
+def requested_runs(session: Session) -> dict[str, datetime]:
+    """Return the jobs of which somebody has asked for a run that is not over, and when that was."""
+    asked = select(ScheduledJob.name, ScheduledJob.requested_at).where(ScheduledJob.requested_at.is_not(None))
+    return {name: at for name, at in session.execute(asked) if at}
 
 
 def remember_jobs(session: Session, plans: Collection[Plan]) -> None:
@@ -79,11 +80,19 @@ def remember_jobs(session: Session, plans: Collection[Plan]) -> None:
 
 
 def remember_run(
-    session: Session, plan: Plan, *, started_at: datetime, finished_at: datetime, outcome: str, detail: str
+    session: Session,
+    plan: Plan,
+    *,
+    started_at: datetime,
+    finished_at: datetime,
+    outcome: str,
+    detail: str,
+    answers: datetime | None,
 ) -> None:
-    """Write down how a run went. Who asked for one before it began has had it."""
+    """Write down how a run went. Who asked for one at the moment `answers` has had it."""
     ran = {"started_at": started_at, "finished_at": finished_at, "outcome": outcome, "detail": detail}
     row = insert(ScheduledJob).values(**vars(plan), **ran)
     session.execute(row.on_conflict_do_update(index_elements=["name"], set_={**vars(plan), **ran}))
-    answered = update(ScheduledJob).where(ScheduledJob.name == plan.name, ScheduledJob.requested_at <= started_at)
+    # That very moment, and no earlier ones: requests are noted by the clock of the database, runs by the host's.
+    answered = update(ScheduledJob).where(ScheduledJob.name == plan.name, ScheduledJob.requested_at == answers)
     session.execute(answered.values(requested_at=None, requested_by=None))

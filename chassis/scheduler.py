@@ -15,7 +15,6 @@ from apscheduler.job import Job
 from apscheduler.schedulers.background import BackgroundScheduler
 from prometheus_client import Counter, Gauge, Histogram
 from sqlalchemy.exc import DBAPIError, OperationalError
-from sqlalchemy.orm import Session
 
 from chassis import scheduled_jobs
 from chassis.conditions import WAITING_FOR_PERSON
@@ -77,6 +76,8 @@ class JobScheduler(BackgroundScheduler):  # type: ignore[misc]
         #: Those that are counted: not the heartbeat. A job must not ask the scheduler for them, which holds its locks
         #: while it waits for jobs to end.
         self._jobs: dict[str, Job] = {}
+        #: Runs that people have asked for, and when, as the database said when it was last asked.
+        self._requested: dict[str, datetime] = {}
         #: Held while a job runs.
         self._running: dict[str, threading.Lock] = {}
         self._tracing = tracing
@@ -104,7 +105,8 @@ class JobScheduler(BackgroundScheduler):  # type: ignore[misc]
         def beat() -> None:
             if not is_ready():
                 self.health.turn("waiting for the database", ready=False)
-            elif self._asked:
+                return  # it may not answer the next question either, and never
+            if self._asked:
                 self.health.turn(f"{WAITING_FOR_PERSON}: {' '.join(list(self._asked.values()))}", ready=False)
             else:
                 self.health.turn("running jobs", ready=True)
@@ -114,23 +116,23 @@ class JobScheduler(BackgroundScheduler):  # type: ignore[misc]
 
     def _look_for_requests(self) -> None:
         """Have the jobs run at once of which somebody asked for a run."""
-        wanted: list[str] = []
-        with self._records() as session:
-            if not self._known:
-                scheduled_jobs.remember_jobs(session, [self._plan(name) for name in sorted(self._jobs)])
-            wanted = scheduled_jobs.requested_runs(session)
-            self._known = True
-        for name in self._jobs.keys() & wanted:
+        self._requested = {}
+        with self._although_unwritten():
+            with self._database.transaction() as session:
+                if not self._known:
+                    scheduled_jobs.remember_jobs(session, [self._plan(name) for name in sorted(self._jobs)])
+                requested = scheduled_jobs.requested_runs(session)
+            self._known, self._requested = True, requested
+        for name in self._jobs.keys() & self._requested:
             job = self._jobs[name]
             if not self._running[name].locked():
                 threading.Thread(target=job.func, args=job.args, kwargs=job.kwargs, name=f"asked for: {name}").start()
 
     @contextmanager
-    def _records(self) -> Iterator[Session]:
-        """Yield a session for what is written about jobs. They run, too, when it cannot be written."""
+    def _although_unwritten(self) -> Iterator[None]:
+        """Go on although the database does not take what is to be written about jobs."""
         try:
-            with self._database.transaction() as session:
-                yield session
+            yield
         except DBAPIError as error:
             if not database_is_away(error):  # that is said by the heartbeat
                 _log.exception("records_of_jobs_failed")
@@ -145,14 +147,14 @@ class JobScheduler(BackgroundScheduler):  # type: ignore[misc]
             next_run_at=getattr(job, "next_run_time", None),  # it has none before the scheduler is started
         )
 
-    def _remember(self, name: str, started_at: datetime, outcome: str, detail: str) -> None:
+    def _remember(self, name: str, outcome: str, detail: str, **began: datetime | None) -> None:
         ran: dict[str, Any] = {
-            "started_at": started_at,
+            **began,
             "finished_at": utc_now(),
             "outcome": outcome,
             "detail": storable(detail),
         }
-        with self._records() as session:
+        with self._although_unwritten(), self._database.transaction() as session:
             scheduled_jobs.remember_run(session, self._plan(name), **ran)
 
     def _observed(self, name: str, work: Callable[..., object]) -> Callable[..., object]:
@@ -167,14 +169,14 @@ class JobScheduler(BackgroundScheduler):  # type: ignore[misc]
                 self._running[name].release()
 
         def run_alone(*arguments: Any, **options: Any) -> None:
-            started, started_at = time.monotonic(), utc_now()
+            started, began = time.monotonic(), {"started_at": utc_now(), "answers": self._requested.get(name)}
             with message_context(correlation_id=uuid4()):
                 outcome, detail = self._outcome(name, functools.partial(work, *arguments, **options))
             self._count(name, outcome)
             JOB_SECONDS.labels(self._service, name).observe(time.monotonic() - started)
             if outcome == "done":
                 LAST_DONE.labels(self._service, name).set_to_current_time()
-            self._remember(name, started_at, outcome, detail)
+            self._remember(name, outcome, detail, **began)
 
         return run
 

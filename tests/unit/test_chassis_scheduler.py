@@ -205,6 +205,28 @@ def test_a_job_that_hangs_and_one_that_raises_keep_neither_others_nor_the_sign_o
             made.remove_job(name)
 
 
+def test_a_database_that_does_not_answer_is_asked_nothing_more_and_the_signs_of_life_go_on(
+    scheduler: Scheduled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, thread = scheduler
+    beats, thawed = list[int](), threading.Event()
+
+    def beat() -> bool:
+        beats.append(1)
+        return False
+
+    made.remove_job("heartbeat")
+    made.remove_job("forget_old_messages")
+    monkeypatch.setattr(made._database, "transaction", thawed.wait)
+    monkeypatch.setattr("chassis.scheduler._HEARTBEAT", 0.05)
+    made.add_heartbeat(beat)
+    thread.start()
+    try:
+        eventually(lambda: len(beats) > 3)
+    finally:
+        thawed.set()
+
+
 def test_what_one_run_of_a_job_sets_off_belongs_together(scheduler: Scheduled) -> None:
     made, thread = scheduler
     seen: list[UUID | None] = []
