@@ -1,5 +1,5 @@
 # One image for every process of every service: docker-compose.yml says which one a container runs.
-# First stage: everything that takes a package manager, which the image itself then lacks.
+# The first stage installs the libraries and compiles; the second takes over the result, without what was left lying about.
 FROM python:3.11.13-slim-bookworm AS build
 RUN python -m venv /venv
 ENV PATH=/venv/bin:$PATH

@@ -6,7 +6,7 @@ from billing_service.api import BLUEPRINTS
 from billing_service.config import BillingSettings
 from billing_service.handlers import HANDLERS
 from billing_service.models import EndedSession, User
-from billing_service.queries import steps_of_events
+from billing_service.queries import needs_of_person, steps_of_events
 from billing_service.ui import PLACES, pages
 from chassis.db import WEB_STATEMENT_TIMEOUT_S, Database
 from chassis.errors import N_
@@ -27,4 +27,5 @@ def create_app(settings: BillingSettings, database: Database | None = None) -> F
         find_user=find_user_in(database, User, EndedSession),
         title=N_("Accounts"),
         further_steps=steps_of_events,
+        further_needs=needs_of_person,
     )

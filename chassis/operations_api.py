@@ -148,6 +148,11 @@ class OverviewSchema(Schema):
     dead = fields.Nested(DeadOverviewSchema)
     unknown_types = fields.List(fields.Nested(UnknownTypeSchema))
     gradual_replay = fields.Nested(GradualReplaySchema, allow_none=True, metadata={"description": "The latest"})
+    needs_person = fields.Dict(
+        keys=fields.String(),
+        values=fields.Integer(),
+        metadata={"description": "What else waits for a person, by its kind, such as letters"},
+    )
     jobs = fields.List(fields.Nested(JobSchema))
 
 
@@ -199,7 +204,7 @@ class JobNotFound(NotFound):
 @require_roles(Role.ADMIN)
 def get_overview() -> dict[str, Any]:
     """Outbox, consumer, what waits, what is dead, unknown types, jobs"""
-    return service_overview(runtime().database, runtime().handlers)
+    return service_overview(runtime().database, runtime().handlers, runtime().further_needs)
 
 
 @operations.post("/jobs/<string:name>/run")

@@ -1,5 +1,6 @@
 """How a service fares, in numbers and names, for the console of operators: one answer, cheap enough for every look."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -28,13 +29,20 @@ from messaging.tables import DeadLetterNote
 
 #: Where a service answers with it, to an administrator.
 OVERVIEW_PATH = "/api/v1/messages/overview"
+#: What waits for a person besides messages and jobs: how many, by their kind, as in {"letters": 3}.
+FurtherNeeds = Callable[[Session], Mapping[str, int]]
 #: Groups of dead letters that are told one by one, the largest.
 _GROUPS = 20
 #: Seconds after which the consumer ought to have looked at its queue again.
 _SILENT_AFTER = 60
 
 
-def service_overview(database: Database, handlers: HandlerTable) -> dict[str, Any]:
+def no_further_needs(_session: Session) -> Mapping[str, int]:
+    """Return none."""
+    return {}
+
+
+def service_overview(database: Database, handlers: HandlerTable, further_needs: FurtherNeeds) -> dict[str, Any]:
     """Return what the service says of itself; `handlers` is what it subscribes to."""
     with database.reading() as session:
         groups = dead_letter_groups(session)
@@ -49,6 +57,7 @@ def service_overview(database: Database, handlers: HandlerTable) -> dict[str, An
                 {"type": group.type, "count": group.count} for group in groups if group.reason == UnknownType.reason
             ],
             "gradual_replay": None if replay is None else gradual_replay_words(replay),
+            "needs_person": {kind: number for kind, number in further_needs(session).items() if number},
             "jobs": [job_words(job) for job in list_jobs(session)],
         }
 

@@ -7,6 +7,7 @@ from flask import current_app
 
 from chassis.db import Database
 from chassis.dead_letter_counts import DeadLetterCounts
+from chassis.overview import FurtherNeeds
 from chassis.people import FindUser
 from chassis.places import Place
 from chassis.sessions import Confirmations
@@ -37,6 +38,8 @@ class Runtime:
     places: Sequence[Place]
     #: What follows from events of this service, on a timeline.
     further_steps: FurtherSteps
+    #: What of this service waits for a person, besides messages and jobs.
+    further_needs: FurtherNeeds
 
 
 def runtime() -> Runtime:

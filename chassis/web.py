@@ -24,6 +24,7 @@ from chassis.messages_ui import messages_pages
 from chassis.navigation import home_link, navigation, place_links, role_name, timeline_url
 from chassis.observe.requests import init_observation
 from chassis.operations_api import operations
+from chassis.overview import FurtherNeeds, no_further_needs
 from chassis.people import FindUser
 from chassis.places import Place
 from chassis.problems import ProblemApi, register_error_handlers
@@ -77,13 +78,15 @@ def build_app(
     sign_in_url: str | None = None,
     jwks: Callable[[], KeySet] | None = None,
     further_steps: FurtherSteps = no_further_steps,
+    further_needs: FurtherNeeds = no_further_needs,
 ) -> Flask:
     """Return the application of a service.
 
     `blueprints` are REST (paths under /api/), `pages` HTML, `places` those of them that the bar leads to;
     `handlers` is what the service subscribes to: its web only tries out what they would do. auth, which
     has its own sign-in page and its own keys, names both in `sign_in_url` and `jwks`; the others get the OAuth client
-    and auth's published keys. `further_steps` is what a timeline says besides events.
+    and auth's published keys. `further_steps` is what a timeline says besides events, `further_needs`
+    what waits for a person besides messages and jobs.
     """
     app = Flask("chassis", root_path=str(_HERE))
     app.config.update(_config(settings, title))
@@ -99,6 +102,7 @@ def build_app(
         handlers=handlers,
         places=places,
         further_steps=further_steps,
+        further_needs=further_needs,
     )
     init_observation(app, settings)  # first: it also measures what the others refuse
     csrf = _FormProtection(app)

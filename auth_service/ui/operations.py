@@ -152,12 +152,13 @@ def _overviews() -> dict[str, Overview | None]:
     runtime().dead_letter_counts.begin()
     principal = current_principal()
     token = token_of(principal)
-    settings, database, handlers = runtime().settings, runtime().database, runtime().handlers
+    settings = runtime().settings
     ask: dict[str, Callable[[], Overview]] = {
         service: partial(neighbours.ask_service, url + OVERVIEW_PATH, token)
         for service, url in settings.internal_urls.items()
     }
-    ask[settings.service] = lambda: dict(OverviewSchema().dump(service_overview(database, handlers)))
+    own = partial(service_overview, runtime().database, runtime().handlers, runtime().further_needs)
+    ask[settings.service] = lambda: dict(OverviewSchema().dump(own()))
     return commands.tools().overviews.latest(ask, principal.user_id)
 
 
@@ -192,8 +193,11 @@ def _amiss(told: Overview, url: str) -> list[tuple[str, str]]:
         found.append((_("an event waits to be published for more than a minute"), url))
     if consumer and not consumer["working"]:
         found.append((_("its consumer does not work"), url))
-    if dead["open"]:
-        found.append((ngettext("%(num)d dead letter", "%(num)d dead letters", dead["open"]), url))
+    if dead["undecided"]:
+        found.append((ngettext("%(num)d dead letter", "%(num)d dead letters", dead["undecided"]), url))
+    if letters := told["needs_person"].get("letters"):
+        undelivered = ngettext("%(num)d letter was not delivered", "%(num)d letters were not delivered", letters)
+        found.append((undelivered, f"{runtime().settings.public_urls['billing']}/payouts"))
     if told["unknown_types"]:
         types = ", ".join(unknown["type"] for unknown in told["unknown_types"])
         found.append((_("somebody publishes events that nobody knows: %(types)s", types=types), url))

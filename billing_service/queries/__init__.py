@@ -17,7 +17,7 @@ from billing_service.queries.entries import EntryView, day_of_log, entries, pric
 from billing_service.queries.payouts import PayoutView, letter_is_due, payout_letter, payouts
 from billing_service.queries.reports import DayReport, Due, ReportLine, day_report, due_payouts, statements
 from billing_service.queries.rules import pricing_rules
-from billing_service.queries.summary import Books, books, letters_in_trouble
+from billing_service.queries.summary import Books, books, letters_in_trouble, needs_of_person
 from billing_service.queries.trace import steps_of_events
 from billing_service.queries.verify import Problem, verify, verify_day
 
@@ -48,6 +48,7 @@ __all__ = [
     "last_closed_day",
     "letter_is_due",
     "letters_in_trouble",
+    "needs_of_person",
     "payout_letter",
     "payouts",
     "prices",

@@ -34,6 +34,11 @@ def books(session: Session) -> Books:
     )
 
 
+def needs_of_person(session: Session) -> dict[str, int]:
+    """Return how much waits for a person besides messages and jobs, by its kind."""
+    return {"letters": letters_in_trouble(session)}
+
+
 def letters_in_trouble(session: Session) -> int:
     """Return how many letters were not delivered, or perhaps not."""
     in_trouble = select(func.count()).where(Payout.letter.in_((FAILED, UNKNOWN)))

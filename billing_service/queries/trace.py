@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from billing_service.models import LedgerEntry, LedgerTransaction, Payout
+from chassis.clock_offset import read_offset
 from chassis.timeline.steps import Step, What, milliseconds
 from messaging.trail import MadeEvent
 
@@ -17,9 +18,10 @@ _SERVICE = "billing"
 def steps_of_events(session: Session, made: Sequence[MadeEvent]) -> Iterator[Step]:
     """Yield the movements and the letters that these events tell of.
 
-    They have the moments of their events, which are of the same transaction: postings go by the clock of the business,
-    and that of a demonstration is ahead.
+    They have the moments of their events, which are of the same transaction: postings and letters go by the clock of
+    the business, and that of a demonstration is ahead, and moves on. It cannot say how long a letter took.
     """
+    is_demonstration = read_offset(session) > 0
     posted = _moments(made, "billing.transaction_posted.", "transaction_id")
     paid = _moments(made, "billing.payout_made.", "payout_id")
     movements = (
@@ -38,14 +40,15 @@ def steps_of_events(session: Session, made: Sequence[MadeEvent]) -> Iterator[Ste
             amount_cents=row.amount_cents,
         )
     for payout in session.scalars(select(Payout).where(Payout.id.in_(paid))):
-        took = None if payout.sent_at is None else max(payout.sent_at - payout.made_at, timedelta())
+        sent_at = None if is_demonstration else payout.sent_at
+        took = None if sent_at is None else max(sent_at - payout.made_at, timedelta())
         yield Step(
             at=paid[payout.id] + (took or timedelta()),
             service=_SERVICE,
             what=What.LETTER,
             id=payout.id,
             state=payout.letter,
-            took_ms=milliseconds(payout.made_at, payout.sent_at),
+            took_ms=milliseconds(payout.made_at, sent_at),
             amount_cents=payout.amount_cents,
         )
 

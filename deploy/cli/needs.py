@@ -35,8 +35,8 @@ def needs_of_services(services: Sequence[Mapping[str, Any]]) -> Iterator[Need]:
     """Yield what the numbers of the services say."""
     for service in services:
         name = service["name"]
-        if service["dead_letters"]:
-            detail = f"{service['dead_letters']} dead letters"
+        if service["undecided"]:
+            detail = f"{service['undecided']} dead letters"
             yield Need("dead-letters", name, detail, f"./ates dead-letters list --service {name}")
         age = service["oldest_pending_seconds"] or 0
         if age > OLD_PENDING_S:

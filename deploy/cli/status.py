@@ -115,6 +115,7 @@ def _service(name: str, run: Run) -> dict[str, Any]:
             "pending": None,
             "oldest_pending_seconds": None,
             "dead_letters": None,
+            "undecided": None,
             "unknown_types": [],
         }
         return found | {"ready": False} | absent
@@ -122,6 +123,7 @@ def _service(name: str, run: Run) -> dict[str, Any]:
         "pending": outbox.pending,
         "oldest_pending_seconds": outbox.oldest_pending_seconds,
         "dead_letters": sum(group.count for group in groups),
+        "undecided": sum(group.undecided for group in groups),
         "unknown_types": [
             {"service": name, "type": group.type, "count": group.count}
             for group in groups

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from functools import partial
 from types import MappingProxyType
+from typing import Any
 from uuid import uuid4
 
 import requests
@@ -130,8 +131,7 @@ class Accidents:
 
     def _send_an_event_that_is_refused(self) -> str:
         """A task that is done was given to somebody else, says an event: billing has charged that assignment before."""
-        tasks = self._admin.get("tracker", "/api/v1/tasks", scope="all", status="done", limit=1)["items"]
-        task = until("a task was done", lambda: next(iter(tasks), None))
+        task = until("a task was done", self._any_done_task)
         other = next(one for one in self._company.workers.values() if one.id != task["assignee"]["id"])
         data = {
             "task_id": task["id"],
@@ -144,6 +144,10 @@ class Accidents:
         self._send(Event.new("tracker.task_assigned.v1", subject=task["id"], sequence=1, data=data))
         self._wait_for_dead_letters(dead)
         return "Tasks told of an assignment twice, with two parrots: billing refused to charge the second."
+
+    def _any_done_task(self) -> Any:
+        done = self._admin.get("tracker", "/api/v1/tasks", scope="all", status="done", limit=1)
+        return next(iter(done["items"]), None)
 
     def _send(self, event: Event) -> None:
         """Send it over a connection of its producer's user: from anybody else nobody would believe it."""

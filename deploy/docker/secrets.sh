@@ -4,7 +4,8 @@
 #
 # The folder is closed to others and the files in it are not: whoever runs in a container is another user than you are.
 set -eu
-folder=${1:-"$(dirname "$0")/../../secrets"}
+root=$(cd "$(dirname "$0")/../.." && pwd)
+folder=${1:-"$root/secrets"}
 mkdir -p "$folder"
 chmod 700 "$folder"
 cd "$folder"
@@ -12,7 +13,9 @@ cd "$folder"
 random() { od -An -N24 -tx1 /dev/urandom | tr -d ' \n'; }
 keep() { [ -s "$1" ] || printf '%s\n' "$2" >"$1"; } # name, content
 
-keep postgres_password "$(random)"
+# The passwords once stood in .env. The data of Postgres know the administrator's; all others are set anew at each `up`.
+former=$([ ! -e "$root/.env" ] || sed -n 's/^POSTGRES_PASSWORD=//p' "$root/.env")
+keep postgres_password "${former:-$(random)}"
 keep ates_postgres_url "postgresql://postgres:$(cat postgres_password)@postgres:5432/postgres"
 keep ates_rabbitmq_url "amqp://ates:$(random)@broker:5672/ates"
 keep rabbitmq_erlang_cookie "$(random)"
@@ -24,4 +27,4 @@ for service in auth tracker billing analytics; do
     keep "${service}_amqp_url" "amqp://$service:$(random)@broker:5672/ates"
     keep "${service}_secret_key" "$(random)"
 done
-chmod 444 ./*
+chmod 644 ./*

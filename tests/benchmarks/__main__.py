@@ -21,6 +21,7 @@ from tests.benchmarks.relay import (
 from tests.benchmarks.servers import Servers, running_servers
 from tests.benchmarks.trouble import events_in_trouble
 from tests.benchmarks.weight import weight_of_an_idle_system
+from tests.benchmarks.working_day import a_working_day
 from tests.benchmarks.writer import a_request_with_an_event_beside_one_without
 
 BENCHMARKS: dict[str, Callable[[Servers], list[tuple[str, str]]]] = {
@@ -38,7 +39,10 @@ BENCHMARKS: dict[str, Callable[[Servers], list[tuple[str, str]]]] = {
     "business": latency_from_commit_to_ledger,
 }
 #: Of the system as `make up` starts it, with servers of its own.
-WHOLE: dict[str, Callable[[], list[tuple[str, str]]]] = {"weight": weight_of_an_idle_system}
+WHOLE: dict[str, Callable[[], list[tuple[str, str]]]] = {
+    "weight": weight_of_an_idle_system,
+    "users": a_working_day,
+}
 
 
 def main() -> None:

@@ -22,6 +22,7 @@ def says(**changes: Any) -> dict[str, Any]:
         "dead": {"open": 0, "undecided": 0, "groups": [], "further_groups": 0},
         "unknown_types": [],
         "gradual_replay": None,
+        "needs_person": {},
         "jobs": [],
     }
     return usual | changes
@@ -111,7 +112,9 @@ def test_what_needs_somebody_stands_first(house: House, others: Others) -> None:
         dead={"open": 398, "undecided": 398, "groups": [group], "further_groups": 0},
         unknown_types=[{"type": "tracker.task_burnt.v1", "count": 1}],
     )
-    others.says[BILLING] = says(jobs=[job(last_outcome="failed", last_detail="no seeds left")])
+    others.says[BILLING] = says(
+        jobs=[job(last_outcome="failed", last_detail="no seeds left")], needs_person={"letters": 2}
+    )
     page = console(house)
     for text in (
         "Tasks: an event waits to be published for more than a minute",
@@ -119,11 +122,17 @@ def test_what_needs_somebody_stands_first(house: House, others: Others) -> None:
         "Tasks: 398 dead letters",
         "Tasks: somebody publishes events that nobody knows: tracker.task_burnt.v1",
         "Accounts: a job failed: Closes the days",
+        "Accounts: 2 letters were not delivered",
     ):
         assert text in troubles(page)
     assert f'href="{TRACKER}/messages?type=billing.task_priced.v1&amp;reason=schema-invalid"' in page
     assert "Ask Rio" in page
     assert "no seeds left" in page
+
+
+def test_dead_letters_that_somebody_has_decided_about_need_nobody_any_more(house: House, others: Others) -> None:
+    others.says[TRACKER] = says(dead={"open": 398, "undecided": 0, "groups": [], "further_groups": 0})
+    assert "All is well" in troubles(console(house))
 
 
 def test_a_page_that_has_not_changed_is_not_sent_again(house: House) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import text
 
 from chassis.settings import Settings
 from messaging import inbox, message_context
@@ -128,4 +129,10 @@ def test_billing_tells_of_the_movements_and_the_letters_that_followed(migrated: 
     [payout], [letter] = of_kind(answer, "ledger"), of_kind(answer, "letter")
     assert (payout["state"], letter["state"], letter["took_ms"]) == ("payout", "pending", None)
     assert payout["amount_cents"] == -letter["amount_cents"] < 0
+
+    with house.database.transaction() as session:  # the clock of a demonstration went on by hours meanwhile
+        session.execute(text("UPDATE clock_offset SET seconds = 90000"))
+        session.execute(text("UPDATE payouts SET letter = 'sent', sent_at = made_at + interval '6 hours'"))
+    [sent] = of_kind(house.api(admin).get(f"/trace/{closed.headers['X-Request-ID']}"), "letter")
+    assert (sent["state"], sent["took_ms"], sent["at"]) == ("sent", None, letter["at"])
     house.dispose()

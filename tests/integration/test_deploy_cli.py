@@ -256,6 +256,9 @@ def test_events_of_unknown_types_are_named_and_nothing_is_well_until_somebody_de
     )
     told = operator.json("status", exit_code=1)
     assert (told["unknown_types"], told["services"][0]["dead_letters"]) == ([], 1)
+    execute(operator.databases["analytics"], "UPDATE held_message SET state = 'replay_requested', due_at = now()")
+    told = operator.json("status")  # somebody has decided, and it is still to be handled
+    assert (told["well"], told["services"][0]["dead_letters"]) == (True, 1)
 
     execute(
         operator.databases["analytics"],

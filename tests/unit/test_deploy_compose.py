@@ -2,7 +2,9 @@
 
 import json
 import re
+import shutil
 import stat
+import subprocess
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -116,7 +118,32 @@ def test_one_command_makes_every_password_and_key_and_keeps_those_that_are_there
     assert made["smtp_url"] == ""
     # The folder keeps others out, so that whoever runs in a container can read what is mounted from it.
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    assert {stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir()} == {0o444}
+    assert {stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir()} == {0o644}
+
+
+def test_the_password_that_postgres_was_made_with_is_taken_over_from_where_it_once_stood(tmp_path: Path) -> None:
+    script = tmp_path / "deploy" / "docker" / "secrets.sh"
+    script.parent.mkdir(parents=True)
+    shutil.copy(DOCKER / "secrets.sh", script)
+    (tmp_path / ".env").write_text("ATES_DEMO=0\nPOSTGRES_PASSWORD=grown-old\n")
+    subprocess.run([script], check=True)
+    assert (tmp_path / "secrets" / "postgres_password").read_text() == "grown-old\n"
+    assert ":grown-old@" in (tmp_path / "secrets" / "ates_postgres_url").read_text()
+
+
+def test_prometheus_keeps_our_label_of_a_job_that_the_alerts_name() -> None:
+    (scraped,) = yaml.safe_load((DOCKER / "observability" / "prometheus.yml").read_text())["scrape_configs"]
+    assert 'job="close_days"' in (DOCKER / "observability" / "alerts.yml").read_text()
+    assert scraped["honor_labels"] is True
+
+
+def test_a_container_counts_as_hung_after_as_many_answers_as_a_process_of_make_up(containers: dict[str, Any]) -> None:
+    script, patience = (DOCKER / "healthy.sh").read_text(), Patience()
+    assert f"answers /livez {patience.every:.0f};" in script
+    assert re.findall(r"limit=(\d+)", script) == [str(patience.bad_answers_at_first), str(patience.bad_answers)]
+    checks = [each["healthcheck"] for each in containers.values() if "deploy/docker/healthy.sh" in str(each)]
+    assert {check["interval"] for check in checks} == {f"{patience.every:.0f}s"}
+    assert {check["timeout"] for check in checks} == {f"{patience.every + 5:.0f}s"}  # /readyz is asked after it
 
 
 def test_every_variable_is_explained_and_every_explained_variable_has_an_effect() -> None:
