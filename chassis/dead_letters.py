@@ -25,12 +25,13 @@ from messaging.dead_letters import (
     read_dead_letter,
     replay_edited,
     replay_gradually,
+    retry_one,
     retry_waiting,
     stop_gradual_replay,
     try_out,
     write_note,
 )
-from messaging.errors import LetterNotDead, LetterUnknown, ReplayUnderWay
+from messaging.errors import LetterNotDead, LetterUnknown, NotWaiting, ReplayUnderWay
 from messaging.tables import HeldMessage
 
 #: A letter that dies again moves to the end, and is news again.
@@ -43,6 +44,10 @@ class DeadLetterNotFound(NotFound):
 
 class AlreadyDecided(Conflict):
     """Somebody has decided about the letter before: once is enough."""
+
+
+class WaitsNot(Conflict):
+    """The event does not wait for its next attempt."""
 
 
 class ReplayGoesOn(Conflict):
@@ -133,6 +138,12 @@ def try_letter(letter_id: UUID, changes: Mapping[str, Any] | None = None) -> Tri
         )
 
 
+def retry_waiting_event(event_id: UUID) -> None:
+    """Have one event tried at once that waits for its next attempt. Raises DeadLetterNotFound or WaitsNot."""
+    with _refusals(event_id), runtime().database.transaction() as session:
+        retry_one(session, event_id, by=_actor())
+
+
 def retry_all() -> int:
     """Have everything tried at once that waits for its next attempt; return how much that is."""
     with runtime().database.transaction() as session:
@@ -177,6 +188,8 @@ def _refusals(letter_id: UUID) -> Iterator[None]:
         raise DeadLetterNotFound(N_("There is no dead letter %(id)s."), id=letter_id) from error
     except LetterNotDead as error:
         raise AlreadyDecided(N_("This dead letter was replayed or discarded before.")) from error
+    except NotWaiting as error:
+        raise WaitsNot(N_("This event does not wait for its next attempt.")) from error
     except PermanentError as error:
         text = N_("The event would die again: %(why)s")
         raise InvalidEvent(text, errors={"event": [str(error)]}, why=error) from error

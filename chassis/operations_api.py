@@ -1,5 +1,6 @@
 """REST for operators, beside `chassis.messages_api`: how the service fares, its jobs, large replays, trials."""
 
+from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
@@ -14,14 +15,13 @@ from chassis.input.fields import Text
 from chassis.input.text import is_text
 from chassis.lists import lists
 from chassis.messages_api import DeadLetterSchema, SelectionSchema
-from chassis.overview import gradual_replay_words, job_words, service_overview
+from chassis.overview import job_words, service_overview
 from chassis.paging import Page, PageArgs
 from chassis.people import Role
 from chassis.runtime import runtime
 from chassis.scheduled_jobs import request_run
 from messaging.dead_letters import (
     DeadLetterView,
-    Decision,
     Progress,
     Selection,
     Trial,
@@ -146,7 +146,8 @@ class OverviewSchema(Schema):
     consumer = fields.Nested(ConsumerOverviewSchema, allow_none=True)
     waiting = fields.Integer(metadata={"description": "Events that wait for their next attempt, or behind one"})
     dead = fields.Nested(DeadOverviewSchema)
-    unknown_types = fields.List(fields.Nested(UnknownTypeSchema))
+    unknown_types = fields.List(fields.Nested(UnknownTypeSchema), metadata={"description": "The largest"})
+    further_unknown_types = fields.Integer(metadata={"description": "Those that are not among them"})
     gradual_replay = fields.Nested(GradualReplaySchema, allow_none=True, metadata={"description": "The latest"})
     needs_person = fields.Dict(
         keys=fields.String(),
@@ -232,11 +233,11 @@ def get_waiting(args: dict[str, Any]) -> Page[DeadLetterView]:
 @operations.post("/waiting/<uuid:event_id>/retry")
 @operations.response(202, RetriedOneSchema)
 @operations.alt_response(404, description="No such event is held")
-@operations.alt_response(409, description="Its turn has not come, or it is done with")
+@operations.alt_response(409, description="It is dead, its turn has not come, or it is done with")
 @require_roles(Role.ADMIN)
 def retry_waiting(event_id: UUID) -> dict[str, UUID]:
     """Try an event at once that waits for its next attempt"""
-    dead_letters.decide_about(event_id, Decision.REPLAY)
+    dead_letters.retry_waiting_event(event_id)
     return {"id": event_id}
 
 
@@ -250,7 +251,7 @@ def get_gradual_replay() -> dict[str, Any]:
         found = latest_gradual_replay(session)
     if found is None:
         raise NotFound(N_("Nothing was ever replayed gradually."))
-    return gradual_replay_words(found)
+    return asdict(found)
 
 
 @operations.post("/dead-letters/gradual-replay")

@@ -19,7 +19,6 @@ from messaging import (
 )
 from messaging.dead_letters import (
     DeadLetterGroup,
-    GradualReplayView,
     dead_letter_groups,
     group_notes,
     latest_gradual_replay,
@@ -31,7 +30,8 @@ from messaging.tables import DeadLetterNote
 OVERVIEW_PATH = "/api/v1/messages/overview"
 #: What waits for a person besides messages and jobs: how many, by their kind, as in {"letters": 3}.
 FurtherNeeds = Callable[[Session], Mapping[str, int]]
-#: Groups of dead letters that are told one by one, the largest.
+#: Groups of dead letters, and unknown types, that are told one by one, the largest: what a type is called, and how
+#: many there are, is up to whoever sends.
 _GROUPS = 20
 #: Seconds after which the consumer ought to have looked at its queue again.
 _SILENT_AFTER = 60
@@ -48,15 +48,15 @@ def service_overview(database: Database, handlers: HandlerTable, further_needs: 
         groups = dead_letter_groups(session)
         outbox = {**asdict(outbox_status(session)), "published_per_minute": published_per_minute(session)}
         replay = latest_gradual_replay(session)
+        unknown = [group for group in groups if group.reason == UnknownType.reason]
         return {
             "outbox": outbox,
             "consumer": _consumer(session, handlers, database.registry) if handlers else None,
             "waiting": count_waiting(session),
             "dead": _dead(groups, group_notes(session)),
-            "unknown_types": [
-                {"type": group.type, "count": group.count} for group in groups if group.reason == UnknownType.reason
-            ],
-            "gradual_replay": None if replay is None else gradual_replay_words(replay),
+            "unknown_types": [{"type": group.type, "count": group.count} for group in unknown[:_GROUPS]],
+            "further_unknown_types": max(0, len(unknown) - _GROUPS),
+            "gradual_replay": None if replay is None else asdict(replay),
             "needs_person": {kind: number for kind, number in further_needs(session).items() if number},
             "jobs": [job_words(job) for job in list_jobs(session)],
         }
@@ -76,11 +76,6 @@ def job_words(job: ScheduledJob) -> dict[str, Any]:
         "requested_at": job.requested_at,
         "requested_by": job.requested_by,
     }
-
-
-def gradual_replay_words(replay: GradualReplayView) -> dict[str, Any]:
-    """Return a gradual replay as programs see it."""
-    return asdict(replay)
 
 
 def _consumer(session: Session, handlers: HandlerTable, registry: SchemaRegistry) -> dict[str, Any]:

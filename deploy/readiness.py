@@ -38,6 +38,6 @@ class Readiness:
         """Tell whether the process does its work, or would if a person did theirs."""
         try:
             answer = requests.get(f"{self._address_of(name)}/readyz", timeout=2)
-        except requests.RequestException:
+            return answer.ok or str(answer.json()["doing"]).startswith(WAITING_FOR_PERSON)
+        except (requests.RequestException, KeyError, TypeError):  # also what is no answer of a process of ours
             return False
-        return answer.ok or answer.json()["doing"].startswith(WAITING_FOR_PERSON)

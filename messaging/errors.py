@@ -26,6 +26,7 @@ MessagingError               catch this one to catch them all
     ReplayUnderWay           a gradual replay: another one goes on
     LetterUnknown            a decision: no dead letter has this id
     LetterNotDead            a decision: somebody decided before
+    NotWaiting               a retry: the event does not wait for its next attempt
 """
 
 
@@ -160,4 +161,13 @@ class LetterNotDead(MessagingError):
     def __init__(self, state: str) -> None:
         """Take the state that it is in instead."""
         super().__init__(f"the letter is not dead: {state}")
+        self.state = state
+
+
+class NotWaiting(MessagingError):
+    """The event does not wait for its next attempt, so it cannot be had at once."""
+
+    def __init__(self, state: str) -> None:
+        """Take the state that it is in instead."""
+        super().__init__(f"the event does not wait for its next attempt: {state}")
         self.state = state

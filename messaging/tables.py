@@ -269,7 +269,7 @@ class DeadLetterAction(Base):
 
 #: What a body says, NULL if it is no JSON that Postgres can keep: so a search can look into all of them.
 HELD_BODY = """
-    CREATE FUNCTION held_body(body bytea) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE STRICT COST 1000 AS $$
+    CREATE OR REPLACE FUNCTION held_body(body bytea) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE STRICT COST 1000 AS $$
     BEGIN
         RETURN convert_from(body, 'UTF8')::jsonb;
     EXCEPTION WHEN data_exception OR program_limit_exceeded OR statement_too_complex THEN
@@ -279,7 +279,7 @@ HELD_BODY = """
 event.listen(
     HeldMessage.__table__,
     "after_create",
-    DDL(HELD_BODY.replace("CREATE", "CREATE OR REPLACE")),  # type: ignore[no-untyped-call]
+    DDL(HELD_BODY),  # type: ignore[no-untyped-call]
 )
 event.listen(
     HeldMessage.__table__,

@@ -117,6 +117,7 @@ def events() -> str:
             if overview
             for unknown in overview["unknown_types"]
         ],
+        further_unknown=sum(overview["further_unknown_types"] for overview in told.values() if overview),
         queue_url=_queue_url,
         queues={"unread": unread_queue(EXCHANGE), "unrouted": unrouted_name(EXCHANGE)},
         messages_urls=_messages_urls(),
@@ -199,7 +200,8 @@ def _amiss(told: Overview, url: str) -> list[tuple[str, str]]:
         undelivered = ngettext("%(num)d letter was not delivered", "%(num)d letters were not delivered", letters)
         found.append((undelivered, f"{runtime().settings.public_urls['billing']}/payouts"))
     if told["unknown_types"]:
-        types = ", ".join(unknown["type"] for unknown in told["unknown_types"])
+        rest = ["…"] if told["further_unknown_types"] else []
+        types = ", ".join([*(unknown["type"] for unknown in told["unknown_types"]), *rest])
         found.append((_("somebody publishes events that nobody knows: %(types)s", types=types), url))
     found += [
         (_("a job failed: %(job)s", job=translate(job["words"])), jobs)

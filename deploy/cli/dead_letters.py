@@ -26,16 +26,19 @@ from messaging.dead_letters import (
     Actor,
     DeadLetterStory,
     Decision,
+    FieldIs,
     Selection,
     count_dead_letters,
     dead_letter_groups,
     decide,
     decide_all,
+    latest_gradual_replay,
     list_dead_letters,
     read_dead_letter,
     replay_edited,
     replay_gradually,
     retry_waiting,
+    stop_gradual_replay,
 )
 from messaging.errors import LetterNotDead, LetterUnknown, ReplayUnderWay
 
@@ -53,9 +56,19 @@ def _options(*options: Callable[[F], F]) -> Callable[[F], F]:
     return add
 
 
+def _field(_context: click.Context, _option: click.Parameter, value: str | None) -> FieldIs | None:
+    try:
+        return None if value is None else FieldIs.parse(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
 _selection = _options(
     click.option("--type", help="Only events of this type, as in tracker.task_assigned.v1."),
     click.option("--reason", help="Only those that died for this reason, as in schema-invalid."),
+    click.option(
+        "--field", callback=_field, help="Only those in which a field has this value, as in data.task_id=7f0c..."
+    ),
 )
 _about = _options(
     click.argument("letter_ids", metavar="[ID]...", type=click.UUID, nargs=-1),
@@ -77,14 +90,23 @@ def dead_letters() -> None:
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="How many of each service.")
 @json_option
 def list_command(
-    *, service: str | None, type: str | None, reason: str | None, state: str, limit: int, as_json: bool
+    *,
+    service: str | None,
+    type: str | None,
+    reason: str | None,
+    field: FieldIs | None,
+    state: str,
+    limit: int,
+    as_json: bool,
 ) -> None:
     """Show dead letters, in groups and one by one."""
     run = running_system()
     items, groups, total = [], [], 0
     for name in chosen_services(run, service):
         with _database(run, name) as session:
-            found = list_dead_letters(session, limit=limit, type=type, reason=reason, states=STATE_FILTERS[state])
+            found = list_dead_letters(
+                session, limit=limit, type=type, reason=reason, field=field, states=STATE_FILTERS[state]
+            )
             items += [{"service": name, **asdict(letter)} for letter in found]
             groups += [{"service": name, **asdict(group)} for group in dead_letter_groups(session)]
             total += count_dead_letters(session)
@@ -162,10 +184,10 @@ def replay_command(
 ) -> None:
     """Have dead letters handled once more.
 
-    Those with these ids, those of a --type and --reason, or --all.
+    Those with these ids, those of a --type, --reason and --field, or --all.
     """
     if gradually and (edited or letter_ids):
-        raise click.UsageError("--gradually is about many: say --type and --reason, or --all.")
+        raise click.UsageError("--gradually is about many: say --type, --reason and --field, or --all.")
     if edited is None:
         _decide(Decision.REPLAY, letter_ids, gradually=gradually, as_json=as_json, **about)
     elif len(letter_ids) == 1:
@@ -189,9 +211,39 @@ def _replay_edited(letter_id: UUID, service: str | None, edited: Path, *, as_jso
 def discard_command(*, letter_ids: Sequence[UUID], as_json: bool, **about: Any) -> None:
     """Discard dead letters: they are never handled. Their records stay.
 
-    Those with these ids, those of a --type and --reason, or --all.
+    Those with these ids, those of a --type, --reason and --field, or --all.
     """
     _decide(Decision.DISCARD, letter_ids, as_json=as_json, **about)
+
+
+@dead_letters.command("gradual")
+@service_option
+@click.option("--stop", is_flag=True, help="Take no further step; what is under way comes to its end.")
+@json_option
+def gradual_command(*, service: str | None, stop: bool, as_json: bool) -> None:
+    """Show how far the latest gradual replay of each service is, or stop it."""
+    run = running_system()
+    found: list[dict[str, Any]] = []
+    for name in chosen_services(run, service):
+        with _database(run, name) as session, session.begin():
+            if stop:
+                stop_gradual_replay(session)
+            latest = latest_gradual_replay(session)
+        if latest is not None:
+            found.append({"service": name, **asdict(latest)})
+    if as_json:
+        print_json({"items": found})
+    elif found:
+        for replay in found:
+            click.echo(_gradual_in_words(replay))
+    else:
+        click.echo("Nothing was ever replayed gradually.")
+
+
+def _gradual_in_words(replay: dict[str, Any]) -> str:
+    outcome = ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in replay["outcome"].items())
+    began = f"begun by {replay['actor_name']} at {replay['started_at'].isoformat(' ', 'seconds')}"
+    return f"{replay['service']}: {replay['state']}, {replay['taken']} of {replay['total']} ({outcome}); {began}"
 
 
 @dead_letters.command("retry")
@@ -218,12 +270,13 @@ def _decide(
     service: str | None,
     type: str | None,
     reason: str | None,
+    field: FieldIs | None,
     everything: bool,
     as_json: bool,
     gradually: bool = False,
 ) -> None:
-    if sum((bool(letter_ids), bool(type or reason), everything)) != 1:
-        raise click.UsageError("Say which dead letters: ids, or --type and --reason, or --all.")
+    if sum((bool(letter_ids), bool(type or reason or field), everything)) != 1:
+        raise click.UsageError("Say which dead letters: ids, or --type, --reason and --field, or --all.")
     run = running_system()
     decided: list[dict[str, Any]] = []
     for letter_id in letter_ids:
@@ -231,21 +284,33 @@ def _decide(
         with _database(run, name) as session, session.begin():
             decide(session, letter_id, decision, by=_operator())
         decided.append({"service": name, "id": letter_id})
+    refusals: list[str] = []
     for name in [] if letter_ids else chosen_services(run, service):
-        with _database(run, name) as session, session.begin():
-            chosen, by = Selection(type, reason), _operator()
-            if gradually:
-                count = replay_gradually(session, chosen, by=by)
-            else:
-                count = decide_all(session, chosen, decision, by=by)
-        decided.append({"service": name, "requested": count})
-    _answer(decided, decision, as_json=as_json)
+        try:
+            with _database(run, name) as session, session.begin():
+                chosen, by = Selection(type, reason, field=field), _operator()
+                if gradually:
+                    count = replay_gradually(session, chosen, by=by)
+                else:
+                    count = decide_all(session, chosen, decision, by=by)
+            decided.append({"service": name, "requested": count})
+        except DeployError as error:
+            refusals.append(str(error))  # what is decided in the other services is told all the same
+    if decided:
+        _answer(decided, decision, as_json=as_json, gradually=gradually)
+    if refusals:
+        raise DeployError("\n".join(refusals))
 
 
-def _answer(decided: list[dict[str, Any]], decision: Decision, *, as_json: bool) -> None:
+def _answer(decided: list[dict[str, Any]], decision: Decision, *, as_json: bool, gradually: bool = False) -> None:
     requested = sum(entry.get("requested", 1) for entry in decided)
     if as_json:
         print_json({"requested": requested, "state": decision.value, "items": decided})
+    elif gradually:
+        click.echo(
+            f"Dead letters to be replayed: {requested}; in each service one at first. "
+            "How far it is: ./ates dead-letters gradual"
+        )
     else:
         then = " The consumers carry it out in a moment." if decision is Decision.REPLAY else ""
         click.echo(f"Dead letters, {decision.value.replace('_', ' ')}: {requested}.{then}")

@@ -99,9 +99,9 @@ def _condition(process: Mapping[str, Any], seconds: int | None) -> dict[str, Any
         return {"ready": None, "doing": ""}
     try:
         answer = requests.get(f"{process['health']}/readyz", timeout=9)
-    except requests.RequestException:
+        return {"ready": answer.ok, "doing": answer.json()["doing"]}
+    except (requests.RequestException, KeyError, TypeError):
         return {"ready": False, "doing": "starting" if seconds < _STARTED_AFTER else "no answer"}
-    return {"ready": answer.ok, "doing": answer.json()["doing"]}
 
 
 def _service(name: str, run: Run) -> dict[str, Any]:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         decide,
         decide_all,
         replay_edited,
+        retry_one,
         retry_waiting,
     )
     from messaging.dead_letters.gradual import (
@@ -91,6 +92,7 @@ __all__ = [
     "recent_decisions",
     "replay_edited",
     "replay_gradually",
+    "retry_one",
     "retry_waiting",
     "stop_gradual_replay",
     "try_out",

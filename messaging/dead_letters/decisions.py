@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from messaging.dead_letters.rules import revise
 from messaging.dead_letters.search import FieldIs
 from messaging.envelope import CONTENT_TYPE, Event
-from messaging.errors import LetterNotDead, LetterUnknown
+from messaging.errors import LetterNotDead, LetterUnknown, NotWaiting
 from messaging.held import lock_lines, release
 from messaging.held.rows import PLACEHOLDER
 from messaging.held.states import Action, State
@@ -105,6 +105,12 @@ def retry_waiting(session: Session, *, by: Actor) -> int:
     return _write_down(session, _WAITS, Decision.REPLAY, by)
 
 
+def retry_one(session: Session, event_id: UUID, *, by: Actor) -> None:
+    """Have one event tried at once that waits for its next attempt. Raises LetterUnknown or NotWaiting."""
+    if not _write_down(session, and_(HeldMessage.id == event_id, _WAITS), Decision.REPLAY, by):
+        raise NotWaiting(_state_of(session, event_id))
+
+
 def replay_edited(
     session: Session, letter_id: UUID, changes: Mapping[str, Any], *, by: Actor, registry: SchemaRegistry
 ) -> Event:
@@ -183,7 +189,11 @@ def _write_down(session: Session, which: ColumnElement[bool], decision: Decision
 
 
 def _refuse(session: Session, letter_id: UUID) -> NoReturn:
+    raise LetterNotDead(_state_of(session, letter_id))
+
+
+def _state_of(session: Session, letter_id: UUID) -> str:
     state = session.scalars(select(HeldMessage.state).where(HeldMessage.id == letter_id)).one_or_none()
     if state is None:
         raise LetterUnknown(f"there is no dead letter {letter_id}")
-    raise LetterNotDead(state)
+    return state

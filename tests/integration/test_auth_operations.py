@@ -21,6 +21,7 @@ def says(**changes: Any) -> dict[str, Any]:
         "waiting": 0,
         "dead": {"open": 0, "undecided": 0, "groups": [], "further_groups": 0},
         "unknown_types": [],
+        "further_unknown_types": 0,
         "gradual_replay": None,
         "needs_person": {},
         "jobs": [],
@@ -178,8 +179,10 @@ def test_who_publishes_and_who_reads_which_version_and_what_nobody_reads(house: 
 
 
 def test_an_unknown_type_alarms_and_an_unread_one_does_not(house: House, others: Others) -> None:
-    others.says[ANALYTICS] = says(unknown_types=[{"type": "tracker.task_burnt.v1", "count": 5}])
+    burnt = [{"type": "tracker.task_burnt.v1", "count": 5}]
+    others.says[ANALYTICS] = says(unknown_types=burnt, further_unknown_types=7)
     page = house.browser("root").get("/operations/events?lang=en").text
     alarm = page.split('aria-labelledby="unknown"')[1].split("</section>")[0]
     assert "tracker.task_burnt.v1" in alarm
+    assert "and 7 further types" in alarm
     assert "auth.user_signed_in" not in alarm

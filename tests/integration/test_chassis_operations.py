@@ -74,6 +74,13 @@ def test_the_overview_tells_what_flows_what_waits_and_what_is_dead(house: House,
     assert [(job["name"], job["words"]) for job in told["jobs"]] == [("sweep", "Sweeps the perches")]
 
 
+def test_an_overview_stays_short_however_many_types_somebody_invents(house: House, admin: UUID) -> None:
+    for n in range(25):
+        bury(house, b"{}", UnknownType("nobody listens"), type=f"tracker.task_burnt_{n}.v1")
+    told = overview(house, admin)
+    assert (len(told["unknown_types"]), told["further_unknown_types"]) == (20, 5)
+
+
 def test_a_consumer_that_nobody_hears_of_does_not_work(house: House, admin: UUID) -> None:
     assert overview(house, admin)["consumer"]["working"] is False
     with house.database.transaction() as session:

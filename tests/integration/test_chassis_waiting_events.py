@@ -119,6 +119,21 @@ def test_what_waits_behind_another_can_neither_be_hurried_nor_discarded(house: H
     assert state(house, blocked) == State.BLOCKED
 
 
+def test_a_retry_is_for_what_waits_and_leaves_dead_letters_to_those_who_decide_about_them(
+    house: House, admin: UUID
+) -> None:
+    waiting, dead = fail(house, priced(1, str(uuid4()))), priced(1, str(uuid4()))
+    with house.database.transaction() as session:
+        die(session, as_sent(dead), None, SchemaInvalid("no"), attempts=1, line=None)
+    api = house.api(admin)
+    assert api.post(f"/messages/waiting/{waiting}/retry").status_code == 202
+    assert is_due(house, waiting)
+    refused = api.post(f"/messages/waiting/{dead.id}/retry")
+    assert (refused.status_code, refused.json["detail"]) == (409, "This event does not wait for its next attempt.")
+    assert state(house, dead.id) == State.DEAD
+    assert api.post(f"/messages/waiting/{uuid4()}/retry").status_code == 404
+
+
 def test_a_letter_behind_which_others_wait_says_so_and_what_lets_them_go(house: House, admin: UUID) -> None:
     subject = str(uuid4())
     dead = priced(1, subject)

@@ -215,11 +215,14 @@ def test_a_process_that_ends_again_and_again_is_not_well_even_while_it_is_ready(
     assert "AGAIN AND AGAIN" in operator.run("status").output
 
 
-def test_a_process_that_does_not_answer_is_not_well_however_young_it_is(operate: Operate, ready: str) -> None:
+@pytest.mark.parametrize("speaks", [False, True], ids=["silent", "does not speak as a process of ours"])
+def test_a_process_that_does_not_answer_is_not_well_however_young_it_is(
+    operate: Operate, ready: str, speaks: bool
+) -> None:
     operator = operate()
     with subprocess.Popen(["sleep", "infinity"]) as young:
         processes = healthy(os.getpid(), ready)
-        processes[-1] |= {"pid": young.pid, "health": AWAY}
+        processes[-1] |= {"pid": young.pid, "health": f"{ready}/nowhere" if speaks else AWAY}
         with_processes(operator, processes)
         try:
             told = operator.json("status", exit_code=1)

@@ -169,3 +169,34 @@ def test_many_are_replayed_gradually_and_one_such_replay_at_a_time(office: Offic
     assert again.exit_code == 1
     assert "a gradual replay is under way" in again.output
     assert office.run("replay", str(letters[0]), "--gradually").exit_code == 2
+
+
+def test_what_one_service_begins_is_told_although_another_refuses(office: Office) -> None:
+    for service in ("tracker", "billing"):
+        office.bury(service, priced())
+    office.json("replay", "--all", "--gradually", "--service", "billing")
+    told = office.run("replay", "--all", "--gradually")
+    assert told.exit_code == 1
+    assert "Dead letters to be replayed: 1; in each service one at first." in told.output
+    assert "billing: a gradual replay is under way" in told.output
+
+
+def test_a_gradual_replay_is_watched_and_stopped(office: Office) -> None:
+    assert "Nothing was ever replayed gradually." in office.run("gradual").output
+    office.bury("tracker", priced())
+    office.json("replay", "--all", "--gradually", "--service", "tracker")
+    (running,) = office.json("gradual")["items"]
+    assert (running["service"], running["state"], running["total"], running["taken"]) == ("tracker", "running", 1, 0)
+    assert [one["state"] for one in office.json("gradual", "--stop")["items"]] == ["stopped"]
+    told = office.run("gradual", "--service", "tracker").output
+    assert "tracker: stopped, 0 of 1 (0 under way, 0 handled, 0 dead again, 0 behind)" in told
+
+
+def test_letters_are_found_and_decided_about_by_a_field_of_their_events(office: Office) -> None:
+    event = priced()
+    letter, other = office.bury("tracker", event), office.bury("tracker", priced())
+    field = f"data.task_id={event.data['task_id']}"
+    assert [item["id"] for item in office.json("list", "--field", field)["items"]] == [str(letter)]
+    assert office.json("discard", "--field", field)["requested"] == 1
+    assert office.state("tracker", other) == State.DEAD
+    assert office.run("list", "--field", "task_id").exit_code == 2

@@ -30,3 +30,13 @@ def test_a_process_that_waits_for_a_person_has_started(
 ) -> None:
     monkeypatch.setattr(requests, "get", lambda *_, **__: answer(status, doing))
     assert Readiness(lambda name: f"http://{name}").is_ready("billing.consumer") is started
+
+
+@pytest.mark.parametrize("body", [b"", b"<h1>Bad Gateway</h1>", b"[]", b"null", b'{"status": "any"}'])
+def test_an_answer_that_is_not_that_of_a_probe_is_that_of_nobody_ready(
+    monkeypatch: pytest.MonkeyPatch, body: bytes
+) -> None:
+    made = answer(502, "")
+    made._content = body
+    monkeypatch.setattr(requests, "get", lambda *_, **__: made)
+    assert not Readiness(lambda name: f"http://{name}").is_ready("billing.consumer")
