@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
@@ -252,15 +253,15 @@ def _gradual_in_words(replay: dict[str, Any]) -> str:
 def retry_command(*, service: str | None, as_json: bool) -> None:
     """Try all events now that wait for their next attempt."""
     run = running_system()
-    retried: list[dict[str, Any]] = []
-    for name in chosen_services(run, service):
-        with _database(run, name) as session, session.begin():
-            retried.append({"service": name, "requested": retry_waiting(session, by=_operator())})
-    requested = sum(entry["requested"] for entry in retried)
-    if as_json:
-        print_json({"requested": requested, "items": retried})
-    else:
-        click.echo(f"Events that get their next attempt now: {requested}.")
+
+    def tell(retried: list[dict[str, Any]]) -> None:
+        requested = sum(entry["requested"] for entry in retried)
+        if as_json:
+            print_json({"requested": requested, "items": retried})
+        else:
+            click.echo(f"Events that get their next attempt now: {requested}.")
+
+    _in_each(run, service, lambda session: retry_waiting(session, by=_operator()), tell)
 
 
 def _decide(
@@ -284,20 +285,34 @@ def _decide(
         with _database(run, name) as session, session.begin():
             decide(session, letter_id, decision, by=_operator())
         decided.append({"service": name, "id": letter_id})
+    if letter_ids:
+        _answer(decided, decision, as_json=as_json)
+        return
+    chosen, by = Selection(type, reason, field=field), _operator()
+
+    def decide_in(session: Session) -> int:
+        if gradually:
+            return replay_gradually(session, chosen, by=by)
+        return decide_all(session, chosen, decision, by=by)
+
+    _in_each(run, service, decide_in, partial(_answer, decision=decision, as_json=as_json, gradually=gradually))
+
+
+def _in_each(
+    run: Run, service: str | None, work: Callable[[Session], int], tell: Callable[[list[dict[str, Any]]], None]
+) -> None:
+    """Do the work in each service. What was done is told, also when some refuse; then what they say is raised."""
+    done: list[dict[str, Any]] = []
     refusals: list[str] = []
-    for name in [] if letter_ids else chosen_services(run, service):
+    for name in chosen_services(run, service):
         try:
             with _database(run, name) as session, session.begin():
-                chosen, by = Selection(type, reason, field=field), _operator()
-                if gradually:
-                    count = replay_gradually(session, chosen, by=by)
-                else:
-                    count = decide_all(session, chosen, decision, by=by)
-            decided.append({"service": name, "requested": count})
+                count = work(session)
+            done.append({"service": name, "requested": count})
         except DeployError as error:
-            refusals.append(str(error))  # what is decided in the other services is told all the same
-    if decided:
-        _answer(decided, decision, as_json=as_json, gradually=gradually)
+            refusals.append(str(error))
+    if done:
+        tell(done)
     if refusals:
         raise DeployError("\n".join(refusals))
 

@@ -142,7 +142,8 @@ def test_the_pictures_of_the_demo_parrots_are_kept_by_the_browser(house: House) 
     with browser.get(pictures[0]) as picture:
         assert (picture.status_code, picture.mimetype) == (200, "image/webp")
         assert "max-age=31536000" in picture.headers["Cache-Control"]
-    assert browser.get("/sign-in/parrots/nobody.webp").status_code == 404
+    for nobody in ("nobody", "%00", "..%2F..%2Fnobody", "n" * 1_000):
+        assert browser.get(f"/sign-in/parrots/{nobody}.webp").status_code == 404
 
 
 def test_the_sign_in_page_comes_in_less_than_60_kilobytes(house: House) -> None:
