@@ -6,6 +6,7 @@ they would be acked and lost.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from weakref import WeakSet
 
 from psycopg2.extensions import TRANSACTION_STATUS_INERROR
 from sqlalchemy import event
@@ -15,12 +16,16 @@ from sqlalchemy.orm import Session, sessionmaker
 from messaging.errors import EndsTheTransaction
 
 _GUARDED = "messaging.guarded"
+#: Those that `guard_transactions` has seen. `event.contains` would answer by the place in memory, and so perhaps for
+#: another sessionmaker that once stood there.
+_seen: WeakSet[sessionmaker[Session]] = WeakSet()
 
 
 def guard_transactions(sessions: sessionmaker[Session]) -> None:
     """Let `unbroken` see each commit of these sessions before it is one."""
-    if not event.contains(sessions, "before_commit", _refuse_commit):
+    if sessions not in _seen:
         event.listen(sessions, "before_commit", _refuse_commit, insert=True)
+        _seen.add(sessions)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """A handler that ends the transaction it was given gets an error, before other events of the batch are lost."""
 
+import gc
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -72,3 +73,15 @@ def test_who_owns_the_transaction_may_commit_it_between_two_blocks(sessions: ses
                 pass
             session.commit()
     assert done(sessions) == [1, 2]
+
+
+def test_a_commit_is_refused_also_where_another_sessionmaker_once_stood_in_memory() -> None:
+    places = set()
+    for _ in range(20):
+        gc.collect()  # those of before leave their places
+        sessions = sessionmaker()
+        guard_transactions(sessions)
+        with pytest.raises(EndsTheTransaction, match="commits"), sessions.begin() as session, unbroken(session):
+            session.commit()
+        places.add(id(sessions))
+    assert len(places) < 20

@@ -61,10 +61,10 @@ def _create(session: Session, words: TaskText, creator_id: UUID, random: Random)
         description=words.description,
         created_by=creator_id,
         assignee_id=draw_one(session, random),
+        assignment_no=1,
         created_at=now,
     )
     session.add(task)
-    session.flush()
     publish(session, events.task_created(task, sequence=task.next_sequence()))
     assigned = events.task_assigned(
         task.public_id,
@@ -75,6 +75,7 @@ def _create(session: Session, words: TaskText, creator_id: UUID, random: Random)
         assigned_at=now,
     )
     publish(session, assigned)
+    session.flush()  # with both events counted: the row is written once
     session.add(
         Assignment(
             task_number=task.id,
