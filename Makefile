@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help up demo test test-compose soak check bench screenshots pictures env clean
+.PHONY: help up demo test test-all test-compose soak check bench screenshots pictures env clean
 
 help: ## Show this
 	@echo "aTES. On a fresh Debian or Ubuntu with Python 3.11, 'make up' is all it takes."
@@ -17,8 +17,13 @@ demo: ## A month of the company's life in the running system; ARGS="--days 7 --p
 	@exec .venv/bin/python -m deploy.demo $(ARGS)
 
 # Four workers, whatever the cores: tests wait more than they compute.
-test: env ## Run every test, against real Postgres, RabbitMQ and a real browser
-	.venv/bin/python -m pytest --numprocesses 4 --no-loadscope-reorder $(ARGS)
+PYTEST = .venv/bin/python -m pytest --numprocesses 4 --no-loadscope-reorder
+
+test: env ## Run the tests, against real Postgres, RabbitMQ and a real browser
+	$(PYTEST) $(ARGS)
+
+test-all: env ## The same with those that are slow, as CI does: chaos, kills at every point, every page in several looks
+	$(PYTEST) -m 'not soak and not compose' $(ARGS)
 
 test-compose: env ## Build the image, and try docker-compose.yml with Docker, each container killed in turn
 	deploy/docker/secrets.sh
@@ -27,7 +32,7 @@ test-compose: env ## Build the image, and try docker-compose.yml with Docker, ea
 
 soak: ## The tests that take their time, such as minutes of bytes at whatever reads a message
 	@deploy/bootstrap.sh soak
-	.venv/bin/python -m pytest -n0 -m soak $(ARGS)
+	.venv/bin/python -m pytest -n0 -m 'soak or slow' $(ARGS)
 
 check: env ## Linters, types, import contracts, event schemas
 	.venv/bin/ruff format --check .

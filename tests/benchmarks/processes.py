@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from deploy.programs import processes
@@ -20,17 +20,17 @@ def kinds_of(state_dir: Path, *, servers: bool = False) -> dict[int, str]:
         if servers or one["name"] not in _SERVERS
     }
     kinds: dict[int, str] = dict(leaders)
-    for pid in processes():
-        leader = _session(pid)
-        if leader in leaders and pid != leader:
+    parents = {pid: _parent(pid) for pid in processes()}
+    for pid in parents:
+        leader = next((each for each in _ancestors(pid, parents) if each in leaders), None)
+        if leader is not None:
             kinds[pid] = leaders[leader] if leaders[leader] in _SERVERS else f"started by {leaders[leader]}"
     return {json.loads((state_dir / "up.json").read_text())["pid"]: "supervisor"} | kinds
 
 
 def cpu_seconds(pid: int) -> float:
     """Return how long it has had a processor."""
-    text = Path(f"/proc/{pid}/stat").read_text()
-    fields = text[text.rindex(")") + 2 :].split()
+    fields = _stat(pid)
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
@@ -39,11 +39,21 @@ def megabytes(pid: int) -> float:
     return _kilobytes(Path(f"/proc/{pid}/smaps_rollup").read_text())["Pss"] / 1000
 
 
-def _session(pid: int) -> int | None:
+def _ancestors(pid: int, parents: Mapping[int, int]) -> Iterator[int]:
+    while pid := parents.get(pid, 0):
+        yield pid
+
+
+def _parent(pid: int) -> int:
     try:
-        return os.getsid(pid)
+        return int(_stat(pid)[1])
     except OSError:  # it has ended meanwhile
-        return None
+        return 0
+
+
+def _stat(pid: int) -> list[str]:
+    text = Path(f"/proc/{pid}/stat").read_text()
+    return text[text.rindex(")") + 2 :].split()
 
 
 def _kilobytes(text: str) -> Mapping[str, int]:

@@ -63,6 +63,7 @@ def mutated(draw: st.DrawFn) -> tuple[tuple[str, str], Any]:
     return (type, reading), document
 
 
+@pytest.mark.slow
 @given(mutated())
 @settings(max_examples=3000)
 def test_a_compiled_validator_passes_just_what_jsonschema_passes(found: tuple[tuple[str, str], Any]) -> None:

@@ -52,9 +52,11 @@ def people(system: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {person["role"]: person for person in system["people"]}
 
 
-#: With `make test` each page in each language, theme and width; all of them with all roles take their time.
+#: In CI each page in each language, theme and width; all of them with all roles take half an hour.
 in_many_looks = pytest.mark.parametrize(
-    "looks", [each_look_once, pytest.param(every_look, marks=pytest.mark.soak)], ids=["each look once", "every look"]
+    "looks",
+    [pytest.param(each_look_once, marks=pytest.mark.slow), pytest.param(every_look, marks=pytest.mark.soak)],
+    ids=["each look once", "every look"],
 )
 
 

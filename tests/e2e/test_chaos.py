@@ -27,6 +27,8 @@ from tests.e2e.parrots import Parrot, company
 from tests.e2e.running import RunningSystem
 from tests.waiting import PATIENCE, eventually
 
+pytestmark = pytest.mark.slow
+
 SEED = int(os.environ.get("ATES_CHAOS_SEED") or random.randrange(1_000_000))
 SECONDS = float(os.environ.get("ATES_CHAOS_SECONDS") or 30)
 AWAY = float(os.environ.get("ATES_CHAOS_AWAY") or 8)

@@ -17,6 +17,8 @@ from deploy.settings import REPOSITORY
 from tests.e2e.running import RunningSystem
 from tests.waiting import PATIENCE, eventually
 
+pytestmark = pytest.mark.slow
+
 
 def processes(system: RunningSystem) -> dict[str, int]:
     return {one["name"]: one["pid"] for one in json.loads(system.run_file.read_text())["processes"]}

@@ -34,6 +34,7 @@ def billing() -> Billing:
     return Billing()
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32), data=st.data())
 def test_shuffled_and_doubled_events_give_the_same_tables(house: House, seed: int, data: st.DataObject) -> None:

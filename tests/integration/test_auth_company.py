@@ -58,6 +58,7 @@ def test_the_seed_leaves_alone_what_was_changed_since_and_draws_a_lost_photo_aga
     assert house.show(Path(again["beak"]).read_bytes()).status_code == 200
 
 
+@pytest.mark.slow
 def test_where_there_is_no_demo_nobody_gets_in_whom_the_program_can_draw(house: House) -> None:
     """Of a demo company from before, only who has shown a beak of their own stays known."""
     people = {Path(person["beak"]).stem: person for person in seed(house.settings, house.database)}

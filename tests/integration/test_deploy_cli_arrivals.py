@@ -78,6 +78,7 @@ def counted(found: list[Missing]) -> dict[str, int]:
     return {missing.subscription.service: missing.events for missing in found}
 
 
+@pytest.mark.slow
 def test_events_that_went_with_a_queue_are_lost_and_those_in_a_queue_are_on_their_way(
     company: Company, vhost: Vhost, monkeypatch: pytest.MonkeyPatch
 ) -> None:

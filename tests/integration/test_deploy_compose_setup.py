@@ -23,6 +23,8 @@ from tests.compose_file import composed, is_ours, make_secrets, of_the_image, to
 from tests.conftest import PASSWORD
 from tests.waiting import eventually
 
+pytestmark = pytest.mark.slow
+
 CONTAINERS = composed(ATES_DEMO="1")
 PROCESSES = [name for name, each in CONTAINERS.items() if is_ours(each) and each["command"][2].endswith("_service")]
 

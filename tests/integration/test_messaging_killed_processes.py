@@ -27,6 +27,8 @@ from tests.integration.messaging_processes import (
 )
 from tests.waiting import eventually
 
+pytestmark = pytest.mark.slow
+
 SHELVES = tuple(f"shelf-{n}" for n in range(6))
 EVENTS = 60
 IN_ORDER = list(range(1, EVENTS // len(SHELVES) + 1))

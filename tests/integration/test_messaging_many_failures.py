@@ -31,7 +31,7 @@ INVALID = {
 _KILLS = "black"
 _UNKNOWN = f"{SOLD}.v9"
 
-pytestmark = pytest.mark.parametrize("in_batches", [False, True], ids=["one by one", "in batches"])
+pytestmark = [pytest.mark.slow, pytest.mark.parametrize("in_batches", [False, True], ids=["one by one", "in batches"])]
 
 
 def kills(_session: Session, event: Event) -> None:

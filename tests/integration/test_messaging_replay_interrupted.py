@@ -28,6 +28,8 @@ from tests.integration.messaging_replays import (
 )
 from tests.waiting import eventually
 
+pytestmark = pytest.mark.slow
+
 
 def test_connections_that_are_cut_change_neither_order_nor_number(house: House, cutter: ConnectionCutter) -> None:
     house.subscribe()

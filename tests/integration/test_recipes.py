@@ -26,6 +26,8 @@ from tests.conftest import PASSWORD, Vhost
 from tests.integration.service_processes import running
 from tests.waiting import eventually
 
+pytestmark = pytest.mark.slow
+
 RECIPES = (REPOSITORY / "docs" / "recipes.md").read_text(encoding="utf-8")
 #: What git ignores can be written while it is copied, and a fresh copy must do without it.
 #: What is made and not kept, but for the compiled translations, which pages need.

@@ -238,7 +238,7 @@ def identify(enrolled: Gallery, number: int) -> UUID | None:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("half", [60, pytest.param(150, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("half", [pytest.param(60, marks=pytest.mark.slow), pytest.param(150, marks=pytest.mark.soak)])
 def test_of_many_parrots_each_is_known_by_a_poor_photo_and_nobody_by_somebody_elses(half: int) -> None:
     """The promise of the whole recognition. The first half is enrolled, the other half are strangers."""
     numbers, owners = range(2 * half), [uuid4() for _ in range(half)]
