@@ -32,7 +32,8 @@ test-compose: env ## Build the image, and try docker-compose.yml with Docker, ea
 
 soak: ## The tests that take their time, such as minutes of bytes at whatever reads a message
 	@deploy/bootstrap.sh soak
-	.venv/bin/python -m pytest -n0 -m 'soak or slow' $(ARGS)
+	.venv/bin/python -m pytest -n0 -m soak $(ARGS)
+	$(PYTEST) -m slow $(ARGS)
 
 check: env ## Linters, types, import contracts, event schemas
 	.venv/bin/ruff format --check .

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import URL, Engine, MetaData, make_url
+from sqlalchemy import URL, Engine, MetaData, Row, Select, make_url
 from sqlalchemy.orm import Session, sessionmaker
 
 from chassis.settings import Settings
@@ -75,6 +76,7 @@ class Database:
                 f" -c statement_timeout={statement_timeout_s}s",
             },
         )
+        self._autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
         self.registry = registry or SchemaRegistry.load(settings.schemas_dir, upcasters=UPCASTERS)
         self.sessions = sessionmaker(self.engine, expire_on_commit=False, info={_ZONE: settings.business_timezone})
         bind_outbox(self.sessions, self.registry, self.engine, producer=settings.service)
@@ -84,6 +86,14 @@ class Database:
         """Yield a session that is committed at the end of the block, or rolled back if it raises."""
         with self.sessions.begin() as session:
             yield session
+
+    def one_row(self, statement: Select[*tuple[Any, ...]], **parameters: object) -> Row[*tuple[Any, ...]] | None:
+        """Return the one row that the statement finds, None if there is none. Raises MultipleResultsFound.
+
+        No transaction is begun and ended around it: two ways to the server and back less, for what each request asks.
+        """
+        with self._autocommit.connect() as connection:
+            return connection.execute(statement, parameters).one_or_none()
 
     @contextmanager
     def reading(self) -> Iterator[Session]:

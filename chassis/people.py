@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import DateTime, delete, func, select, update
+from sqlalchemy import DateTime, bindparam, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -135,19 +135,20 @@ def end_session(session: Session, model: type[EndedSessionReplica], event: Event
 def find_user_in(database: Database, users: type[UserReplica], ended_sessions: type[EndedSessionReplica]) -> FindUser:
     """Return the `find_user` that `build_app` wants, reading the given replicas."""
 
+    holder = (
+        select(users.name, users.role, users.status, users.valid_after, ended_sessions.session_id.label("ended"))
+        .outerjoin(ended_sessions, ended_sessions.session_id == bindparam("session_id"))
+        .where(users.user_id == bindparam("user_id"))
+    )
+
     def find_user(claims: Claims) -> LocalUser | None:
-        holder = (
-            select(users, ended_sessions.session_id)
-            .outerjoin(ended_sessions, ended_sessions.session_id == claims.session_id)
-            .where(users.user_id == claims.user_id)
-        )
-        with database.reading() as session:
-            found = session.execute(holder).one_or_none()
-        if found is None:
+        user = database.one_row(holder, user_id=claims.user_id, session_id=claims.session_id)
+        if user is None:
             return None
-        user, ended = found
         invalid = user.valid_after is not None and claims.issued_at <= user.valid_after
-        return LocalUser(user.user_id, user.name, user.role, user.status, session_ended=invalid or ended is not None)
+        return LocalUser(
+            claims.user_id, user.name, user.role, user.status, session_ended=invalid or user.ended is not None
+        )
 
     return find_user
 

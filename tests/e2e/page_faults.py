@@ -33,6 +33,16 @@ _TEXTS = """foreign => {
     return found;
 }"""
 
+#: With the one to "Skip to the content" it is five Tabs from the beginning of the page.
+_MOST_TABS = 4
+#: Counts the stops in the content up to the first that does something, or jumps to what does; 0 if there is none.
+_TABS_TO_ACT = """() => {
+    const stops = document.querySelectorAll(["a[href]", "button", "input", "select", "textarea", "summary"]
+        .map(stop => `main ${stop}`).join(", "));
+    const reached = [...stops].filter(stop => !stop.disabled && stop.type !== "hidden" && stop.checkVisibility());
+    return reached.findIndex(stop => stop.matches(":not(a), [role=button], [href^='#']")) + 1;
+}"""
+
 
 def faults(view: View) -> Iterator[str]:
     """Tell everything that is wrong, each with where it was seen; nothing for a page that is well."""
@@ -48,6 +58,8 @@ def _faults(view: View) -> Iterator[str]:
         yield f"its language is not said to be {language}"
     if language == "ru":
         yield from _left_in_english(view.page)
+    if view.page.locator("main").count() and view.page.evaluate(_TABS_TO_ACT) > _MOST_TABS:
+        yield f"its first action is {view.page.evaluate(_TABS_TO_ACT)} Tabs from the beginning of its content"
     if view.page.evaluate("document.scrollingElement.scrollWidth > document.documentElement.clientWidth"):
         yield "it scrolls sideways"
 
