@@ -38,27 +38,26 @@ def user_signed_out(session: Session, event: Event) -> None:
     end_session(session, EndedSession, event)
 
 
-def task_priced(session: Session, event: Event) -> None:
-    """Prices for showing. Of a task that is not the tracker's own there is nothing to show."""
-    commands.price_task(
-        session,
-        UUID(event.data["task_id"]),
-        fee_cents=event.data["fee_cents"],
-        reward_cents=event.data["reward_cents"],
-        priced_at=datetime.fromisoformat(event.data["priced_at"]),
-    )
-
-
-def money_moved(session: Session, events: Sequence[Event]) -> None:
-    """What tasks cost and earned, and what accounts hold: for showing."""
+def money_told(session: Session, events: Sequence[Event]) -> None:
+    """What tasks are to cost and to earn, what they did, and what accounts hold: for showing."""
     told: dict[str, list[Event]] = defaultdict(list)
     for event in events:
         told[event.name].append(event)
+    commands.note_prices(session, map(_prices, told["billing.task_priced"]))
     commands.note_movements(session, list(map(_posting, told["billing.transaction_posted"])))
     commands.note_balances(session, map(_holding, told["billing.balance_changed"]))
 
 
-_MONEY_MOVED = Batch(money_moved)
+_MONEY = Batch(money_told)
+
+
+def _prices(event: Event) -> commands.Prices:
+    return commands.Prices(
+        task_id=UUID(event.data["task_id"]),
+        fee_cents=event.data["fee_cents"],
+        reward_cents=event.data["reward_cents"],
+        priced_at=datetime.fromisoformat(event.data["priced_at"]),
+    )
 
 
 def _posting(event: Event) -> commands.Posting:
@@ -114,9 +113,9 @@ HANDLERS: HandlerTable = {
     "auth.user_blocked": user_changed,
     "auth.user_unblocked": user_changed,
     "auth.user_signed_out": user_signed_out,
-    "billing.task_priced": task_priced,
-    "billing.transaction_posted": _MONEY_MOVED,
-    "billing.balance_changed": _MONEY_MOVED,
+    "billing.task_priced": _MONEY,
+    "billing.transaction_posted": _MONEY,
+    "billing.balance_changed": _MONEY,
     "billing.balance_carried": balance_carried,
     "billing.day_closed": day_closed,
     "tracker.reassignment_requested": reassignment_requested,

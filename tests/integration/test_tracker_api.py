@@ -259,6 +259,15 @@ def test_prices_are_shown_once_billing_has_set_them(house: House) -> None:
     assert (shown["fee_cents"], shown["reward_cents"]) == (1500, 3000)
 
 
+def test_of_several_prices_that_come_together_each_task_has_its_own_and_the_first_counts(house: House) -> None:
+    api = house.api(house.person())
+    tasks = [api.create() for _ in range(3)]
+    told = [priced(task["id"], 1000 + n, 2000 + n) for n, task in enumerate(tasks)]
+    house.deliver(*told, priced(tasks[1]["id"], 1999, 3999), priced(str(uuid4())))
+    shown = [api.get(f"/tasks/{task['id']}").json for task in tasks]
+    assert [(task["fee_cents"], task["reward_cents"]) for task in shown] == [(1000, 2000), (1001, 2001), (1002, 2002)]
+
+
 def test_prices_of_a_task_that_is_not_ours_do_no_harm(house: House) -> None:
     house.deliver(priced(str(UUID(int=7))))
     assert house.tasks() == []

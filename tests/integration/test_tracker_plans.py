@@ -248,7 +248,9 @@ HOT = {
         sorts=1,
     ),
     "a price": HotQuery(
-        lambda session: commands.price_task(session, A_TASK, fee_cents=1, reward_cents=2, priced_at=utc_now()),
+        lambda session: commands.note_prices(
+            session, [commands.Prices(task_id=A_TASK, fee_cents=1, reward_cents=2, priced_at=utc_now())]
+        ),
         {"tasks_public_id_key"},
         LARGE,
     ),

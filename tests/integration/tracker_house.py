@@ -127,12 +127,13 @@ class House:
         data |= {"account_id": str(user_id), "user_id": str(user_id)}
         self.deliver(Event.new(f"billing.{name}.v1", subject=str(user_id), sequence=sequence, data=data))
 
-    def deliver(self, event: Event) -> None:
-        """Handle an event in a transaction of its own, as the consumer does; it does not look whether it is known."""
-        self.database.registry.validate(event)
-        newest = self.database.registry.upcast(event)
+    def deliver(self, *events: Event) -> None:
+        """Handle events in one transaction, as the consumer does; it does not look whether they are known."""
+        registry = self.database.registry
+        for event in events:
+            registry.validate(event)
         with self.database.transaction() as session:
-            dispatch(HANDLERS, session, [newest], Observer())
+            dispatch(HANDLERS, session, [registry.upcast(event) for event in events], Observer())
 
     def published(self, name: str = "") -> list[Event]:
         """The events in the outbox, of one name or all, in the order in which they will be sent."""

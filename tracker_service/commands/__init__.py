@@ -4,10 +4,12 @@ from tracker_service.commands.draw import close_the_draw, is_first_to_assign
 from tracker_service.commands.money import (
     Holding,
     Posting,
+    Prices,
     note_balances,
     note_carried_debt,
     note_closed_day,
     note_movements,
+    note_prices,
 )
 from tracker_service.commands.news import read_news
 from tracker_service.commands.reassignments import (
@@ -19,12 +21,13 @@ from tracker_service.commands.reassignments import (
     request_reassignment,
     take_tasks_from,
 )
-from tracker_service.commands.tasks import complete_task, create_task, price_task, update_task
+from tracker_service.commands.tasks import complete_task, create_task, update_task
 
 __all__ = [
     "BATCH",
     "Holding",
     "Posting",
+    "Prices",
     "ask_again",
     "close_the_draw",
     "complete_task",
@@ -36,7 +39,7 @@ __all__ = [
     "note_carried_debt",
     "note_closed_day",
     "note_movements",
-    "price_task",
+    "note_prices",
     "read_news",
     "reassign_batch",
     "request_reassignment",

@@ -11,6 +11,15 @@ from sqlalchemy.orm import Session
 
 from tracker_service.models import Base, CarriedDebt, ClosedDay
 
+_NOTE_PRICES = text(
+    """
+    UPDATE tasks SET fee_cents = told.fee_cents, reward_cents = told.reward_cents, priced_at = told.priced_at
+    FROM unnest(
+        CAST(:task_ids AS uuid[]), CAST(:fees AS int[]), CAST(:rewards AS int[]), CAST(:moments AS timestamptz[])
+    ) AS told (task_id, fee_cents, reward_cents, priced_at)
+    WHERE tasks.public_id = told.task_id AND tasks.priced_at IS NULL
+    """
+)
 _NOTE_MOVEMENTS = text(
     """
     INSERT INTO movements (transaction_id, user_id, kind, task_id, amount_cents, business_day, posted_at)
@@ -54,6 +63,16 @@ def _table(model: type[Base]) -> Table:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Prices:
+    """What a task costs and earns, as billing has set it."""
+
+    task_id: UUID
+    fee_cents: int
+    reward_cents: int
+    priced_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
 class Posting:
     """A movement as billing tells of it."""
 
@@ -76,6 +95,21 @@ class Holding:
     balance_cents: int
     #: Of the account.
     sequence: int
+
+
+def note_prices(session: Session, told: Iterable[Prices]) -> None:
+    """Note the prices of tasks that have none yet. Of a task that is not the tracker's own there is nothing to show."""
+    first: dict[UUID, Prices] = {}
+    for prices in told:
+        first.setdefault(prices.task_id, prices)
+    if first:
+        columns = {
+            "task_ids": [str(task_id) for task_id in first],
+            "fees": [prices.fee_cents for prices in first.values()],
+            "rewards": [prices.reward_cents for prices in first.values()],
+            "moments": [prices.priced_at for prices in first.values()],
+        }
+        session.execute(_NOTE_PRICES, columns)
 
 
 def note_movements(session: Session, postings: Sequence[Posting]) -> None:

@@ -1,11 +1,10 @@
-"""Creating, changing, completing and pricing a task."""
+"""Creating, changing and completing a task."""
 
 from collections.abc import Container
-from datetime import datetime
 from random import Random
 from uuid import UUID, uuid4
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from chassis.business_clock import business_now
@@ -143,18 +142,6 @@ def complete_task(session: Session, task_id: UUID, *, by: UUID, unless_changed: 
     task.status, task.completed_at = DONE, now
     publish(session, events.task_completed(task, sequence=task.next_sequence(), completed_at=now))
     return task
-
-
-def price_task(session: Session, task_id: UUID, *, fee_cents: int, reward_cents: int, priced_at: datetime) -> bool:
-    """Note the prices that billing has set. False for a task that is not ours, or that has its prices already."""
-    priced = session.execute(
-        update(Task)
-        .where(Task.public_id == task_id, Task.priced_at.is_(None))
-        .values(fee_cents=fee_cents, reward_cents=reward_cents, priced_at=priced_at)
-        .returning(Task.id),
-        execution_options={"synchronize_session": False},
-    )
-    return priced.first() is not None
 
 
 def _check_unchanged(task: Task, versions: Container[str] | None) -> None:
