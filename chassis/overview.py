@@ -19,6 +19,9 @@ from messaging import (
 )
 from messaging.dead_letters import (
     DeadLetterGroup,
+    Selection,
+    count_dead,
+    count_dead_letters,
     dead_letter_groups,
     group_notes,
     latest_gradual_replay,
@@ -53,7 +56,7 @@ def service_overview(database: Database, handlers: HandlerTable, further_needs: 
             "outbox": outbox,
             "consumer": _consumer(session, handlers, database.registry) if handlers else None,
             "waiting": count_waiting(session),
-            "dead": _dead(groups, group_notes(session)),
+            "dead": _dead(session, groups),
             "unknown_types": [{"type": group.type, "count": group.count} for group in unknown[:_GROUPS]],
             "further_unknown_types": max(0, len(unknown) - _GROUPS),
             "gradual_replay": None if replay is None else asdict(replay),
@@ -90,10 +93,11 @@ def _consumer(session: Session, handlers: HandlerTable, registry: SchemaRegistry
     }
 
 
-def _dead(groups: list[DeadLetterGroup], notes: dict[tuple[str, str], DeadLetterNote]) -> dict[str, Any]:
+def _dead(session: Session, groups: list[DeadLetterGroup]) -> dict[str, Any]:
+    notes, (_newest, undecided) = group_notes(session), count_dead(session, Selection())
     return {
-        "open": sum(group.count for group in groups),
-        "undecided": sum(group.undecided for group in groups),
+        "open": count_dead_letters(session),
+        "undecided": undecided,
         "groups": [_group(group, notes.get((group.type, group.reason))) for group in groups[:_GROUPS]],
         "further_groups": max(0, len(groups) - _GROUPS),
     }

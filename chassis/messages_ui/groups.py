@@ -37,6 +37,7 @@ from messaging.dead_letters import (
     RecentDecision,
     Selection,
     count_dead,
+    count_dead_letters,
     dead_letter_groups,
     group_notes,
     latest_gradual_replay,
@@ -59,6 +60,7 @@ def overview() -> str:
     with runtime().database.reading() as session:
         outbox = outbox_status(session)
         groups = dead_letter_groups(session)
+        total, (last_position, undecided) = count_dead_letters(session), count_dead(session, Selection())
         decisions = recent_decisions(session, limit=_DECISIONS_SHOWN)
         waiting = count_waiting(session)
         notes = group_notes(session)
@@ -73,9 +75,9 @@ def overview() -> str:
         gradual=gradual if gradual and _is_news(gradual) else None,
         chosen={"count": chosen[1], "last_position": chosen[0]},
         waiting=waiting,
-        total=sum(group.count for group in groups),
-        undecided=sum(group.undecided for group in groups),
-        last_position=max((group.last_position for group in groups), default=0),
+        total=total,
+        undecided=undecided,
+        last_position=last_position,
         letters=page_of_letters(replace(asked["page"], limit=_LETTERS_ON_A_PAGE), wanted, state),
         decisions=decisions,
         wanted=wanted,

@@ -18,7 +18,7 @@ from deploy.processes import all_process_names
 from deploy.run_file import Run
 from deploy.settings import load_deployment
 from messaging import outbox_status
-from messaging.dead_letters import dead_letter_groups
+from messaging.dead_letters import Selection, count_dead, count_dead_letters, dead_letter_groups
 from messaging.errors import UnknownType
 
 #: Seconds after which a process that does not answer is no longer said to be starting.
@@ -110,6 +110,7 @@ def _service(name: str, run: Run) -> dict[str, Any]:
     try:
         with open_database(run, name) as session:
             outbox, groups = outbox_status(session), dead_letter_groups(session)
+            dead, (_newest, undecided) = count_dead_letters(session), count_dead(session, Selection())
     except DeployError:
         absent: dict[str, Any] = {
             "pending": None,
@@ -122,8 +123,8 @@ def _service(name: str, run: Run) -> dict[str, Any]:
     return found | {
         "pending": outbox.pending,
         "oldest_pending_seconds": outbox.oldest_pending_seconds,
-        "dead_letters": sum(group.count for group in groups),
-        "undecided": sum(group.undecided for group in groups),
+        "dead_letters": dead,
+        "undecided": undecided,
         "unknown_types": [
             {"service": name, "type": group.type, "count": group.count}
             for group in groups

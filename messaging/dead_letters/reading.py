@@ -87,6 +87,9 @@ class DeadLetterStory:
     due_at: datetime | None
 
 
+_MOST_GROUPS = 200
+
+
 @dataclass(frozen=True)
 class DeadLetterGroup:
     """The open letters of one type that died for the same reason."""
@@ -180,7 +183,10 @@ def _line_of(letter: HeldMessage) -> Select[UUID]:
 
 
 def dead_letter_groups(session: Session) -> list[DeadLetterGroup]:
-    """Return the open letters by type and reason, the largest group first."""
+    """Return the open letters by type and reason, the largest group first, and 200 groups at most.
+
+    A type is whatever a sender has written, so there may be as many groups as letters.
+    """
     undecided = func.count().filter(HeldMessage.state == State.DEAD)
     rows = session.execute(
         select(
@@ -195,6 +201,7 @@ def dead_letter_groups(session: Session) -> list[DeadLetterGroup]:
         .where(HeldMessage.state.in_(OPEN))
         .group_by(HeldMessage.type, HeldMessage.reason)
         .order_by(func.count().desc(), HeldMessage.type, HeldMessage.reason)
+        .limit(_MOST_GROUPS)
     )
     return [DeadLetterGroup(*row) for row in rows]
 

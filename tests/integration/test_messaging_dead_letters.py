@@ -14,6 +14,7 @@ from messaging.dead_letters import (
     Decision,
     Selection,
     State,
+    count_dead_letters,
     dead_letter_groups,
     decide,
     decide_all,
@@ -23,8 +24,9 @@ from messaging.dead_letters import (
     replay_edited,
     retry_waiting,
 )
+from messaging.envelope import CONTENT_TYPE
 from messaging.errors import LetterNotDead, LetterUnknown
-from messaging.tables import DeadLetterAction
+from messaging.tables import DeadLetterAction, HeldMessage
 from tests.integration.messaging_house import House
 from tests.integration.messaging_letters import (
     ADA,
@@ -86,6 +88,20 @@ def test_a_letter_whose_replay_fails_is_dead_again_with_its_history(house: House
     replay(house, letter_id)
     house.wait_for_effects(1)
     eventually(lambda: house.dead_in_queue() == 1 and state(house, letter_id) == State.REPLAYED)
+
+
+def test_however_many_types_a_sender_makes_up_there_are_200_groups_at_most_and_all_letters_are_counted(
+    house: House,
+) -> None:
+    why = {"reason": "unknown-type", "detail": "", "attempts": 1, "state": State.DEAD, "headers": {}}
+    with house.sessions.begin() as session:
+        session.add_all(
+            HeldMessage(id=uuid4(), body=b"{}", content_type=CONTENT_TYPE, type=f"shop.made_up_{n}.v1", **why)
+            for n in range(201)
+        )
+    with house.sessions() as session:
+        assert len(dead_letter_groups(session)) == 200
+        assert count_dead_letters(session) == 201
 
 
 def test_a_group_is_replayed_and_the_rest_stays(house: House, moody: Moody) -> None:
