@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import URL, Engine, MetaData, Row, Select, make_url
 from sqlalchemy.orm import Session, sessionmaker
 
+from chassis.pool import try_idle_connections
 from chassis.settings import Settings
 from chassis.upcasters import UPCASTERS
 from messaging import SchemaRegistry, bind_outbox
@@ -67,7 +68,6 @@ class Database:
         """
         self.engine: Engine = new_engine(
             engine_url(settings.database_url),
-            pool_pre_ping=True,  # a restart of Postgres costs nobody an error
             pool_size=10,
             pool_timeout=5,
             connect_args={
@@ -76,6 +76,7 @@ class Database:
                 f" -c statement_timeout={statement_timeout_s}s",
             },
         )
+        try_idle_connections(self.engine)  # a restart of Postgres costs nobody an error
         self._autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
         self.registry = registry or SchemaRegistry.load(settings.schemas_dir, upcasters=UPCASTERS)
         self.sessions = sessionmaker(self.engine, expire_on_commit=False, info={_ZONE: settings.business_timezone})

@@ -16,6 +16,7 @@ from sqlalchemy import Engine, create_engine, delete, select, text, update
 from sqlalchemy.exc import InternalError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
+from chassis import pool
 from chassis.database_errors import refusal_of_database
 from chassis.db import Database, new_metadata, utc_now
 from chassis.errors import Busy, Invalid, TakesTooLong, Unavailable
@@ -338,7 +339,8 @@ def test_nobody_publishes_the_events_of_another_service(house: Database) -> None
         assert outbox_status(session).pending == 0
 
 
-def test_the_database_may_be_restarted_between_two_requests(house: Database) -> None:
+def test_the_database_may_be_restarted_between_two_requests(house: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "TRIED_AFTER", 0)  # a restart takes longer, this imitation of it may not
     with house.reading() as session:
         session.execute(text("SELECT 1"))
     other: Engine = create_engine(house.engine.url)
@@ -349,6 +351,19 @@ def test_the_database_may_be_restarted_between_two_requests(house: Database) -> 
     other.dispose()
     with house.reading() as session:
         assert session.scalar(text("SELECT 1")) == 1
+
+
+def test_a_connection_is_tried_unless_somebody_used_it_just_now(
+    house: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[object] = []
+    monkeypatch.setattr(house.engine.dialect, "do_ping", tried.append)
+    for seconds, tries in ((3600, 0), (0, 2)):
+        monkeypatch.setattr(pool, "TRIED_AFTER", seconds)
+        for _ in range(2):
+            with house.reading() as session:
+                session.execute(text("SELECT 1"))
+        assert len(tried) == tries
 
 
 def test_an_administrator_sees_how_far_the_outbox_is(house: Database, tmp_path: Path) -> None:
