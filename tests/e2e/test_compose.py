@@ -1,5 +1,6 @@
 """docker-compose.yml with a real engine, for whoever has one: `make test-compose`."""
 
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -91,8 +92,9 @@ def test_every_process_ends_when_it_is_told_to_also_while_its_servers_are_away(
 ) -> None:
     containers.compose("kill", "rabbitmq", "postgres")
     containers.compose("stop", "--timeout", "60", *OURS)
-    killed = {service: code for service in OURS if (code := containers.state(service)["ExitCode"])}
+    ended = {service: containers.state(service)["ExitCode"] for service in OURS}
     containers.compose("up", "--detach")
     containers.wait_until_well()
     assert a_task_is_charged(admin)
-    assert killed == {}
+    by_itself = (0, 128 + signal.SIGTERM)  # in the midst of what it did, if a server kept it waiting
+    assert {service: code for service, code in ended.items() if code not in by_itself} == {}
