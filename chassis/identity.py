@@ -12,9 +12,8 @@ from typing import ParamSpec, TypeVar
 from uuid import UUID
 
 from flask import g, request, session
-from sqlalchemy.exc import OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from chassis.database_errors import DATABASE_ERRORS, refusal_of_database
 from chassis.db import utc_now
 from chassis.errors import N_, Forbidden, ServiceError, Unauthorized, Unavailable
 from chassis.i18n import translate
@@ -78,7 +77,11 @@ def principal_or_none() -> Principal | None:
     """Return who makes this request, None if nobody is signed in or that cannot be found out at the moment."""
     try:
         return current_principal()
-    except (Unauthorized, Unavailable, OperationalError, PoolTimeout):
+    except (Unauthorized, Unavailable):
+        return None
+    except DATABASE_ERRORS as error:
+        if refusal_of_database(error) is None:
+            raise
         return None
 
 

@@ -6,9 +6,8 @@ from typing import Any
 
 import click
 import structlog
-from sqlalchemy.exc import OperationalError
 
-from chassis.database_errors import refusal_of_database
+from chassis.database_errors import DATABASE_ERRORS, refusal_of_database
 from chassis.errors import ServiceError
 from chassis.settings import SettingsError
 
@@ -31,8 +30,11 @@ class OperatorCommand(click.Command):
             raise click.ClickException(_explain(error)) from error
         except SettingsError as error:
             raise click.ClickException(str(error)) from error
-        except OperationalError as error:
-            raise click.ClickException(f"{refusal_of_database(error)} ({error.orig})") from error
+        except DATABASE_ERRORS as error:
+            refusal = refusal_of_database(error)
+            if refusal is None:
+                raise
+            raise click.ClickException(f"{refusal} ({getattr(error, 'orig', error)})") from error
 
 
 def _explain(error: ServiceError) -> str:

@@ -7,12 +7,10 @@ from urllib.parse import quote
 import flask_smorest
 from flask import Flask, Response, current_app, jsonify, redirect, render_template, request
 from marshmallow import Schema, fields
-from sqlalchemy.exc import OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
-from chassis.database_errors import refusal_of_database
+from chassis.database_errors import DATABASE_ERRORS, refusal_of_database
 from chassis.errors import N_, Invalid, ServiceError, Unauthorized
 from chassis.i18n import translate
 from chassis.identity import is_api_request
@@ -65,8 +63,8 @@ class ProblemApi(flask_smorest.Api):  # type: ignore[misc]
 def register_error_handlers(app: Flask) -> None:
     """Answer ServiceErrors and a database that is away; ProblemApi answers the HTTPExceptions."""
     app.register_error_handler(ServiceError, answer_service_error)
-    app.register_error_handler(OperationalError, _answer_database_error)
-    app.register_error_handler(PoolTimeout, _answer_database_error)
+    for kind in DATABASE_ERRORS:
+        app.register_error_handler(kind, _answer_database_error)
 
 
 def answer_service_error(error: ServiceError) -> BaseResponse:
@@ -110,8 +108,10 @@ def answer_http_exception(error: HTTPException) -> BaseResponse:
     return response
 
 
-def _answer_database_error(error: OperationalError | PoolTimeout) -> BaseResponse:
+def _answer_database_error(error: Exception) -> BaseResponse:
     refusal = refusal_of_database(error)
+    if refusal is None:
+        raise error  # and so it is answered and logged as any other fault of ours
     current_app.logger.warning("database_%s", type(refusal).__name__.lower(), exc_info=error)
     return answer_service_error(refusal)
 

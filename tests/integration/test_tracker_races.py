@@ -214,7 +214,7 @@ def test_every_press_and_every_completion_ends_in_one_of_the_two_orders(house: H
             assert (click.status, click.answer["type"].rpartition(":")[2]) in [
                 (409, "task-reassigned"),
                 (409, "task-is-done"),
-                (401, "unauthorized"),  # was blocked in the moment of the click
+                (401, "blocked"),  # in the moment of the click
             ]
     # Nobody who is blocked has anything to do.
     assert not [task for task in tasks.values() if task.status == OPEN and task.assignee_id == outcome.blocked]
