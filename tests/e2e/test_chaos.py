@@ -82,6 +82,12 @@ def send_feather(run: dict[str, Any], queue: str, *, message_id: str) -> None:
     assert answer.json()["routed"]
 
 
+def exceptions_of_web_servers(system: RunningSystem) -> list[str]:
+    """What was answered with 500, as the logs have it."""
+    logs = [log.read_text() for log in (system.state_dir / "logs").glob("*.web.log")]
+    return [line for log in logs for line in log.splitlines() if '"message": "Exception on' in line]
+
+
 def end(processes: Iterable[int]) -> None:
     """Tell processes to end, and wait until they have."""
     identities = [identity_of(pid) for pid in processes]
@@ -105,7 +111,8 @@ def test_whatever_is_killed_under_load_comes_back_and_every_event_has_its_effect
     come_to_rest(system, since=peace)
     check_everything(system, load)
     assert load.accepted.reassignments
-    assert {fault.split(": ")[1] for fault in load.faults} <= ALLOWED_FAULTS
+    faults = {fault.split(": ")[1] for fault in load.faults}
+    assert faults <= ALLOWED_FAULTS, exceptions_of_web_servers(running_system)
     assert {name for name, _ in killer.killed} == everybody
     assert set(pids(run_file)) == everybody
     assert set(pids(run_file).items()).isdisjoint(killer.killed)
