@@ -46,7 +46,7 @@ class AlreadyDecided(Conflict):
     """Somebody has decided about the letter before: once is enough."""
 
 
-class WaitsNot(Conflict):
+class EventNotWaiting(Conflict):
     """The event does not wait for its next attempt."""
 
 
@@ -139,7 +139,7 @@ def try_letter(letter_id: UUID, changes: Mapping[str, Any] | None = None) -> Tri
 
 
 def retry_waiting_event(event_id: UUID) -> None:
-    """Have one event tried at once that waits for its next attempt. Raises DeadLetterNotFound or WaitsNot."""
+    """Have one event tried at once that waits for its next attempt. Raises DeadLetterNotFound or EventNotWaiting."""
     with _refusals(event_id), runtime().database.transaction() as session:
         retry_one(session, event_id, by=_actor())
 
@@ -189,7 +189,7 @@ def _refusals(letter_id: UUID) -> Iterator[None]:
     except LetterNotDead as error:
         raise AlreadyDecided(N_("This dead letter was replayed or discarded before.")) from error
     except NotWaiting as error:
-        raise WaitsNot(N_("This event does not wait for its next attempt.")) from error
+        raise EventNotWaiting(N_("This event does not wait for its next attempt.")) from error
     except PermanentError as error:
         text = N_("The event would die again: %(why)s")
         raise InvalidEvent(text, errors={"event": [str(error)]}, why=error) from error

@@ -22,6 +22,9 @@ from messaging.tables import IN_LINE, DeadLetterAction, HeldMessage
 #: Letters whose outcomes are looked up for one page: 10 microseconds each.
 _MAX_COUNTED = 10_000
 
+#: Groups of dead letters that are told, the largest.
+_MOST_GROUPS = 200
+
 
 @dataclass(frozen=True)
 class DeadLetterView:
@@ -85,9 +88,6 @@ class DeadLetterStory:
     behind: UUID | None
     #: When it is tried next; None if it is not to be tried.
     due_at: datetime | None
-
-
-_MOST_GROUPS = 200
 
 
 @dataclass(frozen=True)

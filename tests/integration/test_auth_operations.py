@@ -131,6 +131,11 @@ def test_what_needs_somebody_stands_first(house: House, others: Others) -> None:
     assert "no seeds left" in page
 
 
+def test_a_service_of_the_last_version_that_tells_less_is_shown_all_the_same(house: House, others: Others) -> None:
+    others.says[TRACKER] = {name: value for name, value in says().items() if name != "needs_person"}
+    assert "All is well" in troubles(console(house))
+
+
 def test_dead_letters_that_somebody_has_decided_about_need_nobody_any_more(house: House, others: Others) -> None:
     others.says[TRACKER] = says(dead={"open": 398, "undecided": 0, "groups": [], "further_groups": 0})
     assert "All is well" in troubles(console(house))
